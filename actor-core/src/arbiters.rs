@@ -1,0 +1,136 @@
+//! Arbiters: single-threaded executors for actors that are pinned.
+//!
+//! Two talking actors on one thread need no wake-up across threads; the same two split over threads
+//! run hundreds of times slower. So what is spread over arbiters is the *group*, never the single actor:
+//! a group goes whole to the arbiter with the fewest groups when its first actor starts. A pinned actor
+//! without a group joins the arbiter of whoever spawns it, or the group `""`.
+//!
+//! The threads are actix-rt's, so that actix guests live on them too. They start with the first
+//! pinned actor: a node that pins nothing has none.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use actix_rt::{Arbiter, ArbiterHandle};
+use parking_lot::Mutex;
+
+thread_local! {
+    static HERE: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Where pinned actors run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ArbiterChoice {
+    /// On this many threads of their own.
+    Threads(usize),
+    /// On the thread that builds the system.
+    Here,
+}
+
+/// Where an actor is pinned to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// The spawner's arbiter, or the unnamed group's.
+    Near,
+    /// The arbiter of this group.
+    Group(String),
+}
+
+pub(crate) struct Arbiters {
+    choice: ArbiterChoice,
+    here: Option<ArbiterHandle>,
+    pool: OnceLock<Pool>,
+    groups: Mutex<HashMap<String, usize>>,
+}
+
+struct Pool {
+    handles: Vec<ArbiterHandle>,
+    stop: Option<(actix_rt::System, JoinHandle<()>)>,
+}
+
+impl Arbiters {
+    pub(crate) fn new(choice: ArbiterChoice) -> Self {
+        let here = match choice {
+            ArbiterChoice::Threads(_) => None,
+            ArbiterChoice::Here => Arbiter::try_current(),
+        };
+        Self { choice, here, pool: OnceLock::new(), groups: Mutex::default() }
+    }
+
+    /// The arbiter for an actor pinned so.
+    pub(crate) fn place(&self, pin: &Pin) -> ArbiterHandle {
+        let pool = self.pool.get_or_init(|| self.start());
+        let index = match pin {
+            Pin::Near => HERE.with(Cell::get).unwrap_or_else(|| self.of_group("", pool.handles.len())),
+            Pin::Group(group) => self.of_group(group, pool.handles.len()),
+        };
+        pool.handles[index % pool.handles.len()].clone()
+    }
+
+    fn of_group(&self, group: &str, arbiters: usize) -> usize {
+        let mut groups = self.groups.lock();
+        if let Some(index) = groups.get(group) {
+            return *index;
+        }
+        let mut load = vec![0_usize; arbiters.max(1)];
+        groups.values().for_each(|index| load[*index] += 1);
+        let index = (0..load.len()).min_by_key(|index| load[*index]).unwrap_or(0);
+        groups.insert(group.to_owned(), index);
+        index
+    }
+
+    fn start(&self) -> Pool {
+        match (self.choice, &self.here) {
+            (ArbiterChoice::Here, Some(here)) => Pool { handles: vec![here.clone()], stop: None },
+            (ArbiterChoice::Here, None) => start_threads(1),
+            (ArbiterChoice::Threads(count), _) => start_threads(count.max(1)),
+        }
+    }
+}
+
+/// An actix system on a thread of its own, with `count` arbiters.
+fn start_threads(count: usize) -> Pool {
+    let (sender, receiver) = mpsc::channel();
+    let thread = std::thread::Builder::new()
+        .name("mobula-arbiters".to_owned())
+        .spawn(move || {
+            let runner = actix_rt::System::new();
+            let handles: Vec<ArbiterHandle> = runner.block_on(async move {
+                let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
+                arbiters.iter().map(Arbiter::handle).collect()
+            });
+            for (index, handle) in handles.iter().enumerate() {
+                handle.spawn_fn(move || HERE.with(|here| here.set(Some(index))));
+            }
+            // The receiver waits for this message, so it can only fail if that thread died.
+            let _ = sender.send((handles, actix_rt::System::current()));
+            // The result is whether the system was stopped in order; there is nobody to tell.
+            let _ = runner.run();
+        });
+    let started = thread.ok().and_then(|thread| {
+        let (handles, system) = receiver.recv().ok()?;
+        Some(Pool { handles, stop: Some((system, thread)) })
+    });
+    match started {
+        Some(pool) => pool,
+        None => panic!("cannot start arbiter threads: the operating system gives no more threads"),
+    }
+}
+
+impl Drop for Arbiters {
+    fn drop(&mut self) {
+        if let Some((system, _thread)) = self.pool.get_mut().and_then(|pool| pool.stop.take()) {
+            system.stop();
+        }
+    }
+}
+
+impl fmt::Debug for Arbiters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arbiters").field("choice", &self.choice).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+//! An actor without its type: what supervisors, links, monitors and listings hold.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::directory::Citizen;
+use crate::exit::ExitReason;
+use crate::id::{ActorId, MonitorRef};
+use crate::signal::Signal;
+
+/// What a cell offers to those who do not know its type.
+pub(crate) trait AnyCell: Citizen {
+    fn signal(&self, signal: Signal);
+    fn restart(self: Arc<Self>) -> bool;
+    fn terminate(&self, reason: ExitReason);
+    fn add_monitor(&self, watcher: Watcher);
+    fn remove_monitor(&self, monitor: MonitorRef);
+    fn add_link(&self, peer: ActorHandle);
+    fn remove_link(&self, peer: ActorId);
+    fn on_started(&self, waiter: oneshot::Sender<Result<(), ExitReason>>);
+    fn is_alive(&self) -> bool;
+    fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync>;
+}
+
+/// Who is told of an actor's end.
+pub(crate) enum Watcher {
+    /// An actor, by `down`, at the end of the generation that was watched.
+    Actor { monitor: MonitorRef, watcher: ActorHandle },
+    /// A future, at the actor's final end.
+    Waiter(oneshot::Sender<ExitReason>),
+}
+
+/// An actor without its type. Does not count as a reference: it keeps no actor alive.
+#[derive(Clone)]
+pub struct ActorHandle(pub(crate) Arc<dyn AnyCell>);
+
+impl ActorHandle {
+    /// The actor's id.
+    #[must_use]
+    pub fn id(&self) -> ActorId {
+        self.0.id()
+    }
+
+    /// The name it is registered under.
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        self.0.name()
+    }
+
+    /// The name of its type.
+    #[must_use]
+    pub fn type_name(&self) -> String {
+        self.0.type_name().into_owned()
+    }
+
+    /// How often it was started.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.0.generation()
+    }
+
+    /// Whether it has not ended for good.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.0.is_alive()
+    }
+
+    /// Asks it to drain its mailbox and end with `reason`.
+    pub fn request_stop(&self, reason: ExitReason) {
+        self.0.signal(Signal::Stop(reason));
+    }
+
+    /// Ends it at once, without hooks.
+    pub fn kill(&self) {
+        self.0.signal(Signal::Kill(ExitReason::Killed));
+    }
+
+    /// Ends it at once for `reason`.
+    pub fn exit(&self, reason: ExitReason) {
+        self.0.signal(Signal::Kill(reason));
+    }
+
+    /// For its supervisor: starts the suspended actor's next generation from its factory.
+    /// Returns `false` if it is not suspended or cannot be started again.
+    #[must_use]
+    pub fn restart(&self) -> bool {
+        Arc::clone(&self.0).restart()
+    }
+
+    /// For its supervisor: ends the suspended actor for good.
+    pub fn terminate(&self, reason: ExitReason) {
+        self.0.terminate(reason);
+    }
+
+    /// Waits until the current generation has started.
+    ///
+    /// # Errors
+    /// Why it never will.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn ready(&self) -> Result<(), ExitReason> {
+        let (sender, receiver) = oneshot::channel();
+        self.0.on_started(sender);
+        receiver.await.unwrap_or(Err(ExitReason::NoActor))
+    }
+
+    /// Waits for the actor's end, restarts not counted, and says why it ended.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn closed(&self) -> ExitReason {
+        let (sender, receiver) = oneshot::channel();
+        self.0.add_monitor(Watcher::Waiter(sender));
+        receiver.await.unwrap_or(ExitReason::NoActor)
+    }
+}
+
+impl fmt::Debug for ActorHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ActorHandle({} {})", self.id(), self.0.type_name())
+    }
+}
+
+impl PartialEq for ActorHandle {
+    fn eq(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for ActorHandle {}

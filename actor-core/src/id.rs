@@ -1,0 +1,87 @@
+//! Identities: who is who within one node.
+//!
+//! An actor keeps its [`ActorId`] over restarts (what changes is its generation), so that references,
+//! monitors and log lines go on meaning the same actor. Ids are never reused within a node's life.
+//! They are plain numbers on purpose: an id says nothing about where an actor is or what it does.
+
+use std::fmt;
+use std::num::NonZeroU64;
+
+use serde::{Deserialize, Serialize};
+
+/// Names an actor, a task or another citizen of a node; unique within the node's life.
+///
+/// # Examples
+/// ```
+/// use mobula_actor_core::ActorId;
+/// let id = ActorId::from_u64(17).expect("not zero");
+/// assert_eq!(id.to_string(), "a17");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ActorId(NonZeroU64);
+
+impl ActorId {
+    /// The id with this number; `None` for zero, which names nobody.
+    #[must_use]
+    pub const fn from_u64(number: u64) -> Option<Self> {
+        match NonZeroU64::new(number) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    /// The number behind the id.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for ActorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a{}", self.0)
+    }
+}
+
+impl fmt::Debug for ActorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Who sends: an actor, a task or a driver (a program's own code inside a node).
+///
+/// Messages of one caller to one actor arrive in the order in which they were sent; callers are
+/// what this order is counted by.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallerId(pub(crate) u64);
+
+impl CallerId {
+    /// The number behind the id; for an actor or a task it equals its [`ActorId`]'s.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<ActorId> for CallerId {
+    fn from(id: ActorId) -> Self {
+        Self(id.as_u64())
+    }
+}
+
+impl fmt::Debug for CallerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}", self.0)
+    }
+}
+
+/// Names one monitor: the `down` that answers it carries the same value, exactly once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MonitorRef(pub(crate) u64);
+
+impl fmt::Debug for MonitorRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "m{}", self.0)
+    }
+}

@@ -1,0 +1,37 @@
+//! Signals: what an actor must hear even when its mailbox is full.
+//!
+//! Messages are a user's, signals are the system's. They travel on a lane of their own, are handled
+//! before the next message, and are never dropped; see Erlang's signals and pekko's `Signal`.
+
+use crate::exit::ExitReason;
+use crate::handle::ActorHandle;
+use crate::id::MonitorRef;
+
+/// What the system tells an actor.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    /// Take no new messages, handle what waits, then end.
+    Stop(ExitReason),
+    /// End now, without hooks.
+    Kill(ExitReason),
+    /// A linked actor ended.
+    Exit { from: ActorHandle, reason: ExitReason },
+    /// A monitored actor ended.
+    Down { monitor: MonitorRef, reason: ExitReason },
+    /// A supervised child ended.
+    ChildExited(ChildExited),
+    /// The last counted reference went.
+    Unreferenced,
+}
+
+/// A supervised child has ended and is suspended: its mailbox and references live, and its supervisor
+/// must answer with [`ActorHandle::restart`] or [`ActorHandle::terminate`].
+#[derive(Clone, Debug)]
+pub struct ChildExited {
+    /// The child.
+    pub child: ActorHandle,
+    /// The generation that ended.
+    pub generation: u64,
+    /// Why it ended.
+    pub reason: ExitReason,
+}

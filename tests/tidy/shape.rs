@@ -1,0 +1,276 @@
+//! The shape of files: how long, how opened, how pure.
+//!
+//! Long files grow by lines that are each too small to object to, so the limit is a number and growth past an
+//! old sin is a failure (a ratchet).
+//! Purity is a promise in the header; the scanner holds the file to it.
+//! Invariant: an exception is a row in `tables.rs` with a reason, and a row that is no longer needed is a finding.
+
+use crate::source::{Source, has_word};
+use crate::tables::{LONG_FILES, PURE_FILES, UNSAFE_FILES};
+use crate::tree::{Finding, Tree};
+
+const LINES_MAX: usize = 400;
+const EXAMPLE_LINES_MAX: usize = 80;
+const PURE_MARKER: &str = "//! Pure: no clock, no I/O, no tasks.";
+/// What a pure module has no use for. Tests inside the file are free.
+const IMPURE: &[&str] = &[
+    "tokio::",
+    "async fn",
+    ".await",
+    "Instant::now",
+    "SystemTime",
+    "spawn",
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "rand::rng(",
+    "thread_rng",
+    "from_os_rng",
+    "println!",
+];
+
+pub(crate) fn long_files(tree: &Tree) -> Vec<Finding> {
+    long_files_except(tree, LONG_FILES)
+}
+
+fn long_files_except(tree: &Tree, granted: &[(&str, usize, &str)]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in tree.rust_files() {
+        let count = file.product_line_count();
+        let limit = granted
+            .iter()
+            .find(|(path, ..)| *path == file.path)
+            .map_or(LINES_MAX, |(_, lines, _)| *lines);
+        if count > limit {
+            findings.push(Finding::new(
+                &file.path,
+                0,
+                format!("{count} lines outside tests, at most {limit}"),
+            ));
+        }
+    }
+    for (path, _, _) in granted {
+        let count = tree.file(path).map_or(0, Source::product_line_count);
+        if count <= LINES_MAX {
+            findings.push(Finding::new(
+                path,
+                0,
+                "needs its exception no longer: strike the row",
+            ));
+        }
+    }
+    findings
+}
+
+pub(crate) fn long_examples(tree: &Tree) -> Vec<Finding> {
+    let is_numbered = |path: &str| {
+        path.strip_prefix("examples/")
+            .is_some_and(|name| name.starts_with(|first: char| first.is_ascii_digit()))
+    };
+    let examples = tree.rust_files().filter(|file| is_numbered(&file.path));
+    let long = examples.filter(|file| file.lines().count() > EXAMPLE_LINES_MAX);
+    long.map(|file| Finding::new(&file.path, 0, format!("{} lines", file.lines().count())))
+        .collect()
+}
+
+pub(crate) fn headless_modules(tree: &Tree) -> Vec<Finding> {
+    let opens_with_argument = |file: &Source| {
+        let mut lines = file
+            .lines()
+            .map(|(_, line)| line.trim())
+            .filter(|line| !line.is_empty());
+        lines
+            .find(|line| !line.starts_with("#!["))
+            .is_some_and(|line| line.starts_with("//!"))
+    };
+    let files = tree.rust_files().filter(|file| !file.is_compiler_sample());
+    let headless = files.filter(|file| !opens_with_argument(file));
+    headless
+        .map(|file| Finding::new(&file.path, 1, "does not open with `//!`"))
+        .collect()
+}
+
+pub(crate) fn mod_files(tree: &Tree) -> Vec<Finding> {
+    let files = tree
+        .rust_files()
+        .filter(|file| file.path.ends_with("/mod.rs"));
+    files
+        .map(|file| Finding::new(&file.path, 0, "name the file after its module"))
+        .collect()
+}
+
+pub(crate) fn impure_pure_modules(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in tree.rust_files() {
+        let Some((line, marker)) = file.lines().find(|(_, line)| line.starts_with("//! Pure"))
+        else {
+            continue;
+        };
+        if marker != PURE_MARKER {
+            findings.push(Finding::new(
+                &file.path,
+                line,
+                format!("the marker reads exactly `{PURE_MARKER}`"),
+            ));
+        }
+        for (line, code) in file.product_code() {
+            for word in IMPURE.iter().filter(|word| code.contains(**word)) {
+                findings.push(Finding::new(
+                    &file.path,
+                    line,
+                    format!("`{word}` in a pure module: {}", code.trim()),
+                ));
+            }
+        }
+    }
+    findings
+}
+
+pub(crate) fn unmarked_pure_modules(tree: &Tree) -> Vec<Finding> {
+    let files = PURE_FILES.iter().filter_map(|path| tree.file(path));
+    let unmarked = files.filter(|file| !file.lines().any(|(_, line)| line == PURE_MARKER));
+    unmarked
+        .map(|file| {
+            Finding::new(
+                &file.path,
+                1,
+                "is pure by plan: add the marker, or change the plan",
+            )
+        })
+        .collect()
+}
+
+pub(crate) fn stray_unsafe(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in tree
+        .rust_files()
+        .filter(|file| !UNSAFE_FILES.contains(&file.path.as_str()))
+    {
+        for (line, code) in file.code().filter(|(_, code)| has_word(code, "unsafe")) {
+            findings.push(Finding::new(&file.path, line, code.trim()));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(count: usize) -> String {
+        "fn f() {}\n".repeat(count)
+    }
+
+    #[test]
+    fn a_long_file_is_found_and_tests_do_not_count() {
+        let (long, short) = (lines(401), lines(400));
+        let tested = format!("{short}#[cfg(test)]\nmod tests {{\n{long}}}\n");
+        let tree = Tree::sample(&[
+            ("a/src/long.rs", &long),
+            ("a/src/short.rs", &short),
+            ("a/src/tested.rs", &tested),
+        ]);
+        let findings = long_files_except(&tree, &[]);
+        assert_eq!(
+            findings,
+            [Finding::new(
+                "a/src/long.rs",
+                0,
+                "401 lines outside tests, at most 400"
+            )]
+        );
+    }
+
+    #[test]
+    fn a_granted_file_may_shrink_but_not_grow() {
+        let (grown, shrunk) = (lines(451), lines(10));
+        let granted = [("a.rs", 450, "one table")];
+        assert_eq!(
+            long_files_except(&Tree::sample(&[("a.rs", &grown)]), &granted).len(),
+            1
+        );
+        assert_eq!(
+            long_files_except(&Tree::sample(&[("a.rs", &shrunk)]), &granted).len(),
+            1
+        );
+        assert_eq!(
+            long_files_except(&Tree::sample(&[("a.rs", &lines(450))]), &granted),
+            []
+        );
+    }
+
+    #[test]
+    fn a_long_numbered_example_is_found() {
+        let long = lines(81);
+        let tree = Tree::sample(&[
+            ("examples/01_tell.rs", &long),
+            ("examples/quickstart.rs", &long),
+        ]);
+        assert_eq!(
+            long_examples(&tree),
+            [Finding::new("examples/01_tell.rs", 0, "81 lines")]
+        );
+    }
+
+    #[test]
+    fn a_module_without_header_is_found() {
+        let tree = Tree::sample(&[
+            ("a.rs", "use std::fmt;\n"),
+            ("b.rs", "#![cfg(loom)]\n//! Why.\n"),
+            ("m/tests/ui/c.rs", "fn main() {}\n"),
+        ]);
+        assert_eq!(
+            headless_modules(&tree),
+            [Finding::new("a.rs", 1, "does not open with `//!`")]
+        );
+    }
+
+    #[test]
+    fn mod_rs_is_found() {
+        assert_eq!(
+            mod_files(&Tree::sample(&[("a/src/b/mod.rs", "//! B.\n")])).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn impurity_is_found_outside_comments_and_tests() {
+        let header = "//! Decides.\n//! Pure: no clock, no I/O, no tasks.\n";
+        let sin = format!("{header}fn f() {{ let now = Instant::now(); }}\n");
+        let innocent =
+            format!("{header}// Never spawn.\n#[cfg(test)]\nmod tests {{ async fn f() {{}} }}\n");
+        assert_eq!(
+            impure_pure_modules(&Tree::sample(&[("a.rs", &sin)])).len(),
+            1
+        );
+        assert_eq!(
+            impure_pure_modules(&Tree::sample(&[("a.rs", &innocent)])),
+            []
+        );
+        assert_eq!(
+            impure_pure_modules(&Tree::sample(&[("a.rs", "//! Pure, mostly.\n")])).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_pure_part_without_its_marker_is_found() {
+        assert_eq!(
+            unmarked_pure_modules(&Tree::sample(&[("tasks/src/graph.rs", "//! Graph.\n")])).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn unsafe_outside_its_place_is_found() {
+        let text = "//! A.\n#![deny(unsafe_code)]\nfn f() { unsafe { g() } }\n";
+        assert_eq!(
+            stray_unsafe(&Tree::sample(&[("store/src/table.rs", text)])).len(),
+            1
+        );
+        assert_eq!(
+            stray_unsafe(&Tree::sample(&[("store/src/shm/segment.rs", text)])),
+            []
+        );
+    }
+}

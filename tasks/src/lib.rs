@@ -1,1 +1,6 @@
-//! Placeholder line, replaced as the room is built.
+//! Tasks.
+pub mod resources;
+mod queue;
+mod admission;
+mod graph;
+mod cancel;

@@ -1,0 +1,147 @@
+//! Tasks that have all their inputs and wait for resources, in the order in which they should run.
+//!
+//! One FIFO queue fails twice. A task at its head that needs a rare resource blocks everything
+//! behind it; so tasks are kept apart by *shape* (what they demand), and only heads compete. And on
+//! one CPU a thousand parents that each wait for a child would all start before the first child
+//! does, each leaving a blocked thread behind; so the more deeply nested task goes first, and a
+//! parent that blocks is followed by its own child, not by the next parent.
+//!
+//! Invariant: within one shape and depth, first in is first out; a head is the deepest of its shape.
+//!
+//! Pure: no clock, no I/O, no tasks.
+
+use std::collections::VecDeque;
+
+/// Depths from here on share one lane: nothing sensible nests deeper, and it bounds the table.
+const DEPTH_MAX: usize = 4096;
+
+/// Where a shape's head stands in the order: deeper first, then older.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rank {
+    depth: usize,
+    number: u64,
+}
+
+impl Rank {
+    /// Whether this one should run before the other.
+    pub(crate) fn goes_before(self, other: Self) -> bool {
+        (self.depth, other.number) > (other.depth, self.number)
+    }
+}
+
+/// The ready tasks of one shape.
+#[derive(Debug)]
+pub(crate) struct ReadyQueue<T> {
+    lanes: Vec<VecDeque<(u64, T)>>,
+    /// No lane above this one holds anything.
+    deepest: usize,
+    len: usize,
+}
+
+impl<T> Default for ReadyQueue<T> {
+    fn default() -> Self {
+        Self { lanes: Vec::new(), deepest: 0, len: 0 }
+    }
+}
+
+impl<T> ReadyQueue<T> {
+    /// Appends a task that was submitted from `depth` tasks deep; `number` grows with every push.
+    pub(crate) fn push(&mut self, depth: u32, number: u64, task: T) {
+        let depth = usize::try_from(depth).unwrap_or(DEPTH_MAX).min(DEPTH_MAX);
+        if self.lanes.len() <= depth {
+            self.lanes.resize_with(depth + 1, VecDeque::new);
+        }
+        if let Some(lane) = self.lanes.get_mut(depth) {
+            lane.push_back((number, task));
+            self.deepest = self.deepest.max(depth);
+            self.len += 1;
+        }
+    }
+
+    /// How many tasks wait here.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The next task and its rank.
+    pub(crate) fn head(&mut self) -> Option<(Rank, &T)> {
+        let depth = self.settle()?;
+        let (number, task) = self.lanes.get(depth)?.front()?;
+        Some((Rank { depth, number: *number }, task))
+    }
+
+    /// Takes the next task.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let depth = self.settle()?;
+        let (_, task) = self.lanes.get_mut(depth)?.pop_front()?;
+        self.len -= 1;
+        Some(task)
+    }
+
+    /// Everything, in order; the queue is empty afterwards.
+    pub(crate) fn drain(&mut self) -> Vec<T> {
+        std::iter::from_fn(|| self.pop()).collect()
+    }
+
+    /// Lowers `deepest` to the deepest lane that holds something.
+    fn settle(&mut self) -> Option<usize> {
+        if self.len == 0 {
+            return None;
+        }
+        while self.lanes.get(self.deepest).is_none_or(VecDeque::is_empty) {
+            self.deepest = self.deepest.checked_sub(1)?;
+        }
+        Some(self.deepest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+
+    use super::*;
+
+    #[test]
+    fn deeper_first_then_first_in_first_out() {
+        let mut queue = ReadyQueue::default();
+        for (number, (depth, name)) in [(0, "f1"), (0, "f2"), (1, "g1"), (2, "h"), (1, "g2")]
+            .into_iter()
+            .enumerate()
+        {
+            queue.push(depth, number as u64, name);
+        }
+        assert_eq!(queue.drain(), ["h", "g1", "g2", "f1", "f2"]);
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn absurd_depths_share_one_lane() {
+        let mut queue = ReadyQueue::default();
+        queue.push(u32::MAX, 0, 'a');
+        queue.push(5000, 1, 'b');
+        queue.push(3, 2, 'c');
+        assert_eq!(queue.drain(), ['a', 'b', 'c']);
+    }
+
+    #[test]
+    fn random_histories_agree_with_a_sorted_list() {
+        for seed in 0..100 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let mut queue = ReadyQueue::default();
+            let mut model: Vec<(u32, u64)> = Vec::new();
+            for number in 0..300 {
+                if rng.random_bool(0.6) {
+                    let depth = rng.random_range(0..5);
+                    queue.push(depth, number, (depth, number));
+                    model.push((depth, number));
+                } else {
+                    model.sort_by_key(|&(depth, number)| (std::cmp::Reverse(depth), number));
+                    let expected = (!model.is_empty()).then(|| model.remove(0));
+                    assert_eq!(queue.head().map(|(_, task)| *task), expected);
+                    assert_eq!(queue.pop(), expected, "seed {seed}");
+                }
+                assert_eq!(queue.len(), model.len());
+            }
+        }
+    }
+}

@@ -87,7 +87,11 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     ("kameo", "a peer to measure beside", &["benches/peers/"]),
     ("loom", "the model checker of the mailbox", &["actor-core/"]),
     ("parking_lot", "short locks without poisoning", EVERY_DRIVER),
-    ("pin-project-lite", "pinned fields without `unsafe` of ours", EVERY_DRIVER),
+    (
+        "pin-project-lite",
+        "pinned fields without `unsafe` of ours",
+        EVERY_DRIVER,
+    ),
     ("proc-macro2", "tokens", &["actor-core/macros/"]),
     ("proptest", "random histories against naive models", TESTS),
     ("quote", "tokens", &["actor-core/macros/"]),

@@ -49,9 +49,7 @@ fn public_item(code: &str) -> Option<(&str, &str)> {
         .trim_start()
         .strip_prefix("pub")?
         .split(|character: char| !is_word(character));
-    let kind = words
-        .by_ref()
-        .find(|word| ITEM_KINDS.contains(word) && *word != "const" || *word == "const")?;
+    let kind = words.by_ref().find(|word| ITEM_KINDS.contains(word))?;
     let name = words.find(|word| !word.is_empty())?;
     // `pub const fn name`
     if kind == "const" && name == "fn" {

@@ -6,7 +6,7 @@
 
 use crate::manifest::{self, Dependency};
 use crate::source::{Source, has_word};
-use crate::tables::{FOREIGN, HOUSE, TEST_EDGES};
+use crate::tables::{FOREIGN, HOUSE, TEST_CODE, TEST_EDGES};
 use crate::tree::{Finding, Tree};
 
 const INDEX: &str = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
@@ -73,10 +73,10 @@ pub(crate) fn stray_foreign_crates(tree: &Tree) -> Vec<Finding> {
             if places.iter().any(|place| file.path.starts_with(place)) {
                 continue;
             }
-            for (line, code) in file
-                .code()
-                .filter(|(_, code)| names_crate(code, &name.replace('-', "_")))
-            {
+            let tests_may = places.contains(&TEST_CODE);
+            let ident = name.replace('-', "_");
+            let named = file.code().filter(|(_, code)| names_crate(code, &ident));
+            for (line, code) in named.filter(|(line, _)| !(tests_may && file.is_test_line(*line))) {
                 let what = format!("`{name}` ({role}) has no business here: {}", code.trim());
                 findings.push(Finding::new(&file.path, line, what));
             }
@@ -205,6 +205,24 @@ mod tests {
         );
         let at_home = Tree::sample(&[("actor-core/src/actix_guest.rs", misplaced)]);
         assert_eq!(stray_foreign_crates(&at_home), []);
+    }
+
+    #[test]
+    fn a_crate_for_tests_stays_in_tests() {
+        let used = "//! Model.\nuse proptest::prelude::*;\n";
+        let inside = "//! Store.\n#[cfg(test)]\nmod tests { use proptest::prelude::*; }\n";
+        assert_eq!(
+            stray_foreign_crates(&Tree::sample(&[("store/src/lib.rs", used)])).len(),
+            1
+        );
+        assert_eq!(
+            stray_foreign_crates(&Tree::sample(&[("store/tests/model.rs", used)])),
+            []
+        );
+        assert_eq!(
+            stray_foreign_crates(&Tree::sample(&[("store/src/lib.rs", inside)])),
+            []
+        );
     }
 
     #[test]

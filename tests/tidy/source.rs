@@ -88,7 +88,7 @@ impl Source {
             .count()
     }
 
-    fn is_test_line(&self, line: usize) -> bool {
+    pub(crate) fn is_test_line(&self, line: usize) -> bool {
         self.test_lines.get(line - 1).copied().unwrap_or(false)
     }
 }

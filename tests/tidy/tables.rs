@@ -43,7 +43,7 @@ pub(crate) const TEST_EDGES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// A foreign crate: name, its role here, and the only places for it (path prefixes).
+/// A foreign crate: name, its role here, and the only places for it: path prefixes, or [`TEST_CODE`].
 pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     (
         "actix",
@@ -82,7 +82,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     (
         "inventory",
         "read-only tables that macros fill at link time",
-        &["actor-core/src/", "tasks/src/", "src/"],
+        &["actor-core/src/", "tasks/src/", "src/", "examples/"],
     ),
     ("kameo", "a peer to measure beside", &["benches/peers/"]),
     ("loom", "the model checker of the mailbox", &["actor-core/"]),
@@ -113,7 +113,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     (
         "rmp-serde",
         "the wire format, with named fields",
-        &["actor-core/src/", "store/src/", "cluster/src/"],
+        &["actor-core/src/", "store/src/", "cluster/src/", "examples/"],
     ),
     ("serde", "every message, argument and result", EVERYWHERE),
     (
@@ -144,14 +144,9 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
 ];
 
 const EVERYWHERE: &[&str] = &[""];
-const TESTS: &[&str] = &[
-    "tests/",
-    "actor-core/tests/",
-    "actor-core/macros/tests/",
-    "supervision/tests/",
-    "store/tests/",
-    "tasks/tests/",
-];
+/// Any line of a test, wherever the test stands.
+pub(crate) const TEST_CODE: &str = "#[cfg(test)]";
+const TESTS: &[&str] = &[TEST_CODE];
 const EVERY_DRIVER: &[&str] = &[
     "actor-core/src/",
     "actor-core/tests/",

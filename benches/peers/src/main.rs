@@ -1,1 +1,126 @@
-fn main() {}
+//! mobula beside its peers, in one interleaved run.
+//!
+//! Figures taken on different days do not compare. This program runs actix, ractor, kameo, a bare
+//! tokio channel and mobula through the same patterns in one process, by turns. Read `contender.rs`
+//! for what a framework offers, `pattern.rs` for what is asked of it, `runner.rs` for the turns.
+
+mod error;
+mod latch;
+mod contender;
+mod pattern;
+mod memory;
+mod contenders;
+mod runner;
+mod report;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::contender::{Executor, MAILBOX_BOUND};
+use crate::error::BenchError;
+use crate::pattern::Pattern;
+use crate::runner::{Framework, compare};
+
+/// Runs mobula and its peers through the same patterns.
+#[derive(Debug, Parser)]
+#[command(name = "mobula-peers", args_conflicts_with_subcommands = true)]
+struct Flags {
+    /// Print one JSON object per row instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Interleaved repetitions; the median is reported [default: 5, with --quick 1].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    reps: Option<u16>,
+    /// Only these patterns (comma separated or repeated).
+    #[arg(long = "pattern", value_delimiter = ',')]
+    patterns: Vec<Pattern>,
+    /// Only these executors.
+    #[arg(long = "executor", value_delimiter = ',')]
+    executors: Vec<Executor>,
+    /// Only these frameworks.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Framework>,
+    /// A tenth of the work: to see that everything runs, not to compare.
+    #[arg(long)]
+    quick: bool,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// Weighs the actors of one framework in this process.
+    #[command(hide = true)]
+    Memory {
+        framework: Framework,
+        executor: Executor,
+        actors: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Flags::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut text = format!("error: {error}");
+            let mut cause = std::error::Error::source(&error);
+            while let Some(inner) = cause {
+                text.push_str(&format!(": {inner}"));
+                cause = inner.source();
+            }
+            // Nothing is left to do when even standard error is closed.
+            let _ = writeln!(std::io::stderr(), "{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(flags: &Flags) -> Result<(), BenchError> {
+    let mut out = std::io::stdout().lock();
+    if let Some(Part::Memory {
+        framework,
+        executor,
+        actors,
+    }) = flags.part
+    {
+        let figures = framework.run(Pattern::BytesPerActor, executor, actors)?;
+        for figure in figures {
+            writeln!(out, "{figure}")?;
+        }
+        return Ok(());
+    }
+
+    let frameworks = chosen(Framework::ALL, &flags.only);
+    let patterns = chosen(Pattern::value_variants(), &flags.patterns);
+    let executors = chosen(Executor::value_variants(), &flags.executors);
+    let repetitions = usize::from(flags.reps.unwrap_or(if flags.quick { 1 } else { 5 }));
+    if !flags.json {
+        report::table_head(&mut out, &frameworks)?;
+    }
+    for &pattern in &patterns {
+        for &executor in &executors {
+            for row in compare(pattern, executor, &frameworks, repetitions, flags.quick)? {
+                if flags.json {
+                    writeln!(out, "{}", report::json_line(&row))?;
+                } else {
+                    report::table_row(&mut out, &row)?;
+                }
+                out.flush()?;
+            }
+        }
+    }
+    if !flags.json {
+        report::footnotes(&mut out, &frameworks, repetitions, MAILBOX_BOUND)?;
+    }
+    Ok(())
+}
+
+/// The wanted ones in the order of the report, or all when none is named.
+fn chosen<T: Copy + PartialEq>(all: &[T], wanted: &[T]) -> Vec<T> {
+    all.iter()
+        .copied()
+        .filter(|item| wanted.is_empty() || wanted.contains(item))
+        .collect()
+}

@@ -1,0 +1,47 @@
+//! One file per framework, each in that framework's own idiom.
+
+pub(crate) mod actix;
+pub(crate) mod kameo;
+pub(crate) mod ractor;
+pub(crate) mod tokio_mpsc;
+
+use std::future::Future;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::contender::{Executor, WORKERS};
+use crate::error::BenchError;
+
+/// Drives a future as a task of a fresh tokio runtime; the executor of all that build on tokio.
+fn on_tokio<T, F>(executor: Executor, drive: F) -> Result<T, BenchError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, BenchError>> + Send + 'static,
+{
+    let runtime = runtime(executor)?;
+    // A task, not the blocked thread itself, which would be a third worker.
+    let outcome = runtime.block_on(async { tokio::spawn(drive).await });
+    outcome.unwrap_or(Err(BenchError::DriverLost))
+}
+
+fn runtime(executor: Executor) -> Result<Runtime, BenchError> {
+    let mut builder = match executor {
+        Executor::Multi => Builder::new_multi_thread(),
+        Executor::Arbiter => Builder::new_current_thread(),
+    };
+    builder
+        .worker_threads(WORKERS)
+        .enable_time()
+        .build()
+        .map_err(BenchError::Executor)
+}
+
+/// Runs work as a task of the current tokio runtime.
+async fn tokio_task<F>(work: F) -> Result<(), BenchError>
+where
+    F: Future<Output = Result<(), BenchError>> + Send + 'static,
+{
+    tokio::spawn(work)
+        .await
+        .unwrap_or(Err(BenchError::DriverLost))
+}

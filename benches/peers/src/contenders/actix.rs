@@ -1,0 +1,282 @@
+//! actix 0.13: actors live on arbiters, one thread each.
+//!
+//! On "arbiter" the driver and all actors share the thread of one `System`. On "multi" a `System`
+//! has two arbiters: the driver runs on the first, and actors are dealt out from the second on, as
+//! programs do that use actix on several cores.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use actix::ActorContext as _;
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context, Handler, Message, System};
+use tokio::sync::oneshot;
+
+use crate::contender::{Contender, Executor, MAILBOX_BOUND, WORKERS};
+use crate::error::BenchError;
+use crate::latch::{Latch, Presence};
+
+/// The arbiters to deal actors to; none means the driver's own thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Actix {
+    arbiters: Arc<[ArbiterHandle]>,
+}
+
+pub(crate) struct Counter {
+    total: u64,
+}
+
+impl Actor for Counter {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(MAILBOX_BOUND);
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Add(u64);
+
+impl Handler<Add> for Counter {
+    type Result = ();
+
+    fn handle(&mut self, Add(amount): Add, _context: &mut Self::Context) {
+        self.total += amount;
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "u64")]
+struct AddAndGet(u64);
+
+impl Handler<AddAndGet> for Counter {
+    type Result = u64;
+
+    fn handle(&mut self, AddAndGet(amount): AddAndGet, _context: &mut Self::Context) -> u64 {
+        self.total += amount;
+        self.total
+    }
+}
+
+pub(crate) struct Member {
+    total: u64,
+    next: Option<Addr<Self>>,
+    presence: Presence,
+}
+
+impl Actor for Member {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(MAILBOX_BOUND);
+        self.presence.0.arrive();
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Link(Addr<Member>);
+
+impl Handler<Link> for Member {
+    type Result = ();
+
+    fn handle(&mut self, Link(next): Link, _context: &mut Self::Context) {
+        self.next = Some(next);
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Pass(u64);
+
+impl Handler<Pass> for Member {
+    type Result = ();
+
+    fn handle(&mut self, Pass(hops): Pass, _context: &mut Self::Context) {
+        self.total += 1;
+        if hops == 1 {
+            self.presence.0.arrive();
+        } else if let Some(next) = &self.next {
+            next.do_send(Pass(hops - 1));
+        }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Arrive(u64);
+
+impl Handler<Arrive> for Member {
+    type Result = ();
+
+    fn handle(&mut self, Arrive(amount): Arrive, _context: &mut Self::Context) {
+        self.total += amount;
+        self.presence.0.arrive();
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "u64")]
+struct Total;
+
+impl Handler<Total> for Member {
+    type Result = u64;
+
+    fn handle(&mut self, Total: Total, _context: &mut Self::Context) -> u64 {
+        self.total
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Stop;
+
+impl Handler<Stop> for Member {
+    type Result = ();
+
+    fn handle(&mut self, Stop: Stop, context: &mut Self::Context) {
+        context.stop();
+    }
+}
+
+impl Actix {
+    fn start<A>(&self, index: usize, actor: A) -> Addr<A>
+    where
+        A: Actor<Context = Context<A>> + Send,
+    {
+        if self.arbiters.is_empty() {
+            actor.start()
+        } else {
+            let arbiter = &self.arbiters[(index + 1) % self.arbiters.len()];
+            A::start_in_arbiter(arbiter, move |_context| actor)
+        }
+    }
+}
+
+fn mailbox_refused(operation: &'static str) -> impl Fn(actix::MailboxError) -> BenchError {
+    move |refused| BenchError::refused(operation)(refused.to_string())
+}
+
+/// Drives a future on the executor's first thread, and ends the arbiters before it returns.
+fn drive_on_system<T, F, D>(executor: Executor, drive: D) -> Result<T, BenchError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, BenchError>> + Send + 'static,
+    D: FnOnce(Actix) -> F,
+{
+    let system = System::new();
+    let arbiters: Vec<Arbiter> = match executor {
+        Executor::Multi => (0..WORKERS).map(|_| Arbiter::new()).collect(),
+        Executor::Arbiter => Vec::new(),
+    };
+    let driven = drive(Actix {
+        arbiters: arbiters.iter().map(Arbiter::handle).collect(),
+    });
+    let (done, outcome) = oneshot::channel();
+    let driver = async move {
+        // The receiver waits below for as long as the driver runs.
+        let _ = done.send(driven.await);
+    };
+    let outcome = system.block_on(async {
+        match arbiters.first() {
+            Some(first) => {
+                first.spawn(driver);
+            }
+            None => {
+                actix::spawn(driver);
+            }
+        }
+        outcome.await
+    });
+    for arbiter in arbiters {
+        arbiter.stop();
+        let _ = arbiter.join();
+    }
+    outcome.unwrap_or(Err(BenchError::DriverLost))
+}
+
+impl Contender for Actix {
+    type Counter = Addr<Counter>;
+    type Member = Addr<Member>;
+
+    fn run<T, F, D>(executor: Executor, drive: D) -> Result<T, BenchError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, BenchError>> + Send + 'static,
+        D: FnOnce(Self) -> F + Send + 'static,
+    {
+        // A system stays the current one of its thread: give each run a thread of its own.
+        std::thread::spawn(move || drive_on_system(executor, drive))
+            .join()
+            .unwrap_or(Err(BenchError::DriverLost))
+    }
+
+    async fn task<F>(&self, index: usize, work: F) -> Result<(), BenchError>
+    where
+        F: Future<Output = Result<(), BenchError>> + Send + 'static,
+    {
+        let (done, outcome) = oneshot::channel();
+        let work = async move {
+            let _ = done.send(work.await);
+        };
+        let arbiter = match self.arbiters.len() {
+            0 => Arbiter::current(),
+            count => self.arbiters[index % count].clone(),
+        };
+        arbiter.spawn(work);
+        outcome.await.unwrap_or(Err(BenchError::DriverLost))
+    }
+
+    async fn spawn_counter(&self) -> Result<Self::Counter, BenchError> {
+        Ok(self.start(0, Counter { total: 0 }))
+    }
+
+    async fn tell(counter: &Self::Counter, amount: u64) -> Result<(), BenchError> {
+        counter.do_send(Add(amount));
+        Ok(())
+    }
+
+    async fn ask(counter: &Self::Counter, amount: u64) -> Result<u64, BenchError> {
+        counter
+            .send(AddAndGet(amount))
+            .await
+            .map_err(mailbox_refused("ask"))
+    }
+
+    async fn spawn_member(
+        &self,
+        index: usize,
+        latch: Arc<Latch>,
+    ) -> Result<Self::Member, BenchError> {
+        let member = Member {
+            total: 0,
+            next: None,
+            presence: Presence(latch),
+        };
+        Ok(self.start(index, member))
+    }
+
+    async fn link(member: &Self::Member, next: Self::Member) -> Result<(), BenchError> {
+        member.do_send(Link(next));
+        Ok(())
+    }
+
+    async fn pass(member: &Self::Member, hops: u64) -> Result<(), BenchError> {
+        member.do_send(Pass(hops));
+        Ok(())
+    }
+
+    async fn arrive(member: &Self::Member, amount: u64) -> Result<(), BenchError> {
+        member.do_send(Arrive(amount));
+        Ok(())
+    }
+
+    async fn total(member: &Self::Member) -> Result<u64, BenchError> {
+        member.send(Total).await.map_err(mailbox_refused("total"))
+    }
+
+    async fn stop(member: Self::Member) -> Result<(), BenchError> {
+        member.do_send(Stop);
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! The message of each method, and the handler that runs it.
+//!
+//! The tag is generic over the actor only so that a private argument type may stand in the `impl` of
+//! a public actor's private method: what an `impl` may name depends on the most private type in its
+//! header (E0446).
+//!
+//! `receive` is what runs: a synchronous method is called in place and no future is made. `handle`
+//! is the same thing spelled for whoever calls the trait by hand.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use crate::lints::lifted;
+use crate::names::plain;
+
+use super::arguments::Mode;
+use super::method::Method;
+use super::parse::ActorImpl;
+
+/// Tag, message and handler for every method.
+pub(crate) fn print(model: &ActorImpl) -> TokenStream {
+    model.methods.iter().map(|method| one(model, method)).collect()
+}
+
+fn one(model: &ActorImpl, method: &Method) -> TokenStream {
+    let self_path = &model.self_path;
+    let Method { visibility, conditions, .. } = method;
+    let message = model.item_name(&method.type_name());
+    let tag = model.item_name(&format!("{}Tag", method.type_name()));
+    let name = format!("{}::{}", model.shown_name, plain(&method.ident));
+    let shown_method = format!("{}::{}", plain(&model.name), plain(&method.ident));
+    let tag_doc = format!("Stands for `{shown_method}`; never built.");
+    let doc = format!("The message of `{shown_method}`.");
+    let types = method.arguments.iter().map(|argument| &argument.ty);
+    let reply = method.reply.items();
+    let lifted = lifted();
+    let handler = handler(model, method, &message);
+    quote! {
+        #(#conditions)*
+        #[doc(hidden)]
+        #[doc = #tag_doc]
+        #[derive(Debug)]
+        #lifted
+        #visibility enum #tag<A> {
+            /// Never built.
+            Never(::mobula::__macro::Never<A>),
+        }
+
+        #(#conditions)*
+        #[automatically_derived]
+        #lifted
+        impl ::mobula::__macro::MethodTag for #tag<#self_path> {
+            type Args = (#(#types,)*);
+            const NAME: &'static str = #name;
+            #reply
+        }
+
+        #(#conditions)*
+        #[doc = #doc]
+        #lifted
+        #visibility type #message = ::mobula::__macro::Method<#tag<#self_path>>;
+
+        #(#conditions)*
+        #[automatically_derived]
+        #lifted
+        #handler
+    }
+}
+
+fn handler(model: &ActorImpl, method: &Method, message: &Ident) -> TokenStream {
+    match &model.mode {
+        Mode::Exclusive => exclusive(model, method, message, &quote!(Handler), &quote!(later)),
+        Mode::Local => {
+            exclusive(model, method, message, &quote!(LocalHandler), &quote!(later_local))
+        }
+        Mode::Shared(_) => shared(model, method, message),
+    }
+}
+
+fn exclusive(
+    model: &ActorImpl,
+    method: &Method,
+    message: &Ident,
+    handler: &TokenStream,
+    later: &TokenStream,
+) -> TokenStream {
+    let self_path = &model.self_path;
+    let ctx_of_handle = if method.has_context() && !method.reply.is_deferred {
+        quote!(ctx)
+    } else {
+        quote!(_ctx)
+    };
+    let ctx = if method.has_context() || method.reply.is_deferred { quote!(ctx) } else { quote!(_ctx) };
+    let reply_ty = &method.reply.ty;
+    let handle = handle_body(method);
+    let receive = receive_body(method, later);
+    quote! {
+        impl ::mobula::__macro::#handler<#message> for #self_path {
+            async fn handle(
+                &mut self,
+                message: #message,
+                #ctx_of_handle: &mut ::mobula::__macro::Context<Self>,
+            ) -> #reply_ty {
+                #handle
+            }
+
+            fn receive<'a>(
+                &'a mut self,
+                message: #message,
+                #ctx: &'a mut ::mobula::__macro::Context<Self>,
+                reply: ::mobula::__macro::ReplySlot<#message>,
+            ) -> ::mobula::__macro::Step<'a, Self> {
+                #receive
+            }
+        }
+    }
+}
+
+/// `let args = …;`, or dropping a message that carries nothing.
+fn unpack(method: &Method) -> TokenStream {
+    if method.arguments.is_empty() {
+        quote!(let () = ::mobula::__macro::Method::into_args(message);)
+    } else {
+        quote!(let args = ::mobula::__macro::Method::into_args(message);)
+    }
+}
+
+fn handle_body(method: &Method) -> TokenStream {
+    if method.reply.is_deferred {
+        // Only `receive` can defer: it is the one that has the reply slot.
+        return quote! {
+            ::core::mem::drop(message);
+            ::core::future::pending().await
+        };
+    }
+    let (unpack, invocation) = (unpack(method), method.invocation());
+    let wait = method.is_async.then(|| quote!(.await));
+    quote! {
+        #unpack
+        #invocation #wait
+    }
+}
+
+fn receive_body(method: &Method, later: &TokenStream) -> TokenStream {
+    let (unpack, invocation) = (unpack(method), method.invocation());
+    let wait = method.is_async.then(|| quote!(.await));
+    let run = if method.reply.is_deferred {
+        let reply_ty = &method.reply.ty;
+        quote! {
+            ctx.hold_reply(reply);
+            let deferred: ::mobula::__macro::Deferred<#reply_ty> = #invocation #wait;
+            ::core::mem::drop(deferred);
+            ctx.release_held_reply();
+        }
+    } else {
+        quote!(reply.send(#invocation #wait);)
+    };
+    if method.is_async {
+        quote! {
+            #unpack
+            ::mobula::__macro::Step::#later(async move { #run })
+        }
+    } else {
+        quote! {
+            #unpack
+            #run
+            ::mobula::__macro::Step::done()
+        }
+    }
+}
+
+fn shared(model: &ActorImpl, method: &Method, message: &Ident) -> TokenStream {
+    let self_path = &model.self_path;
+    let reply_ty = &method.reply.ty;
+    let (unpack, invocation) = (unpack(method), method.invocation());
+    let wait = method.is_async.then(|| quote!(.await));
+    let blocking = (!method.is_async).then(|| {
+        quote! {
+            const BLOCKING: bool = true;
+            fn handle_blocking(&self, message: #message) -> #reply_ty {
+                #unpack
+                #invocation
+            }
+        }
+    });
+    quote! {
+        impl ::mobula::__macro::SharedHandler<#message> for #self_path {
+            async fn handle(&self, message: #message) -> #reply_ty {
+                #unpack
+                #invocation #wait
+            }
+            #blocking
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Reads the `impl` block of an actor into a model.
+//!
+//! Everything that is refused is refused here, so that the printers below deal with well-formed
+//! actors only.
+
+use proc_macro2::Ident;
+use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, Path, Type, Visibility};
+
+use crate::names::{generated, plain};
+use crate::refusals::Refusals;
+use crate::signature::check_generics;
+
+use super::arguments::{ActorArguments, CallDefaults, Mode};
+use super::constructor::{self, Constructor};
+use super::hooks::{Hook, HookKind};
+use super::method::Method;
+use super::reserved;
+
+/// An actor, as the printers need it.
+#[derive(Debug)]
+pub(crate) struct ActorImpl {
+    /// The type after `impl`.
+    pub(crate) self_path: Path,
+    /// Its last segment, from which generated names are made.
+    pub(crate) name: Ident,
+    /// `Actor::NAME`.
+    pub(crate) shown_name: String,
+    pub(crate) mode: Mode,
+    pub(crate) methods: Vec<Method>,
+    pub(crate) hooks: Vec<Hook>,
+    pub(crate) constructor: Option<Constructor>,
+}
+
+impl ActorImpl {
+    /// Reads `block`, and takes our attributes out of it.
+    pub(crate) fn read(arguments: ActorArguments, block: &mut ItemImpl) -> syn::Result<Self> {
+        let mut refusals = Refusals::default();
+        let self_path = self_path(block, &mut refusals)?;
+        let mut functions = Vec::new();
+        for item in &mut block.items {
+            if let ImplItem::Fn(function) = item {
+                functions.push(Marked::take(function, &mut refusals));
+            }
+        }
+        let mut model = Self {
+            name: last_ident(&self_path),
+            shown_name: String::new(),
+            self_path,
+            mode: arguments.mode,
+            methods: Vec::new(),
+            hooks: Vec::new(),
+            constructor: None,
+        };
+        model.shown_name =
+            arguments.name.map_or_else(|| plain(&model.name), |literal| literal.value());
+        for marked in &functions {
+            model.read_function(marked, arguments.max_task_retries.as_ref(), &mut refusals);
+        }
+        model.constructor = constructor::find(&functions, &model.self_path, &mut refusals);
+        refusals.finish(model)
+    }
+
+    fn read_function(
+        &mut self,
+        marked: &Marked,
+        max_retries: Option<&syn::Expr>,
+        refusals: &mut Refusals,
+    ) {
+        let function = &marked.function;
+        let ident = &function.sig.ident;
+        reserved::check_function(ident, refusals);
+        let has_self = function.sig.receiver().is_some();
+        if let (Some(kind), true) = (HookKind::of(ident), has_self) {
+            self.hooks.extend(Hook::read(kind, function, refusals));
+        } else if has_self && !matches!(function.vis, Visibility::Inherited) {
+            reserved::check_call(ident, refusals);
+            let mut defaults = marked.defaults.clone().unwrap_or_default();
+            if defaults.max_retries.is_none() {
+                defaults.max_retries = max_retries.cloned();
+            }
+            let method = Method::read(function, defaults, &self.self_path, &self.mode, refusals);
+            self.methods.extend(method);
+        } else if let Some(attribute) = &marked.method_attribute {
+            refusals.push(
+                attribute,
+                "`#[method]` goes on a `pub` method with `self`: only those are calls",
+            );
+        }
+    }
+
+    /// The generated item `{Actor}{suffix}`.
+    pub(crate) fn item_name(&self, suffix: &str) -> Ident {
+        generated(&format!("{}{suffix}", plain(&self.name)), &self.name)
+    }
+}
+
+/// A function of the block with the attributes that were ours.
+#[derive(Debug)]
+pub(crate) struct Marked {
+    pub(crate) function: ImplItemFn,
+    pub(crate) constructor_mark: Option<Attribute>,
+    method_attribute: Option<Attribute>,
+    defaults: Option<CallDefaults>,
+}
+
+impl Marked {
+    fn take(function: &mut ImplItemFn, refusals: &mut Refusals) -> Self {
+        let mut marked =
+            Self { function: function.clone(), constructor_mark: None, method_attribute: None, defaults: None };
+        for attribute in &function.attrs {
+            if attribute.path().is_ident("constructor") {
+                marked.constructor_mark = Some(attribute.clone());
+            } else if attribute.path().is_ident("method") {
+                marked.defaults = refusals.keep(attribute.parse_args());
+                marked.method_attribute = Some(attribute.clone());
+            }
+        }
+        function.attrs.retain(|attribute| !is_ours(attribute));
+        marked.function.attrs.retain(|attribute| !is_ours(attribute));
+        marked
+    }
+}
+
+/// Takes our attributes out of a block that could not be read.
+pub(crate) fn strip_attributes(block: &mut ItemImpl) {
+    for item in &mut block.items {
+        if let ImplItem::Fn(function) = item {
+            function.attrs.retain(|attribute| !is_ours(attribute));
+        }
+    }
+}
+
+fn is_ours(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("constructor") || attribute.path().is_ident("method")
+}
+
+fn self_path(block: &ItemImpl, refusals: &mut Refusals) -> syn::Result<Path> {
+    if let Some((_, path, _)) = &block.trait_ {
+        return Err(syn::Error::new_spanned(
+            path,
+            "`#[actor]` goes on an inherent `impl` block, not on the `impl` of a trait: its methods become the actor's calls",
+        ));
+    }
+    check_generics(&block.generics, "an actor", refusals);
+    match &*block.self_ty {
+        Type::Path(path) if path.qself.is_none() && !path.path.segments.is_empty() => {
+            Ok(path.path.clone())
+        }
+        other => Err(syn::Error::new_spanned(other, "an actor is a named type of this crate")),
+    }
+}
+
+fn last_ident(path: &Path) -> Ident {
+    match path.segments.last() {
+        Some(segment) => segment.ident.clone(),
+        None => Ident::new("Actor", proc_macro2::Span::call_site()),
+    }
+}

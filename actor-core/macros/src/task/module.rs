@@ -1,0 +1,131 @@
+//! The module beside the function: `remote`, `options`, `bind`.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use crate::builders::{self, forwarded};
+use crate::lints::lifted;
+use crate::names::plain;
+
+use super::function::TaskFn;
+
+/// The module.
+pub(crate) fn print(model: &TaskFn) -> TokenStream {
+    let TaskFn { ident, visibility, conditions, signature, .. } = model;
+    let lifted = lifted();
+    let name = plain(ident);
+    let doc = format!("The function `{name}` as a task: `{signature}`.");
+    let free = entrances(model, &Receiver::Free);
+    let on_options = entrances(model, &Receiver::Options);
+    let builders = forwarded(builders::TASK, &TokenStream::new());
+    quote! {
+        #(#conditions)*
+        #[doc = #doc]
+        #lifted
+        #visibility mod #ident {
+            /// Stands for the function in the function table; never built.
+            #[derive(Debug)]
+            pub(super) enum Function {}
+
+            /// Options for one submission, starting from those of the attribute.
+            #[must_use]
+            pub fn options() -> Options {
+                Options { options: <Function as ::mobula::__macro::TaskFunction>::defaults() }
+            }
+
+            #free
+
+            /// Options for one submission of the task.
+            #[must_use]
+            pub struct Options {
+                options: ::mobula::__macro::TaskOptions,
+            }
+
+            impl ::core::fmt::Debug for Options {
+                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                    ::core::fmt::Formatter::write_str(f, "Options")
+                }
+            }
+
+            impl Options {
+                #builders
+                #on_options
+            }
+        }
+    }
+}
+
+/// Where `remote` and `bind` stand, and so where they take the options from.
+enum Receiver {
+    Free,
+    Options,
+}
+
+fn entrances(model: &TaskFn, receiver: &Receiver) -> TokenStream {
+    let names = model.arguments.iter().map(|argument| &argument.name).collect::<Vec<_>>();
+    let types = (0..names.len()).map(|index| {
+        quote! {
+            <<Function as ::mobula::__macro::TaskFunction>::Args
+                as ::mobula::__macro::ArgAt<#index>>::Arg
+        }
+    });
+    let types = types.collect::<Vec<_>>();
+    let (this, options) = match receiver {
+        Receiver::Free => {
+            (None, quote!(<Function as ::mobula::__macro::TaskFunction>::defaults()))
+        }
+        Receiver::Options => (Some(quote!(self,)), quote!(self.options)),
+    };
+    let (returned, submit) = submission(model);
+    let remote_doc = format!("Submits the task `{}` and returns at once.", model.signature);
+    let bind_doc = format!("A node of a task graph: `{}`, not submitted yet.", model.signature);
+    let bind = bind(&this, &names, &types, &options);
+    quote! {
+        #[doc = #remote_doc]
+        pub fn remote(
+            #this #(#names: impl ::mobula::__macro::IntoArg<#types>),*
+        ) -> #returned {
+            #submit(
+                #options,
+                (#(::mobula::__macro::IntoArg::<#types>::into_arg(#names),)*),
+            )
+        }
+
+        #[doc = #bind_doc]
+        #bind
+    }
+}
+
+fn bind(
+    this: &Option<TokenStream>,
+    names: &[&Ident],
+    types: &[TokenStream],
+    options: &TokenStream,
+) -> TokenStream {
+    quote! {
+        pub fn bind(
+            #this #(#names: impl ::mobula::__macro::IntoBound<#types>),*
+        ) -> ::mobula::__macro::Bound<<Function as ::mobula::__macro::TaskFunction>::Output> {
+            ::mobula::__macro::bind::<Function>(
+                #options,
+                (#(::mobula::__macro::IntoBound::<#types>::into_bound(#names),)*),
+            )
+        }
+    }
+}
+
+/// What `remote` returns, and the function that makes it.
+fn submission(model: &TaskFn) -> (TokenStream, TokenStream) {
+    let output = quote!(<Function as ::mobula::__macro::TaskFunction>::Output);
+    if model.returns_count == 1 {
+        return (
+            quote!(::mobula::__macro::ObjectRef<#output>),
+            quote!(::mobula::__macro::submit::<Function>),
+        );
+    }
+    let parts = 0..model.returns_count;
+    (
+        quote!((#(::mobula::__macro::ObjectRef<<#output as ::mobula::__macro::ArgAt<#parts>>::Arg>),*)),
+        quote!(::mobula::__macro::submit_many::<Function, #output>),
+    )
+}

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 
 use crate::error::BenchError;
-use crate::latch::Latch;
+use crate::latch::{Gate, Latch};
 
 /// The bound of every mailbox that can be bounded, in messages.
 pub(crate) const MAILBOX_BOUND: usize = 1024;
@@ -99,4 +99,19 @@ pub(crate) trait Contender: Clone + Send + Sync + 'static {
     fn total(member: &Self::Member) -> impl Future<Output = Result<u64, BenchError>> + Send;
     /// Ends a member; it is gone when its state is dropped.
     fn stop(member: Self::Member) -> impl Future<Output = Result<(), BenchError>> + Send;
+}
+
+/// Starts `count` members and waits until the last of them runs.
+pub(crate) async fn crowd<C: Contender>(
+    lab: &C,
+    count: usize,
+    gate: &Gate,
+) -> Result<Vec<C::Member>, BenchError> {
+    let mut members = Vec::with_capacity(count);
+    gate.expect_all();
+    for index in 0..count {
+        members.push(lab.spawn_member(index, gate.leaf(index)).await?);
+    }
+    gate.wait().await;
+    Ok(members)
 }

@@ -2,14 +2,16 @@
 //!
 //! Figures taken on different days do not compare. This program runs actix, ractor, kameo, a bare
 //! tokio channel and mobula through the same patterns in one process, by turns. Read `contender.rs`
-//! for what a framework offers, `pattern.rs` for what is asked of it, `runner.rs` for the turns.
+//! for what a framework offers, `play.rs` for what is asked of it, `runner.rs` for the turns.
 
 mod error;
 mod latch;
 mod contender;
 mod pattern;
 mod memory;
+mod play;
 mod contenders;
+mod framework;
 mod runner;
 mod report;
 
@@ -20,8 +22,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::contender::{Executor, MAILBOX_BOUND};
 use crate::error::BenchError;
+use crate::framework::Framework;
 use crate::pattern::Pattern;
-use crate::runner::{Framework, compare};
+use crate::runner::compare;
 
 /// Runs mobula and its peers through the same patterns.
 #[derive(Debug, Parser)]

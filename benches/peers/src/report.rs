@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use crate::runner::{Framework, Row};
+use crate::framework::Framework;
+use crate::runner::Row;
 
 /// `{"pattern":…,"unit":…,"executor":…,"<framework>":…}` with the keys in that order.
 pub(crate) fn json_line(row: &Row) -> String {
@@ -95,8 +96,9 @@ fn short(figure: f64) -> String {
 mod tests {
     use super::{json_line, short};
     use crate::contender::Executor;
+    use crate::framework::Framework;
     use crate::pattern::Pattern;
-    use crate::runner::{Framework, Row};
+    use crate::runner::Row;
 
     #[test]
     fn a_json_line_is_json_and_keeps_the_order_of_its_keys() {

@@ -21,42 +21,136 @@ const fn row(
     parameters: &'static [(&'static str, &'static str)],
     doc: &'static str,
 ) -> Builder {
-    Builder { name, parameters, doc }
+    Builder {
+        name,
+        parameters,
+        doc,
+    }
 }
 
 /// Of `ActorOptions`. `max_restarts` is not here: it changes the type.
 pub(crate) const ACTOR: &[Builder] = &[
-    row("name", &[("name", "impl ::core::convert::Into<::std::string::String>")], "Registers the actor under a name."),
-    row("namespace", &[("namespace", "impl ::core::convert::Into<::std::string::String>")], "The namespace of the name."),
-    row("detached", &[], "Lets the actor live on when its creator and the last reference are gone."),
-    row("mailbox", &[("mailbox", "::mobula::__macro::Mailbox")], "Sets the mailbox's bound and what happens when it is full."),
-    row("pinned", &[], "Runs the actor on one thread of its own choice, always the same."),
-    row("group", &[("group", "impl ::core::convert::Into<::std::string::String>")], "Pins the actor to the thread of a group, so that those who talk much sit together."),
-    row("get_if_exists", &[], "Returns the actor that has the name already, if there is one."),
-    row("flight_recorder", &[("events", "usize")], "Keeps the last events of the actor for its post-mortem."),
+    row(
+        "name",
+        &[("name", "impl ::core::convert::Into<::std::string::String>")],
+        "Registers the actor under a name.",
+    ),
+    row(
+        "namespace",
+        &[(
+            "namespace",
+            "impl ::core::convert::Into<::std::string::String>",
+        )],
+        "The namespace of the name.",
+    ),
+    row(
+        "detached",
+        &[],
+        "Lets the actor live on when its creator and the last reference are gone.",
+    ),
+    row(
+        "mailbox",
+        &[("mailbox", "::mobula::__macro::Mailbox")],
+        "Sets the mailbox's bound and what happens when it is full.",
+    ),
+    row(
+        "pinned",
+        &[],
+        "Runs the actor on one thread of its own choice, always the same.",
+    ),
+    row(
+        "group",
+        &[("group", "impl ::core::convert::Into<::std::string::String>")],
+        "Pins the actor to the thread of a group, so that those who talk much sit together.",
+    ),
+    row(
+        "get_if_exists",
+        &[],
+        "Returns the actor that has the name already, if there is one.",
+    ),
+    row(
+        "flight_recorder",
+        &[("events", "usize")],
+        "Keeps the last events of the actor for its post-mortem.",
+    ),
 ];
 
 /// Of `TaskOptions`.
 pub(crate) const TASK: &[Builder] = &[
-    row("num_cpus", &[("num_cpus", "f64")], "CPUs that the task takes while it runs; fractions count."),
-    row("resource", &[("name", "impl ::core::convert::Into<::std::string::String>"), ("amount", "f64")], "An amount of a named resource that the task takes while it runs."),
-    row("max_retries", &[("max_retries", "u32")], "How often the task is repeated when its worker was lost or it panicked."),
-    row("retry_errors", &[], "Repeats the task after its own errors, too."),
-    row("retry_if", &[("is_retried", "impl ::core::ops::Fn(&::mobula::__macro::TaskError) -> bool + ::core::marker::Send + ::core::marker::Sync + 'static")], "Repeats the task after the errors that the predicate picks."),
-    row("name", &[("name", "impl ::core::convert::Into<::std::string::String>")], "The task's name in listings and traces."),
+    row(
+        "num_cpus",
+        &[("num_cpus", "f64")],
+        "CPUs that the task takes while it runs; fractions count.",
+    ),
+    row(
+        "resource",
+        &[
+            ("name", "impl ::core::convert::AsRef<str>"),
+            ("amount", "f64"),
+        ],
+        "An amount of a named resource that the task takes while it runs.",
+    ),
+    row(
+        "memory",
+        &[("size_bytes", "u64")],
+        "Bytes of memory that the task reserves while it runs.",
+    ),
+    row(
+        "max_retries",
+        &[("max_retries", "u32")],
+        "How often the task is repeated when its worker was lost or it panicked.",
+    ),
+    row(
+        "retry_errors",
+        &[],
+        "Repeats the task after its own errors, too.",
+    ),
+    row(
+        "retry_if",
+        &[(
+            "is_retried",
+            "impl ::core::ops::Fn(&::mobula::__macro::TaskError) -> bool + ::core::marker::Send + ::core::marker::Sync + 'static",
+        )],
+        "Repeats the task after the errors that the predicate picks.",
+    ),
+    row(
+        "backoff",
+        &[("range", "::core::ops::Range<::core::time::Duration>")],
+        "The delay before the first repetition, and the one it grows to.",
+    ),
+    row(
+        "timeout",
+        &[("after", "::core::time::Duration")],
+        "How long the task may take, waiting and repetitions included.",
+    ),
+    row(
+        "name",
+        &[("name", "impl ::core::convert::Into<::std::string::String>")],
+        "The task's name in listings and traces.",
+    ),
 ];
 
 /// The builders as methods of a type with a field `options`; `rest` are its other fields.
 pub(crate) fn forwarded(builders: &[Builder], rest: &TokenStream) -> TokenStream {
-    builders.iter().map(|builder| forward(builder, rest)).collect()
+    builders
+        .iter()
+        .map(|builder| forward(builder, rest))
+        .collect()
 }
 
 fn forward(builder: &Builder, rest: &TokenStream) -> TokenStream {
     let ident = |text: &str| Ident::new(text, Span::call_site());
     let name = ident(builder.name);
     let doc = builder.doc;
-    let names = builder.parameters.iter().map(|(name, _)| ident(name)).collect::<Vec<_>>();
-    let types = builder.parameters.iter().filter_map(|(_, ty)| parse_str::<Type>(ty).ok());
+    let names = builder
+        .parameters
+        .iter()
+        .map(|(name, _)| ident(name))
+        .collect::<Vec<_>>();
+    let types = builder
+        .parameters
+        .iter()
+        .filter_map(|(_, ty)| parse_str::<Type>(ty).ok());
     quote! {
         #[doc = #doc]
         #[must_use]

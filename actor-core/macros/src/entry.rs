@@ -27,7 +27,10 @@ impl Parse for MainArguments {
             let key = input.call(Ident::parse_any)?;
             let count = value::<Expr>(input)?;
             if literal(&count) == Some(0) {
-                return Err(syn::Error::new_spanned(count, "at least one thread is needed"));
+                return Err(syn::Error::new_spanned(
+                    count,
+                    "at least one thread is needed",
+                ));
             }
             match key.to_string().as_str() {
                 "workers" => arguments.workers = Some(count),
@@ -35,7 +38,9 @@ impl Parse for MainArguments {
                 other => {
                     return Err(syn::Error::new_spanned(
                         &key,
-                        format!("`#[main]` has no option `{other}`; it has `workers = n` and `arbiters = n`"),
+                        format!(
+                            "`#[main]` has no option `{other}`; it has `workers = n` and `arbiters = n`"
+                        ),
                     ));
                 }
             }
@@ -85,16 +90,25 @@ fn plain_item(item: &TokenStream, error: &syn::Error) -> TokenStream {
 
 fn driver(item: TokenStream, attribute: &str) -> syn::Result<ItemFn> {
     let Ok(function) = syn::parse2::<ItemFn>(item.clone()) else {
-        return Err(syn::Error::new_spanned(item, format!("`{attribute}` goes on an async function")));
+        return Err(syn::Error::new_spanned(
+            item,
+            format!("`{attribute}` goes on an async function"),
+        ));
     };
     let mut refusals = Refusals::default();
     let signature = &function.sig;
     check_function(signature, "the driver of a node", &mut refusals);
     if signature.asyncness.is_none() {
-        refusals.push(signature.fn_token, format!("`{attribute}` goes on an `async fn`"));
+        refusals.push(
+            signature.fn_token,
+            format!("`{attribute}` goes on an `async fn`"),
+        );
     }
     if let Some(second) = signature.inputs.iter().nth(1) {
-        refusals.push(second, "the driver of a node has one parameter, `node: Node`, or none");
+        refusals.push(
+            second,
+            "the driver of a node has one parameter, `node: Node`, or none",
+        );
     }
     if let Some(FnArg::Receiver(receiver)) = signature.inputs.first() {
         refusals.push(receiver, "the driver of a node is a free function");
@@ -108,11 +122,24 @@ fn wrap(
     run: &TokenStream,
     options: Option<&TokenStream>,
 ) -> TokenStream {
-    let ItemFn { attrs, vis, sig, block } = function;
+    let ItemFn {
+        attrs,
+        vis,
+        sig,
+        block,
+    } = function;
     let (ident, output) = (&sig.ident, &sig.output);
-    let driver = if sig.inputs.is_empty() { quote!(|_node| #ident()) } else { quote!(#ident) };
+    let driver = if sig.inputs.is_empty() {
+        quote!(|_node| #ident())
+    } else {
+        quote!(#ident)
+    };
     let options = options.map(|options| quote!(#options,));
-    let vis = if test.is_some() { Visibility::Inherited } else { vis };
+    let vis = if test.is_some() {
+        Visibility::Inherited
+    } else {
+        vis
+    };
     quote! {
         #test
         #(#attrs)*
@@ -132,10 +159,20 @@ mod tests {
     fn main_keeps_the_function_inside() {
         let text = shown(expand_main(
             quote!(workers = 2),
-            quote!(async fn main(node: Node) -> anyhow::Result<()> { Ok(()) }),
+            quote!(
+                async fn main(node: Node) -> anyhow::Result<()> {
+                    Ok(())
+                }
+            ),
         ));
-        assert!(text.starts_with("fn main() -> anyhow::Result<()> {"), "{text}");
-        assert!(text.contains("async fn main(node: Node) -> anyhow::Result<()>"), "{text}");
+        assert!(
+            text.starts_with("fn main() -> anyhow::Result<()> {"),
+            "{text}"
+        );
+        assert!(
+            text.contains("async fn main(node: Node) -> anyhow::Result<()>"),
+            "{text}"
+        );
         assert!(
             text.contains("run_main(::mobula::__macro::MainOptions::new().workers(2), main)"),
             "{text}"
@@ -144,7 +181,13 @@ mod tests {
 
     #[test]
     fn the_parameter_may_be_left_out() {
-        let text = shown(expand_test(quote!(), quote!(#[ignore] async fn counts() {})));
+        let text = shown(expand_test(
+            quote!(),
+            quote!(
+                #[ignore]
+                async fn counts() {}
+            ),
+        ));
         assert!(text.contains("run_test(|_node| counts())"), "{text}");
         assert!(text.contains("#[ignore]"), "{text}");
     }
@@ -152,10 +195,30 @@ mod tests {
     #[test]
     fn wrong_shapes_are_refused() {
         let refused = |item| errors(expand_main(quote!(), item)).join("\n");
-        assert!(refused(quote!(fn main() {})).contains("`async fn`"));
-        assert!(refused(quote!(async fn main(a: Node, b: Node) {})).contains("one parameter"));
-        assert!(refused(quote!(struct Main;)).contains("async function"));
-        let zero = errors(expand_main(quote!(workers = 0), quote!(async fn main() {})));
+        assert!(
+            refused(quote!(
+                fn main() {}
+            ))
+            .contains("`async fn`")
+        );
+        assert!(
+            refused(quote!(
+                async fn main(a: Node, b: Node) {}
+            ))
+            .contains("one parameter")
+        );
+        assert!(
+            refused(quote!(
+                struct Main;
+            ))
+            .contains("async function")
+        );
+        let zero = errors(expand_main(
+            quote!(workers = 0),
+            quote!(
+                async fn main() {}
+            ),
+        ));
         assert!(zero[0].contains("at least one thread"));
     }
 }

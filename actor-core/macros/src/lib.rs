@@ -144,7 +144,7 @@ pub fn actor(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 ///
 /// # Options
-/// `num_cpus = 1.0`, `resource("gpu", 1.0)` (repeatable), `max_retries = 3`, `retry_errors` (repeat after
+/// `num_cpus = 1.0`, `memory = bytes`, `resource("gpu", 1.0)` (repeatable), `max_retries = 3`, `retry_errors` (repeat after
 /// the function's own error, too), `name = "…"` (the wire name, instead of the path), `version = 1`,
 /// `num_returns = 2` (a tuple becomes that many references).
 #[proc_macro_attribute]

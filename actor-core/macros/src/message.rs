@@ -41,7 +41,9 @@ impl Options {
         } else if meta.path.is_ident("name") {
             self.name = Some(meta.value()?.parse()?);
         } else {
-            return Err(meta.error("`#[message]` has the options `reply = Type` and `name = \"…\"`"));
+            return Err(
+                meta.error("`#[message]` has the options `reply = Type` and `name = \"…\"`")
+            );
         }
         Ok(())
     }
@@ -53,14 +55,19 @@ fn message(input: &DeriveInput) -> syn::Result<TokenStream> {
         refusals.push(item.union_token, "a message is a struct or an enum");
     }
     for lifetime in input.generics.lifetimes() {
-        refusals.push(lifetime, "a message cannot borrow: messages own what they carry");
+        refusals.push(
+            lifetime,
+            "a message cannot borrow: messages own what they carry",
+        );
     }
     let options = refusals.keep(Options::read(input)).unwrap_or_default();
     if let Some(reply) = &options.reply {
         check_owned(reply, "a reply", &mut refusals);
     }
     let reply = Reply::of(options.reply.unwrap_or_else(|| parse_quote!(())));
-    let name = options.name.map_or_else(|| plain(&input.ident), |literal| literal.value());
+    let name = options
+        .name
+        .map_or_else(|| plain(&input.ident), |literal| literal.value());
     let ident = &input.ident;
     let mut generics = input.generics.clone();
     if !generics.params.is_empty() {
@@ -89,26 +96,54 @@ mod tests {
 
     #[test]
     fn reply_is_unit_unless_given() {
-        let text = shown(expand(quote!(struct Ping;)));
+        let text = shown(expand(quote!(
+            struct Ping;
+        )));
         assert!(text.contains("type Reply = ();"), "{text}");
-        assert!(text.contains("const NAME: &'static str = \"Ping\";"), "{text}");
-        let text = shown(expand(quote!(#[message(reply = u64, name = "add")] struct Add(u64);)));
+        assert!(
+            text.contains("const NAME: &'static str = \"Ping\";"),
+            "{text}"
+        );
+        let text = shown(expand(quote!(
+            #[message(reply = u64, name = "add")]
+            struct Add(u64);
+        )));
         assert!(text.contains("type Reply = u64;"), "{text}");
-        assert!(text.contains("const NAME: &'static str = \"add\";"), "{text}");
+        assert!(
+            text.contains("const NAME: &'static str = \"add\";"),
+            "{text}"
+        );
     }
 
     #[test]
     fn generic_messages_ask_to_be_sendable() {
-        let text = shown(expand(quote!(struct Put<T>(T);)));
-        assert!(text.contains("impl<T> ::mobula::__macro::Message for Put<T>"), "{text}");
-        assert!(text.contains("Self: ::core::marker::Send + 'static"), "{text}");
+        let text = shown(expand(quote!(
+            struct Put<T>(T);
+        )));
+        assert!(
+            text.contains("impl<T> ::mobula::__macro::Message for Put<T>"),
+            "{text}"
+        );
+        assert!(
+            text.contains("Self: ::core::marker::Send + 'static"),
+            "{text}"
+        );
     }
 
     #[test]
     fn borrowing_and_unknown_options_are_refused() {
-        assert!(errors(expand(quote!(struct Put<'a>(&'a str);)))[0].contains("cannot borrow"));
         assert!(
-            errors(expand(quote!(#[message(answer = u8)] struct Put;)))[0].contains("reply = Type")
+            errors(expand(quote!(
+                struct Put<'a>(&'a str);
+            )))[0]
+                .contains("cannot borrow")
+        );
+        assert!(
+            errors(expand(quote!(
+                #[message(answer = u8)]
+                struct Put;
+            )))[0]
+                .contains("reply = Type")
         );
     }
 }

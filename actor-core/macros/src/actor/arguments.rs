@@ -48,7 +48,9 @@ impl Parse for ActorArguments {
                 other => {
                     return Err(syn::Error::new_spanned(
                         &key,
-                        format!("`#[actor]` has no option `{other}`; it has `local`, `max_concurrency = n`, `max_task_retries = n` and `name = \"…\"`"),
+                        format!(
+                            "`#[actor]` has no option `{other}`; it has `local`, `max_concurrency = n`, `max_task_retries = n` and `name = \"…\"`"
+                        ),
                     ));
                 }
             }
@@ -89,7 +91,9 @@ impl Parse for CallDefaults {
                 other => {
                     return Err(syn::Error::new_spanned(
                         &key,
-                        format!("`#[method]` has no option `{other}`; it has `max_retries = n` and `retry_errors`"),
+                        format!(
+                            "`#[method]` has no option `{other}`; it has `max_retries = n` and `retry_errors`"
+                        ),
                     ));
                 }
             }

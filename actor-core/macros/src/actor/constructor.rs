@@ -31,10 +31,15 @@ pub(crate) fn find(
     self_path: &Path,
     refusals: &mut Refusals,
 ) -> Option<Constructor> {
-    let mut marks = functions.iter().filter(|marked| marked.constructor_mark.is_some());
+    let mut marks = functions
+        .iter()
+        .filter(|marked| marked.constructor_mark.is_some());
     let marked = marks.next();
     for second in marks {
-        refusals.push(&second.constructor_mark, "an actor has one constructor; another one is marked already");
+        refusals.push(
+            &second.constructor_mark,
+            "an actor has one constructor; another one is marked already",
+        );
     }
     let chosen = match marked {
         Some(marked) => marked,
@@ -42,7 +47,10 @@ pub(crate) fn find(
     };
     let signature = &chosen.function.sig;
     if let Some(receiver) = signature.receiver() {
-        refusals.push(receiver, "a constructor makes the actor, so it has no `self`");
+        refusals.push(
+            receiver,
+            "a constructor makes the actor, so it has no `self`",
+        );
         return None;
     }
     check_function(signature, "a constructor", refusals);
@@ -65,7 +73,10 @@ fn implied<'f>(
             && returns_actor(&marked.function.sig.output, self_path)
     };
     let makers = functions.iter().filter(makes_actor).collect::<Vec<_>>();
-    if let Some(new) = makers.iter().find(|marked| plain(&marked.function.sig.ident) == "new") {
+    if let Some(new) = makers
+        .iter()
+        .find(|marked| plain(&marked.function.sig.ident) == "new")
+    {
         return Some(new);
     }
     let mut visible = makers
@@ -82,7 +93,9 @@ fn implied<'f>(
 }
 
 fn returns_actor(output: &ReturnType, self_path: &Path) -> bool {
-    let ReturnType::Type(_, ty) = output else { return false };
+    let ReturnType::Type(_, ty) = output else {
+        return false;
+    };
     let is_actor = |ty: &Type| match ty {
         Type::Path(path) => path.path.is_ident("Self") || path.path == *self_path,
         _ => false,
@@ -99,12 +112,18 @@ pub(crate) fn print(model: &ActorImpl) -> TokenStream {
     let options = model.item_name("Options");
     let name = plain(&model.name);
     let options_doc = format!("Options to start a [`{name}`] with.");
-    let visibility = model
+    let visibility = model.constructor.as_ref().map_or_else(
+        || syn::parse_quote!(pub),
+        |constructor| constructor.visibility.clone(),
+    );
+    let starting = model
         .constructor
         .as_ref()
-        .map_or_else(|| syn::parse_quote!(pub), |constructor| constructor.visibility.clone());
-    let starting = model.constructor.as_ref().map(|constructor| starting(model, constructor));
-    let on_options = model.constructor.as_ref().map(|constructor| on_options(model, constructor));
+        .map(|constructor| starting(model, constructor));
+    let on_options = model
+        .constructor
+        .as_ref()
+        .map(|constructor| on_options(model, constructor));
     let builders = forwarded(builders::ACTOR, &quote!(, restarts: self.restarts));
     let shown = options.to_string();
     let lifted = lifted();
@@ -168,11 +187,19 @@ pub(crate) fn print(model: &ActorImpl) -> TokenStream {
 }
 
 fn names_and_types(constructor: &Constructor) -> (Vec<&Ident>, Vec<&Type>) {
-    constructor.arguments.iter().map(|argument| (&argument.name, &argument.ty)).unzip()
+    constructor
+        .arguments
+        .iter()
+        .map(|argument| (&argument.name, &argument.ty))
+        .unzip()
 }
 
 fn starting(model: &ActorImpl, constructor: &Constructor) -> TokenStream {
-    let Constructor { visibility, conditions, .. } = constructor;
+    let Constructor {
+        visibility,
+        conditions,
+        ..
+    } = constructor;
     let (names, types) = names_and_types(constructor);
     let doc = format!(
         "Starts a [`{0}`] with `{0}::{1}` and returns a reference to it at once.",
@@ -190,21 +217,31 @@ fn starting(model: &ActorImpl, constructor: &Constructor) -> TokenStream {
 
 fn on_options(model: &ActorImpl, constructor: &Constructor) -> TokenStream {
     let self_path = &model.self_path;
-    let Constructor { ident, conditions, .. } = constructor;
+    let Constructor {
+        ident, conditions, ..
+    } = constructor;
     let (names, types) = names_and_types(constructor);
     let args_ty = quote!((#(#types,)*));
     let places = (0..types.len()).map(|index| syn::Index {
         index: u32::try_from(index).unwrap_or(0),
         span: Span::call_site(),
     });
-    let binding = if types.is_empty() { quote!((): ()) } else { quote!(args: #args_ty) };
+    let binding = if types.is_empty() {
+        quote!((): ())
+    } else {
+        quote!(args: #args_ty)
+    };
     let factory = quote! {
         <R as ::mobula::__macro::ArgsPolicy<#args_ty>>::factory(
             (#(#names,)*),
             |#binding| <#self_path>::#ident(#(args.#places),*),
         )
     };
-    let doc = format!("Starts the actor with `{}::{}`.", plain(&model.name), plain(ident));
+    let doc = format!(
+        "Starts the actor with `{}::{}`.",
+        plain(&model.name),
+        plain(ident)
+    );
     quote! {
         #(#conditions)*
         #[doc = #doc]

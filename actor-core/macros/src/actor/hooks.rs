@@ -37,9 +37,7 @@ impl HookKind {
     const fn signature(self) -> &'static str {
         match self {
             Self::Started => "`started(&mut self, ctx: &mut Context<Self>)`",
-            Self::Stopping => {
-                "`stopping(&mut self, ctx: &mut Context<Self>, reason: &ExitReason)`"
-            }
+            Self::Stopping => "`stopping(&mut self, ctx: &mut Context<Self>, reason: &ExitReason)`",
             Self::Down => {
                 "`down(&mut self, ctx: &mut Context<Self>, monitor: MonitorRef, reason: ExitReason)`"
             }
@@ -82,12 +80,17 @@ impl Hook {
         }
         let mut places = Vec::new();
         for input in &signature.inputs {
-            let FnArg::Typed(parameter) = input else { continue };
+            let FnArg::Typed(parameter) = input else {
+                continue;
+            };
             match place(kind, &parameter.ty) {
                 Some(place) if !places.contains(&place) => places.push(place),
                 _ => refusals.push(
                     parameter,
-                    format!("a hook gets only what the actor can give it: {}; each may be left out", kind.signature()),
+                    format!(
+                        "a hook gets only what the actor can give it: {}; each may be left out",
+                        kind.signature()
+                    ),
                 ),
             }
         }
@@ -96,7 +99,10 @@ impl Hook {
             ReturnType::Type(_, ty) if is_named(ty, "Result") => true,
             ReturnType::Type(_, ty) if is_unit(ty) => false,
             ReturnType::Type(_, ty) => {
-                refusals.push(ty, "a hook returns nothing or a `Result<(), E>`: nobody waits for its answer");
+                refusals.push(
+                    ty,
+                    "a hook returns nothing or a `Result<(), E>`: nobody waits for its answer",
+                );
                 false
             }
         };
@@ -126,7 +132,11 @@ fn place(kind: HookKind, ty: &Type) -> Option<Place> {
     match kind {
         HookKind::Down if is_named(inner, "MonitorRef") && !is_reference => Some(Place::Monitor),
         HookKind::Down | HookKind::Stopping if is_named(inner, "ExitReason") => {
-            Some(if is_reference { Place::ReasonRef } else { Place::Reason })
+            Some(if is_reference {
+                Place::ReasonRef
+            } else {
+                Place::Reason
+            })
         }
         HookKind::Started | HookKind::Stopping | HookKind::Down => None,
     }
@@ -138,7 +148,11 @@ fn is_unit(ty: &Type) -> bool {
 
 /// The hooks as items of `impl Actor`.
 pub(crate) fn print(model: &ActorImpl) -> TokenStream {
-    model.hooks.iter().map(|hook| one(hook, matches!(model.mode, Mode::Local))).collect()
+    model
+        .hooks
+        .iter()
+        .map(|hook| one(hook, matches!(model.mode, Mode::Local)))
+        .collect()
 }
 
 fn one(hook: &Hook, is_local: bool) -> TokenStream {
@@ -176,7 +190,11 @@ fn one(hook: &Hook, is_local: bool) -> TokenStream {
 }
 
 fn name(text: &str, is_used: bool) -> TokenStream {
-    let ident = if is_used { text.to_owned() } else { format!("_{text}") };
+    let ident = if is_used {
+        text.to_owned()
+    } else {
+        format!("_{text}")
+    };
     let ident = Ident::new(&ident, proc_macro2::Span::call_site());
     quote!(#ident)
 }
@@ -192,7 +210,11 @@ fn body(hook: &Hook, call: &TokenStream, is_local: bool) -> TokenStream {
             quote!(::mobula::__macro::Hook::from_result(#kept))
         }
         (true, is_result) => {
-            let later = if is_local { quote!(later_local) } else { quote!(later) };
+            let later = if is_local {
+                quote!(later_local)
+            } else {
+                quote!(later)
+            };
             let run = if is_result {
                 kept(&quote!(#call.await))
             } else {

@@ -19,12 +19,20 @@ use super::parse::ActorImpl;
 
 /// Tag, message and handler for every method.
 pub(crate) fn print(model: &ActorImpl) -> TokenStream {
-    model.methods.iter().map(|method| one(model, method)).collect()
+    model
+        .methods
+        .iter()
+        .map(|method| one(model, method))
+        .collect()
 }
 
 fn one(model: &ActorImpl, method: &Method) -> TokenStream {
     let self_path = &model.self_path;
-    let Method { visibility, conditions, .. } = method;
+    let Method {
+        visibility,
+        conditions,
+        ..
+    } = method;
     let message = model.item_name(&method.type_name());
     let tag = model.item_name(&format!("{}Tag", method.type_name()));
     let name = format!("{}::{}", model.shown_name, plain(&method.ident));
@@ -70,9 +78,13 @@ fn one(model: &ActorImpl, method: &Method) -> TokenStream {
 fn handler(model: &ActorImpl, method: &Method, message: &Ident) -> TokenStream {
     match &model.mode {
         Mode::Exclusive => exclusive(model, method, message, &quote!(Handler), &quote!(later)),
-        Mode::Local => {
-            exclusive(model, method, message, &quote!(LocalHandler), &quote!(later_local))
-        }
+        Mode::Local => exclusive(
+            model,
+            method,
+            message,
+            &quote!(LocalHandler),
+            &quote!(later_local),
+        ),
         Mode::Shared(_) => shared(model, method, message),
     }
 }
@@ -90,7 +102,11 @@ fn exclusive(
     } else {
         quote!(_ctx)
     };
-    let ctx = if method.has_context() || method.reply.is_deferred { quote!(ctx) } else { quote!(_ctx) };
+    let ctx = if method.has_context() || method.reply.is_deferred {
+        quote!(ctx)
+    } else {
+        quote!(_ctx)
+    };
     let reply_ty = &method.reply.ty;
     let handle = handle_body(method);
     let receive = receive_body(method, later);
@@ -177,9 +193,12 @@ fn shared(model: &ActorImpl, method: &Method, message: &Ident) -> TokenStream {
     let blocking = (!method.is_async).then(|| {
         quote! {
             const BLOCKING: bool = true;
-            fn handle_blocking(&self, message: #message) -> #reply_ty {
+            fn handle_blocking(
+                &self,
+                message: #message,
+            ) -> ::core::option::Option<#reply_ty> {
                 #unpack
-                #invocation
+                ::core::option::Option::Some(#invocation)
             }
         }
     });

@@ -52,7 +52,9 @@ impl Method {
         let mut arguments = Vec::new();
         let mut places = Vec::new();
         for input in &signature.inputs {
-            let FnArg::Typed(parameter) = input else { continue };
+            let FnArg::Typed(parameter) = input else {
+                continue;
+            };
             if is_context(&parameter.ty) {
                 check_context(&parameter.ty, &places, mode, refusals);
                 places.push(Place::Context);
@@ -84,7 +86,9 @@ impl Method {
 
     /// Whether the method takes a context.
     pub(crate) fn has_context(&self) -> bool {
-        self.places.iter().any(|place| matches!(place, Place::Context))
+        self.places
+            .iter()
+            .any(|place| matches!(place, Place::Context))
     }
 
     /// The user's method, called on `self` with the tuple `args` and, where it wants one, `ctx`.
@@ -93,7 +97,10 @@ impl Method {
         let places = self.places.iter().map(|place| match place {
             Place::Context => quote!(ctx),
             Place::Argument(index) => {
-                let index = syn::Index { index: u32::try_from(*index).unwrap_or(0), span: Span::call_site() };
+                let index = syn::Index {
+                    index: u32::try_from(*index).unwrap_or(0),
+                    span: Span::call_site(),
+                };
                 quote!(args.#index)
             }
         });
@@ -111,7 +118,10 @@ pub(crate) fn is_context(ty: &Type) -> bool {
 
 fn check_context(ty: &Type, places: &[Place], mode: &Mode, refusals: &mut Refusals) {
     if !matches!(ty, Type::Reference(_)) {
-        refusals.push(ty, "the context is lent to a handler: take `ctx: &mut Context<Self>`");
+        refusals.push(
+            ty,
+            "the context is lent to a handler: take `ctx: &mut Context<Self>`",
+        );
     }
     if places.iter().any(|place| matches!(place, Place::Context)) {
         refusals.push(ty, "a method has one context");

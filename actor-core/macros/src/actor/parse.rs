@@ -51,8 +51,9 @@ impl ActorImpl {
             hooks: Vec::new(),
             constructor: None,
         };
-        model.shown_name =
-            arguments.name.map_or_else(|| plain(&model.name), |literal| literal.value());
+        model.shown_name = arguments
+            .name
+            .map_or_else(|| plain(&model.name), |literal| literal.value());
         for marked in &functions {
             model.read_function(marked, arguments.max_task_retries.as_ref(), &mut refusals);
         }
@@ -105,8 +106,12 @@ pub(crate) struct Marked {
 
 impl Marked {
     fn take(function: &mut ImplItemFn, refusals: &mut Refusals) -> Self {
-        let mut marked =
-            Self { function: function.clone(), constructor_mark: None, method_attribute: None, defaults: None };
+        let mut marked = Self {
+            function: function.clone(),
+            constructor_mark: None,
+            method_attribute: None,
+            defaults: None,
+        };
         for attribute in &function.attrs {
             if attribute.path().is_ident("constructor") {
                 marked.constructor_mark = Some(attribute.clone());
@@ -116,7 +121,10 @@ impl Marked {
             }
         }
         function.attrs.retain(|attribute| !is_ours(attribute));
-        marked.function.attrs.retain(|attribute| !is_ours(attribute));
+        marked
+            .function
+            .attrs
+            .retain(|attribute| !is_ours(attribute));
         marked
     }
 }
@@ -146,7 +154,10 @@ fn self_path(block: &ItemImpl, refusals: &mut Refusals) -> syn::Result<Path> {
         Type::Path(path) if path.qself.is_none() && !path.path.segments.is_empty() => {
             Ok(path.path.clone())
         }
-        other => Err(syn::Error::new_spanned(other, "an actor is a named type of this crate")),
+        other => Err(syn::Error::new_spanned(
+            other,
+            "an actor is a named type of this crate",
+        )),
     }
 }
 

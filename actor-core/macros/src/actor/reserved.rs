@@ -13,23 +13,38 @@ use proc_macro2::Ident;
 const OF_REFERENCES: &[(&str, &str)] = &[
     ("ask", "sends a message and waits for its reply"),
     ("tell", "sends a message one way"),
-    ("try_tell", "sends a message one way, without waiting for room"),
+    (
+        "try_tell",
+        "sends a message one way, without waiting for room",
+    ),
     ("kill", "ends the actor at once"),
     ("stop", "ends the actor when its mailbox is empty"),
     ("id", "is the actor's identity"),
     ("name", "is the actor's registered name"),
     ("recipient", "is a reference to one kind of message"),
     ("clone", "copies the reference"),
-    ("downgrade", "makes a reference that does not keep the actor alive"),
+    (
+        "downgrade",
+        "makes a reference that does not keep the actor alive",
+    ),
     ("watch", "monitors the actor"),
     ("link", "links the actor's fate to another's"),
     ("is_alive", "says whether the actor still runs"),
     ("ready", "waits until the actor has started"),
     ("exit", "sends the actor an exit reason"),
     ("calls", "gives the generated calls"),
-    ("into", "converts the reference (`Into` is in every prelude)"),
-    ("try_into", "converts the reference (`TryInto` is in every prelude)"),
-    ("to_owned", "copies the reference (`ToOwned` is in every prelude)"),
+    (
+        "into",
+        "converts the reference (`Into` is in every prelude)",
+    ),
+    (
+        "try_into",
+        "converts the reference (`TryInto` is in every prelude)",
+    ),
+    (
+        "to_owned",
+        "copies the reference (`ToOwned` is in every prelude)",
+    ),
 ];
 
 /// Functions that the macro writes into the user's own `impl`.

@@ -15,6 +15,7 @@ pub(crate) struct TaskArguments {
     pub(crate) version: Option<Expr>,
     pub(crate) num_returns: Option<(Expr, usize)>,
     num_cpus: Option<Expr>,
+    memory: Option<Expr>,
     resources: Vec<(LitStr, Expr)>,
     max_retries: Option<Expr>,
     retry_errors: bool,
@@ -30,13 +31,16 @@ impl Parse for TaskArguments {
                 "version" => arguments.version = Some(value(input)?),
                 "num_returns" => arguments.num_returns = Some(num_returns(value(input)?)?),
                 "num_cpus" => arguments.num_cpus = Some(value(input)?),
+                "memory" => arguments.memory = Some(value(input)?),
                 "resource" => arguments.resources.push(resource(input)?),
                 "max_retries" => arguments.max_retries = Some(value(input)?),
                 "retry_errors" => arguments.retry_errors = true,
                 other => {
                     return Err(syn::Error::new_spanned(
                         &key,
-                        format!("`#[task]` has no option `{other}`; it has `num_cpus = 1.0`, `resource(\"gpu\", 1.0)`, `max_retries = n`, `retry_errors`, `name = \"…\"`, `version = n` and `num_returns = n`"),
+                        format!(
+                            "`#[task]` has no option `{other}`; it has `num_cpus = 1.0`, `memory = bytes`, `resource(\"gpu\", 1.0)`, `max_retries = n`, `retry_errors`, `name = \"…\"`, `version = n` and `num_returns = n`"
+                        ),
                     ));
                 }
             }
@@ -53,13 +57,20 @@ impl TaskArguments {
             let amount = float(amount);
             quote!(.num_cpus(#amount))
         });
+        let memory = self
+            .memory
+            .as_ref()
+            .map(|size_bytes| quote!(.memory(#size_bytes)));
         let resources = self.resources.iter().map(|(name, amount)| {
             let amount = float(amount);
             quote!(.resource(#name, #amount))
         });
-        let max_retries = self.max_retries.as_ref().map(|count| quote!(.max_retries(#count)));
+        let max_retries = self
+            .max_retries
+            .as_ref()
+            .map(|count| quote!(.max_retries(#count)));
         let retry_errors = self.retry_errors.then(|| quote!(.retry_errors()));
-        quote!(#num_cpus #(#resources)* #max_retries #retry_errors)
+        quote!(#num_cpus #memory #(#resources)* #max_retries #retry_errors)
     }
 }
 
@@ -75,14 +86,20 @@ fn resource(input: ParseStream<'_>) -> syn::Result<(LitStr, Expr)> {
 fn num_returns(count: Expr) -> syn::Result<(Expr, usize)> {
     match literal(&count).and_then(|number| usize::try_from(number).ok()) {
         Some(number @ 1..=8) => Ok((count, number)),
-        _ => Err(syn::Error::new_spanned(count, "`num_returns` is a number from 1 to 8")),
+        _ => Err(syn::Error::new_spanned(
+            count,
+            "`num_returns` is a number from 1 to 8",
+        )),
     }
 }
 
 /// `2` as `2.0`: amounts are fractions, and people write whole ones without a point.
 fn float(amount: &Expr) -> TokenStream {
     match amount {
-        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) if number.suffix().is_empty() => {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            ..
+        }) if number.suffix().is_empty() => {
             let float = syn::LitFloat::new(&format!("{}.0", number.base10_digits()), number.span());
             quote!(#float)
         }

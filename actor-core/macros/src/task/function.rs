@@ -37,17 +37,26 @@ impl TaskFn {
         let arguments = arguments(signature, None, &mut refusals);
         let reply = Reply::read(&signature.output, None, &mut refusals);
         if reply.is_deferred {
-            refusals.push(&signature.output, "a task's result is its return value; only an actor's method can answer later");
+            refusals.push(
+                &signature.output,
+                "a task's result is its return value; only an actor's method can answer later",
+            );
         }
         if let Some((count, number)) = &options.num_returns {
             check_tuple(&reply, count, *number, &mut refusals);
         }
-        let types = arguments.iter().map(|argument| text(&argument.ty)).collect::<Vec<_>>();
+        let types = arguments
+            .iter()
+            .map(|argument| text(&argument.ty))
+            .collect::<Vec<_>>();
         let model = Self {
             ident: signature.ident.clone(),
             visibility: function.vis.clone(),
             conditions: conditions(&function.attrs),
-            returns_count: options.num_returns.as_ref().map_or(1, |(_, number)| *number),
+            returns_count: options
+                .num_returns
+                .as_ref()
+                .map_or(1, |(_, number)| *number),
             signature: format!("fn({}) -> {}", types.join(", "), text(&reply.ty)),
             is_async: signature.asyncness.is_some(),
             arguments,
@@ -77,7 +86,12 @@ fn check_tuple(reply: &Reply, count: &Expr, number: usize, refusals: &mut Refusa
 
 /// `impl TaskFunction` and the entry.
 pub(crate) fn print(model: &TaskFn) -> TokenStream {
-    let TaskFn { ident, conditions, signature, .. } = model;
+    let TaskFn {
+        ident,
+        conditions,
+        signature,
+        ..
+    } = model;
     let types = model.arguments.iter().map(|argument| &argument.ty);
     let output = model.reply.value();
     let name = match &model.options.name {
@@ -87,8 +101,13 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
             quote!(::core::concat!(::core::module_path!(), #tail))
         }
     };
-    let version = model.options.version.clone().unwrap_or_else(|| parse_quote!(1));
+    let version = model
+        .options
+        .version
+        .clone()
+        .unwrap_or_else(|| parse_quote!(1));
     let builders = model.options.builders();
+    let blocking = !model.is_async;
     let body = body(model);
     let lifted = lifted();
     quote! {
@@ -101,11 +120,16 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
             const NAME: &'static str = #name;
             const VERSION: u32 = #version;
             const SIGNATURE: &'static str = #signature;
+            const BLOCKING: bool = #blocking;
             fn defaults() -> ::mobula::__macro::TaskOptions {
                 ::mobula::__macro::TaskOptions::new() #builders
             }
             fn run(args: Self::Args) -> ::mobula::__macro::Body<Self::Output> {
                 #body
+            }
+            fn duplicate(args: &Self::Args) -> ::core::option::Option<Self::Args> {
+                use ::mobula::__macro::duplicate::*;
+                CloneProbe(args).duplicate()
             }
         }
 

@@ -1,6 +1,6 @@
 //! The module beside the function: `remote`, `options`, `bind`.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
 use crate::builders::{self, forwarded};
@@ -11,7 +11,13 @@ use super::function::TaskFn;
 
 /// The module.
 pub(crate) fn print(model: &TaskFn) -> TokenStream {
-    let TaskFn { ident, visibility, conditions, signature, .. } = model;
+    let TaskFn {
+        ident,
+        visibility,
+        conditions,
+        signature,
+        ..
+    } = model;
     let lifted = lifted();
     let name = plain(ident);
     let doc = format!("The function `{name}` as a task: `{signature}`.");
@@ -26,6 +32,9 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
             /// Stands for the function in the function table; never built.
             #[derive(Debug)]
             pub(super) enum Function {}
+
+            type Args = <Function as ::mobula::__macro::TaskFunction>::Args;
+            type Output = <Function as ::mobula::__macro::TaskFunction>::Output;
 
             /// Options for one submission, starting from those of the attribute.
             #[must_use]
@@ -62,23 +71,32 @@ enum Receiver {
 }
 
 fn entrances(model: &TaskFn, receiver: &Receiver) -> TokenStream {
-    let names = model.arguments.iter().map(|argument| &argument.name).collect::<Vec<_>>();
+    let names = model
+        .arguments
+        .iter()
+        .map(|argument| &argument.name)
+        .collect::<Vec<_>>();
     let types = (0..names.len()).map(|index| {
-        quote! {
-            <<Function as ::mobula::__macro::TaskFunction>::Args
-                as ::mobula::__macro::ArgAt<#index>>::Arg
-        }
+        let index = Literal::usize_unsuffixed(index);
+        quote!(<Args as ::mobula::__macro::ArgAt<#index>>::Arg)
     });
     let types = types.collect::<Vec<_>>();
     let (this, options) = match receiver {
-        Receiver::Free => {
-            (None, quote!(<Function as ::mobula::__macro::TaskFunction>::defaults()))
-        }
+        Receiver::Free => (
+            None,
+            quote!(<Function as ::mobula::__macro::TaskFunction>::defaults()),
+        ),
         Receiver::Options => (Some(quote!(self,)), quote!(self.options)),
     };
     let (returned, submit) = submission(model);
-    let remote_doc = format!("Submits the task `{}` and returns at once.", model.signature);
-    let bind_doc = format!("A node of a task graph: `{}`, not submitted yet.", model.signature);
+    let remote_doc = format!(
+        "Submits the task `{}` and returns at once.",
+        model.signature
+    );
+    let bind_doc = format!(
+        "A node of a task graph: `{}`, not submitted yet.",
+        model.signature
+    );
     let bind = bind(&this, &names, &types, &options);
     quote! {
         #[doc = #remote_doc]
@@ -105,7 +123,7 @@ fn bind(
     quote! {
         pub fn bind(
             #this #(#names: impl ::mobula::__macro::IntoBound<#types>),*
-        ) -> ::mobula::__macro::Bound<<Function as ::mobula::__macro::TaskFunction>::Output> {
+        ) -> ::mobula::__macro::Bound<Output> {
             ::mobula::__macro::bind::<Function>(
                 #options,
                 (#(::mobula::__macro::IntoBound::<#types>::into_bound(#names),)*),
@@ -116,16 +134,15 @@ fn bind(
 
 /// What `remote` returns, and the function that makes it.
 fn submission(model: &TaskFn) -> (TokenStream, TokenStream) {
-    let output = quote!(<Function as ::mobula::__macro::TaskFunction>::Output);
     if model.returns_count == 1 {
         return (
-            quote!(::mobula::__macro::ObjectRef<#output>),
+            quote!(::mobula::__macro::ObjectRef<Output>),
             quote!(::mobula::__macro::submit::<Function>),
         );
     }
-    let parts = 0..model.returns_count;
+    let parts = (0..model.returns_count).map(Literal::usize_unsuffixed);
     (
-        quote!((#(::mobula::__macro::ObjectRef<<#output as ::mobula::__macro::ArgAt<#parts>>::Arg>),*)),
-        quote!(::mobula::__macro::submit_many::<Function, #output>),
+        quote!((#(::mobula::__macro::ObjectRef<<Output as ::mobula::__macro::ArgAt<#parts>>::Arg>),*)),
+        quote!(::mobula::__macro::submit_many::<Function, Output>),
     )
 }

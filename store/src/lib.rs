@@ -1,1 +1,60 @@
-//! Placeholder line, replaced as the room is built.
+//! The object store of mobula: immutable values behind counted references.
+//!
+//! Start at [`object_ref`], then [`put`](mod@put), [`get`](mod@get) and [`mod@wait`]; what an object is inside
+//! stands in `entry`. Users take all of this through the facade crate `mobula`.
+//!
+//! # Life of an object
+//! [`put`](fn@put) measures a value and waits for room; a task's result comes through a [`Sealer`] instead.
+//! Either way there is an `Entry` with a place in the index, and an [`ObjectRef`] that points at it. Whoever
+//! wants the value registers with the entry and is woken when it is sealed. When the last reference and the last
+//! argument of a submitted task are gone, the value goes, and its bytes return to the budget.
+
+// Values and names.
+pub mod object_id;
+pub mod object_ref;
+pub mod error;
+
+// What programs do with them.
+pub mod put;
+pub mod get;
+pub mod get_many;
+pub mod wait;
+pub mod wire;
+mod argument;
+
+// What a node and its tasks do with them.
+pub mod store;
+pub mod sealer;
+pub mod entry;
+pub mod hold;
+pub mod block;
+
+// Inside: one object, and many.
+mod waiting;
+mod crowd;
+mod board;
+mod ledger;
+mod discard;
+
+// Pure cores.
+mod table;
+pub mod refcount;
+pub mod waiters;
+mod budget;
+mod size;
+
+pub use block::{BlockHook, TaskSlot};
+pub use entry::{Canceller, Entry, ObjectListing};
+pub use error::{GetError, ReferenceError, StoreError, TaskError, TaskLabel, WaitError, WireError};
+pub use get::Get;
+pub use get_many::{GetMany, get};
+pub use hold::ArgPin;
+pub use object_id::{ObjectId, StoreId};
+pub use object_ref::{ObjectRef, free};
+pub use put::{Put, put};
+pub use refcount::RefCounts;
+pub use sealer::Sealer;
+pub use store::{Object, Store, StoreConfig, StoreUsage};
+pub use wait::{Wait, wait};
+pub use waiters::WaiterKey;
+pub use wire::decode;

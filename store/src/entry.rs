@@ -1,0 +1,452 @@
+//! One object: its state, its counts, and who wants to hear when it is ready.
+//!
+//! A watch channel per object would do, at three allocations and a lock each; tasks make hundreds of thousands
+//! of objects a second. So an entry is one allocation that everybody shares, readiness is one atomic word, and
+//! the small mutex is taken only to write, to read the value, or to register.
+//!
+//! Laws:
+//! 1. `ready` goes from 0 to its final order under the mutex, together with the slot; whoever sees it set
+//!    finds the slot settled.
+//! 2. Whoever settles the slot takes the waiters out under the same lock and wakes them after it.
+//! 3. Values, wakers and callbacks are dropped or called with no lock held.
+//! 4. The entry lives as long as anybody points at it; its value lives as long as its counts are not zero.
+
+use std::{
+    any::{Any, TypeId},
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    board::Board,
+    discard::{AnyValue, discard},
+    error::{GetError, TaskError},
+    ledger::Ledger,
+    object_id::{ObjectId, StoreId},
+    refcount::{Counts, Need, RefCounts, Release},
+    table::{Held, Settled, Slot},
+    waiters::{WaiterKey, Waiters},
+};
+
+/// Whoever can cancel the task that is to make an object.
+pub trait Canceller: Send + Sync {
+    /// Cancels the task, and those it submitted if `recursive`. False if it has ended already.
+    fn cancel(&self, recursive: bool) -> bool;
+}
+
+/// The type of an object's value, for checks and listings.
+pub(crate) struct ValueType {
+    id: fn() -> TypeId,
+    name: fn() -> &'static str,
+}
+
+impl ValueType {
+    pub(crate) const fn of<T: 'static>() -> &'static Self {
+        const {
+            &Self {
+                id: TypeId::of::<T>,
+                name: std::any::type_name::<T>,
+            }
+        }
+    }
+}
+
+/// What entries of one store have in common.
+#[derive(Debug)]
+pub(crate) struct Home {
+    pub(crate) store_id: StoreId,
+    pub(crate) spin_rounds: u32,
+    pub(crate) ledger: Ledger<Entry>,
+}
+
+/// One object, whatever its type. Tasks register with it to hear when it is ready.
+pub struct Entry {
+    id: ObjectId,
+    value_type: &'static ValueType,
+    home: Arc<Home>,
+    counts: Counts,
+    /// 0 while pending; then the place in the order of becoming ready, shifted left, with the lowest bit set
+    /// if there is no value.
+    ready: AtomicU64,
+    running: AtomicBool,
+    written: Mutex<Written>,
+}
+
+struct Written {
+    slot: Slot<AnyValue, Box<TaskError>>,
+    waiters: Waiters<Waiter>,
+    canceller: Option<Weak<dyn Canceller>>,
+}
+
+enum Waiter {
+    Waker(Waker),
+    Board(Arc<Board>),
+    Callback(Box<dyn FnOnce() + Send>),
+}
+
+/// The order of becoming ready, and whether there is a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Readiness(u64);
+
+impl Readiness {
+    pub(crate) const fn failed(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+/// One row of a listing of objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObjectListing {
+    /// The object.
+    pub id: ObjectId,
+    /// The type of its value.
+    pub type_name: &'static str,
+    /// `pending`, `sealed`, `failed` or `freed`.
+    pub state: &'static str,
+    /// Its size as charged to the store; 0 unless sealed.
+    pub bytes: u64,
+    /// Who needs it.
+    pub counts: RefCounts,
+    /// The objects that its value refers to.
+    pub contained: Vec<ObjectId>,
+}
+
+impl Entry {
+    /// A pending object with one local reference.
+    pub(crate) fn pending(home: &Arc<Home>, value_type: &'static ValueType) -> Arc<Self> {
+        let id = home.ledger.next_id();
+        let entry = Arc::new(Self {
+            id,
+            value_type,
+            home: Arc::clone(home),
+            counts: Counts::one_local(),
+            ready: AtomicU64::new(0),
+            running: AtomicBool::new(false),
+            written: Mutex::new(Written {
+                slot: Slot::Pending,
+                waiters: Waiters::new(),
+                canceller: None,
+            }),
+        });
+        home.ledger.enter(id, &entry);
+        entry
+    }
+
+    /// The object's name.
+    #[must_use]
+    pub const fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    /// Whether a get would answer at once.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire) != 0
+    }
+
+    /// Who needs the object.
+    #[must_use]
+    pub fn counts(&self) -> RefCounts {
+        self.counts.read()
+    }
+
+    /// The name of the value's type.
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
+        (self.value_type.name)()
+    }
+
+    /// Why there is no value and will be none; `None` while pending and when there is one.
+    #[must_use]
+    pub fn failure(&self) -> Option<GetError> {
+        match &self.written.lock().slot {
+            Slot::Pending | Slot::Sealed(_) => None,
+            Slot::Failed(error) => Some(GetError::Task(TaskError::clone(error))),
+            Slot::Freed | Slot::Dropped => Some(GetError::Freed { object: self.id }),
+        }
+    }
+
+    /// Calls `callback` once the object is ready, on the thread that makes it so; at once if it is.
+    ///
+    /// The key withdraws the callback by [`forget`](Entry::forget); `None` if it was called already.
+    pub fn on_sealed(&self, callback: Box<dyn FnOnce() + Send>) -> Option<WaiterKey> {
+        let mut written = self.written.lock();
+        if self.is_ready() {
+            drop(written);
+            callback();
+            return None;
+        }
+        Some(written.waiters.insert(Waiter::Callback(callback)))
+    }
+
+    /// Withdraws what [`on_sealed`](Entry::on_sealed) registered.
+    pub fn forget(&self, key: WaiterKey) {
+        let waiter = self.written.lock().waiters.remove(key);
+        drop(waiter);
+    }
+
+    /// Cancels the task that is to make the object; false if nobody can or it is ready.
+    pub fn cancel(&self, recursive: bool) -> bool {
+        let canceller = self
+            .written
+            .lock()
+            .canceller
+            .as_ref()
+            .and_then(Weak::upgrade);
+        canceller.is_some_and(|canceller| canceller.cancel(recursive))
+    }
+
+    /// One row for a listing.
+    #[must_use]
+    pub fn listing(&self) -> ObjectListing {
+        let written = self.written.lock();
+        let (bytes, contained) = match &written.slot {
+            Slot::Sealed(held) => (held.bytes, held.contained.to_vec()),
+            Slot::Pending | Slot::Failed(_) | Slot::Freed | Slot::Dropped => (0, Vec::new()),
+        };
+        ObjectListing {
+            id: self.id,
+            type_name: self.type_name(),
+            state: written.slot.word(),
+            bytes,
+            counts: self.counts(),
+            contained,
+        }
+    }
+
+    pub(crate) fn home(&self) -> &Arc<Home> {
+        &self.home
+    }
+
+    pub(crate) fn is_a<T: 'static>(&self) -> bool {
+        (self.value_type.id)() == TypeId::of::<T>()
+    }
+
+    pub(crate) fn readiness(&self) -> Option<Readiness> {
+        match self.ready.load(Ordering::Acquire) {
+            0 => None,
+            word => Some(Readiness(word)),
+        }
+    }
+
+    /// Whether anybody would ever see a result.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.counts.is_unreferenced()
+    }
+
+    /// The value or why there is none; `None` while pending.
+    pub(crate) fn outcome<T: Any + Send + Sync>(&self) -> Option<Result<Arc<T>, GetError>> {
+        if !self.is_ready() {
+            return None;
+        }
+        let written = self.written.lock();
+        let value = match &written.slot {
+            Slot::Sealed(held) => Arc::clone(&held.value),
+            Slot::Failed(error) => return Some(Err(TaskError::clone(error).into())),
+            Slot::Pending | Slot::Freed | Slot::Dropped => {
+                return Some(Err(GetError::Freed { object: self.id }));
+            }
+        };
+        drop(written);
+        #[expect(
+            clippy::expect_used,
+            reason = "every typed reference is checked when it is made"
+        )]
+        let value = value
+            .downcast()
+            .expect("a reference has the type of its object");
+        Some(Ok(value))
+    }
+
+    // Waiting.
+
+    /// Ready, or the waker is registered; `key` keeps its place from poll to poll.
+    pub(crate) fn poll_ready(&self, key: &mut Option<WaiterKey>, cx: &Context<'_>) -> Poll<()> {
+        if self.is_ready() {
+            return Poll::Ready(());
+        }
+        let mut written = self.written.lock();
+        if self.is_ready() {
+            return Poll::Ready(());
+        }
+        match key {
+            None => *key = Some(written.waiters.insert(Waiter::Waker(cx.waker().clone()))),
+            Some(key) => {
+                if let Some(Waiter::Waker(waker)) = written.waiters.get_mut(key) {
+                    waker.clone_from(cx.waker());
+                }
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Tells `board` once ready, at once if it is; the key withdraws it.
+    pub(crate) fn register(&self, board: &Arc<Board>) -> Option<WaiterKey> {
+        if !self.is_ready() {
+            let mut written = self.written.lock();
+            if !self.is_ready() {
+                return Some(written.waiters.insert(Waiter::Board(Arc::clone(board))));
+            }
+        }
+        board.arrived(self.readiness().is_some_and(Readiness::failed));
+        None
+    }
+
+    /// Turns a few rounds in place if the producer is at work, since it may be done sooner than a wake-up takes.
+    pub(crate) fn spin(&self) -> bool {
+        if self.running.load(Ordering::Relaxed) {
+            for _ in 0..self.home.spin_rounds {
+                if self.is_ready() {
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+        }
+        self.is_ready()
+    }
+
+    // Producing.
+
+    pub(crate) fn mark_running(&self) {
+        self.running.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_canceller(&self, canceller: Weak<dyn Canceller>) {
+        self.written.lock().canceller = Some(canceller);
+    }
+
+    /// The producer's value. Its bytes are charged already and are given back if the slot refuses it.
+    pub(crate) fn seal(&self, held: Held<AnyValue>) {
+        let mut written = self.written.lock();
+        match written.slot.seal(held) {
+            Settled::Now => {
+                let told = self.settled(&mut written, false);
+                drop(written);
+                told.tell(false);
+            }
+            Settled::Refused(held) => {
+                drop(written);
+                self.discard(Slot::Sealed(held));
+                return;
+            }
+        }
+        if !self.is_wanted() {
+            self.unreferenced();
+        }
+    }
+
+    /// The producer's failure.
+    pub(crate) fn fail(&self, error: TaskError) {
+        let mut written = self.written.lock();
+        match written.slot.fail(Box::new(error)) {
+            Settled::Now => {
+                let told = self.settled(&mut written, true);
+                drop(written);
+                told.tell(true);
+            }
+            Settled::Refused(error) => {
+                drop(written);
+                drop(error);
+                return;
+            }
+        }
+        if !self.is_wanted() {
+            self.unreferenced();
+        }
+    }
+
+    /// Somebody frees the object by hand.
+    pub(crate) fn free(&self) {
+        let mut written = self.written.lock();
+        let Some(displaced) = written.slot.free() else {
+            return;
+        };
+        let told = if matches!(displaced, Slot::Pending) {
+            self.settled(&mut written, true)
+        } else {
+            self.ready.fetch_or(1, Ordering::AcqRel);
+            Told(Waiters::new())
+        };
+        drop(written);
+        told.tell(true);
+        self.discard(displaced);
+    }
+
+    /// Under the lock, right after the slot was settled.
+    fn settled(&self, written: &mut Written, failed: bool) -> Told {
+        let word = self.home.ledger.next_sequence() << 1 | u64::from(failed);
+        self.ready.store(word, Ordering::Release);
+        written.canceller = None;
+        Told(written.waiters.take())
+    }
+
+    // Counting.
+
+    pub(crate) fn retain(&self, need: Need) {
+        self.counts.retain(need);
+    }
+
+    pub(crate) fn try_retain(&self, need: Need) -> bool {
+        self.counts.try_retain(need)
+    }
+
+    pub(crate) fn release(&self, need: Need) {
+        if self.counts.release(need) == Release::Last {
+            self.unreferenced();
+        }
+    }
+
+    fn unreferenced(&self) {
+        self.home.ledger.leave(self.id);
+        let displaced = self.written.lock().slot.unreferenced();
+        if let Some(displaced) = displaced {
+            self.discard(displaced);
+        }
+    }
+
+    fn discard(&self, displaced: Slot<AnyValue, Box<TaskError>>) {
+        match displaced {
+            Slot::Sealed(held) => {
+                self.home.ledger.release(held.bytes);
+                discard(held.value);
+            }
+            Slot::Failed(error) => drop(error),
+            Slot::Pending | Slot::Freed | Slot::Dropped => {}
+        }
+    }
+}
+
+/// Waiters taken out of an entry, to be told without its lock.
+#[must_use = "they wait"]
+struct Told(Waiters<Waiter>);
+
+impl Told {
+    fn tell(self, failed: bool) {
+        for waiter in self.0 {
+            match waiter {
+                Waiter::Waker(waker) => waker.wake(),
+                Waiter::Board(board) => board.arrived(failed),
+                Waiter::Callback(callback) => callback(),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.listing(), f)
+    }
+}
+
+impl fmt::Debug for ValueType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str((self.name)())
+    }
+}

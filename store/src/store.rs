@@ -1,0 +1,197 @@
+//! The object store of one node: where objects are made, found, counted and listed.
+//!
+//! Values stay where they were made, as `Arc`s inside their entries; the store itself holds only what entries
+//! share. So the store is not a place that every access goes through, and two stores in one process do not
+//! know of each other.
+//!
+//! The running code finds its node's store through [`Current`](mobula_actor_core::Current); there is no global.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
+
+use mobula_actor_core::current_system;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    entry::{Entry, Home, ObjectListing},
+    error::ReferenceError,
+    hold::LocalHold,
+    ledger::Ledger,
+    object_id::{ObjectId, StoreId},
+};
+
+/// What can be an object's value: anything owned that can be shared between threads, and encoded when it must
+/// leave the process.
+pub trait Object: Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Object for T {}
+
+/// Settings of a store.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StoreConfig {
+    /// How many bytes of values the store holds, from 0; default 1 GiB. Puts beyond it wait for room. Results
+    /// of tasks may overdraw it for a moment, so leave a quarter of the memory free for them.
+    pub capacity_bytes: u64,
+    /// How often a get looks again before it sleeps when the producer is at work already; default 0, at most
+    /// some hundreds. Worth it only where cores are idle: a round takes nanoseconds, a wake-up microseconds.
+    pub spin_rounds: u32,
+    /// The store's name in references; drawn at random if `None`. Nodes that exchange references must differ.
+    pub id: Option<StoreId>,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            capacity_bytes: 1 << 30,
+            spin_rounds: 0,
+            id: None,
+        }
+    }
+}
+
+impl StoreConfig {
+    /// The same settings with this capacity.
+    #[must_use]
+    pub const fn capacity_bytes(mut self, bytes: u64) -> Self {
+        self.capacity_bytes = bytes;
+        self
+    }
+
+    /// The same settings with this many rounds.
+    #[must_use]
+    pub const fn spin_rounds(mut self, rounds: u32) -> Self {
+        self.spin_rounds = rounds;
+        self
+    }
+
+    /// The same settings with this name.
+    #[must_use]
+    pub const fn id(mut self, id: StoreId) -> Self {
+        self.id = Some(id);
+        self
+    }
+}
+
+/// What a store holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreUsage {
+    /// Objects that somebody references, pending ones included.
+    pub objects: usize,
+    /// Bytes of all sealed values.
+    pub bytes: u64,
+    /// What the store may hold.
+    pub capacity_bytes: u64,
+    /// Puts that wait for room.
+    pub waiting_puts: usize,
+}
+
+/// The object store of one node; clones are the same store.
+#[derive(Clone)]
+pub struct Store {
+    home: Arc<Home>,
+}
+
+impl Store {
+    /// An empty store.
+    #[must_use]
+    pub fn new(config: StoreConfig) -> Self {
+        let StoreConfig {
+            capacity_bytes,
+            spin_rounds,
+            id,
+        } = config;
+        let store_id = id.unwrap_or_else(|| StoreId::new(RandomState::new().hash_one("store")));
+        let home = Home {
+            store_id,
+            spin_rounds,
+            ledger: Ledger::new(capacity_bytes),
+        };
+        Self {
+            home: Arc::new(home),
+        }
+    }
+
+    /// The store of the node that the running code belongs to; `None` outside a node.
+    #[must_use]
+    pub fn current() -> Option<Arc<Self>> {
+        current_system()?.extension::<Self>()
+    }
+
+    /// The store's name in references.
+    #[must_use]
+    pub fn id(&self) -> StoreId {
+        self.home.store_id
+    }
+
+    /// What the store holds now.
+    #[must_use]
+    pub fn usage(&self) -> StoreUsage {
+        let rooms = self.home.ledger.usage();
+        StoreUsage {
+            objects: self.home.ledger.len(),
+            bytes: rooms.used_bytes,
+            capacity_bytes: rooms.capacity_bytes,
+            waiting_puts: rooms.waiting_puts,
+        }
+    }
+
+    /// Every object that somebody references, by id.
+    #[must_use]
+    pub fn list(&self) -> Vec<ObjectListing> {
+        let entries = self.home.ledger.entries();
+        entries
+            .iter()
+            .filter(|entry| entry.is_wanted())
+            .map(|entry| entry.listing())
+            .collect()
+    }
+
+    /// Frees an object by name; false if it is unknown.
+    pub fn free(&self, object: ObjectId) -> bool {
+        let entry = self.home.ledger.find(object);
+        entry.inspect(|entry| entry.free()).is_some()
+    }
+
+    pub(crate) const fn home(&self) -> &Arc<Home> {
+        &self.home
+    }
+
+    /// The entry of a reference that came from elsewhere, kept from now on.
+    pub(crate) fn open<T: 'static>(
+        &self,
+        store: StoreId,
+        object: ObjectId,
+    ) -> Result<LocalHold, ReferenceError> {
+        if store != self.id() {
+            return Err(ReferenceError::Foreign {
+                object,
+                theirs: store,
+                ours: self.id(),
+            });
+        }
+        let entry = self.home.ledger.find(object);
+        let entry: Arc<Entry> = entry.ok_or(ReferenceError::Unknown { object })?;
+        if !entry.is_a::<T>() {
+            return Err(ReferenceError::WrongType {
+                object,
+                expected: std::any::type_name::<T>(),
+                actual: entry.type_name(),
+            });
+        }
+        LocalHold::revive(entry).ok_or(ReferenceError::Unknown { object })
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("id", &self.id())
+            .field("usage", &self.usage())
+            .finish()
+    }
+}

@@ -1,0 +1,127 @@
+//! Everybody who wants to hear when one object is ready.
+//!
+//! Most objects have one listener or none, a few have thousands, and any of them may leave early.
+//! A plain list makes leaving linear, so that ten thousand cancelled gets on one object cost 10^8 steps;
+//! a map costs an allocation for the one listener of the common case.
+//! This is a slab whose first place is inline: entering and leaving take constant time, and the common case
+//! allocates nothing.
+//!
+//! Invariant: a [`WaiterKey`] is removed at most once, by whoever got it from `insert`.
+//!
+//! Pure: no clock, no I/O, no tasks.
+
+use std::mem;
+
+/// The place of one listener at one object.
+#[derive(Debug)]
+#[must_use = "a listener that is not needed any more must be withdrawn by its key"]
+pub struct WaiterKey(u32);
+
+/// The listeners of one object.
+#[derive(Debug)]
+pub(crate) struct Waiters<W> {
+    first: Option<W>,
+    more: Vec<Option<W>>,
+    /// Places in `more` that are empty.
+    vacant: Vec<u32>,
+}
+
+impl<W> Waiters<W> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            first: None,
+            more: Vec::new(),
+            vacant: Vec::new(),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, waiter: W) -> WaiterKey {
+        if self.first.is_none() {
+            self.first = Some(waiter);
+            return WaiterKey(0);
+        }
+        if let Some(place) = self.vacant.pop()
+            && let Some(empty) = self.more.get_mut(place as usize)
+        {
+            *empty = Some(waiter);
+            return WaiterKey(place + 1);
+        }
+        self.more.push(Some(waiter));
+        // Memory ends long before 2^32 listeners do.
+        WaiterKey(u32::try_from(self.more.len()).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &WaiterKey) -> Option<&mut W> {
+        match key.0.checked_sub(1) {
+            None => self.first.as_mut(),
+            Some(place) => self.more.get_mut(place as usize).and_then(Option::as_mut),
+        }
+    }
+
+    /// The listener leaves; `None` if it was told already.
+    pub(crate) fn remove(&mut self, key: WaiterKey) -> Option<W> {
+        let Some(place) = key.0.checked_sub(1) else {
+            return self.first.take();
+        };
+        let waiter = self.more.get_mut(place as usize)?.take()?;
+        self.vacant.push(place);
+        if self.vacant.len() == self.more.len() {
+            // The crowd has left: give its memory back.
+            self.more = Vec::new();
+            self.vacant = Vec::new();
+        }
+        Some(waiter)
+    }
+
+    /// Takes all listeners out, to be told outside the lock.
+    pub(crate) fn take(&mut self) -> Self {
+        mem::replace(self, Self::new())
+    }
+}
+
+impl<W> IntoIterator for Waiters<W> {
+    type Item = W;
+    type IntoIter = std::iter::Chain<
+        std::option::IntoIter<W>,
+        std::iter::Flatten<std::vec::IntoIter<Option<W>>>,
+    >;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first
+            .into_iter()
+            .chain(self.more.into_iter().flatten())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaving_and_entering_again_reuses_places() {
+        let mut waiters = Waiters::new();
+        let a = waiters.insert('a');
+        let b = waiters.insert('b');
+        let c = waiters.insert('c');
+        assert_eq!(waiters.remove(b), Some('b'));
+        let d = waiters.insert('d');
+        assert_eq!(waiters.more.len(), 2);
+        *waiters.get_mut(&d).unwrap() = 'e';
+        assert_eq!(waiters.remove(a), Some('a'));
+        let mut told: Vec<char> = waiters.take().into_iter().collect();
+        told.sort_unstable();
+        assert_eq!(told, ['c', 'e']);
+        assert_eq!(waiters.remove(c), None, "was told already");
+        assert_eq!(waiters.remove(d), None);
+    }
+
+    #[test]
+    fn a_crowd_that_left_holds_no_memory() {
+        let mut waiters = Waiters::new();
+        let keys: Vec<WaiterKey> = (0..1000).map(|n| waiters.insert(n)).collect();
+        for key in keys {
+            assert!(waiters.remove(key).is_some());
+        }
+        assert_eq!(waiters.more.capacity(), 0);
+    }
+}

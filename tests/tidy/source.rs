@@ -26,6 +26,7 @@ impl Source {
         } else {
             Vec::new()
         };
+        let code = without_samples(&code, &test_lines);
         Self {
             path: path.to_owned(),
             text: text.to_owned(),
@@ -252,6 +253,37 @@ fn item_length(code: &str) -> usize {
     code.len()
 }
 
+/// Blanks what tests of macros quote: it is somebody's sample, not our code.
+fn without_samples(code: &str, test_lines: &[bool]) -> String {
+    let mut bytes = code.as_bytes().to_vec();
+    for (start, quote) in code.match_indices("quote!") {
+        let line = code[..start].matches('\n').count();
+        if test_lines.get(line) == Some(&true) {
+            let body = start + quote.len();
+            let end = body + group_length(&code[body..]);
+            bytes[body..end]
+                .iter_mut()
+                .filter(|byte| **byte != b'\n')
+                .for_each(|byte| *byte = b' ');
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// From before an opening bracket of any kind to its closing one.
+fn group_length(code: &str) -> usize {
+    let mut depth = 0_usize;
+    for (at, character) in code.char_indices() {
+        match character {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' if depth <= 1 => return at + 1,
+            ')' | ']' | '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    code.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,6 +326,20 @@ mod tests {
         assert_eq!(
             Source::new("store/src/a/tests.rs", text).product_line_count(),
             0
+        );
+    }
+
+    #[test]
+    fn what_tests_of_macros_quote_is_not_our_code() {
+        let text = "fn f() { g(quote! { unsafe fn x() { [1] } }); unsafe {} }\n";
+        let in_test = Source::new("macros/src/a/tests.rs", text);
+        assert_eq!(in_test.code.matches("unsafe").count(), 1);
+        assert_eq!(
+            Source::new("macros/src/a.rs", text)
+                .code
+                .matches("unsafe")
+                .count(),
+            2
         );
     }
 

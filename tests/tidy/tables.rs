@@ -88,6 +88,11 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     ("loom", "the model checker of the mailbox", &["actor-core/"]),
     ("parking_lot", "short locks without poisoning", EVERY_DRIVER),
     (
+        "prettyplease",
+        "shows what macros write, in their tests",
+        &["actor-core/macros/src/expansion"],
+    ),
+    (
         "pin-project-lite",
         "pinned fields without `unsafe` of ours",
         EVERY_DRIVER,

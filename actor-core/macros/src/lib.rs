@@ -122,7 +122,7 @@ pub fn actor(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// ```ignore
 /// // Not run here: it is the text of the expansion.
 /// mod multiply {
-///     pub(super) enum Function {}
+///     pub(super) enum Function {}                       // as visible as the function
 ///     pub fn remote(x: impl IntoArg<Matrix>, y: impl IntoArg<Matrix>) -> ObjectRef<Matrix> {
 ///         submit::<Function>(Function::defaults(), (x.into_arg(), y.into_arg()))
 ///     }

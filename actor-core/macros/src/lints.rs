@@ -19,7 +19,8 @@ pub(crate) fn lifted() -> TokenStream {
             unreachable_pub,
             clippy::all,
             clippy::pedantic,
-            clippy::use_self,
+            clippy::nursery,
+            clippy::restriction,
             reason = "written by a macro of mobula"
         )]
     }

@@ -6,7 +6,7 @@ use syn::meta::ParseNestedMeta;
 use syn::{Data, DeriveInput, LitStr, Type, parse_quote};
 
 use crate::lints::lifted;
-use crate::names::plain;
+use crate::names::{macro_span, plain};
 use crate::refusals::Refusals;
 use crate::reply::Reply;
 use crate::signature::check_owned;
@@ -77,7 +77,7 @@ fn message(input: &DeriveInput) -> syn::Result<TokenStream> {
             .push(parse_quote!(Self: ::core::marker::Send + 'static));
     }
     let (parameters, arguments, clause) = generics.split_for_impl();
-    let items = reply.items();
+    let items = reply.items(macro_span(input.ident.span()));
     let lifted = lifted();
     refusals.finish(quote! {
         #[automatically_derived]

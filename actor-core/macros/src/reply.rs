@@ -4,8 +4,8 @@
 //! making, whatever alias it is (`io::Result<T>`, `anyhow::Result<T>`): the type checker is asked for
 //! its two halves through `ResultParts`. `Deferred<R>` answers later. Everything else is the value.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::{Path, ReturnType, Type, parse_quote};
 
 use crate::refusals::Refusals;
@@ -69,13 +69,14 @@ impl Reply {
         }
     }
 
-    /// The items that `Message` and `MethodTag` have in common.
-    pub(crate) fn items(&self) -> TokenStream {
+    /// The items that `Message` and `MethodTag` have in common. What is wrong with the types (too
+    /// private, not `Send`) is reported at `span`.
+    pub(crate) fn items(&self, span: Span) -> TokenStream {
         let ty = &self.ty;
         let value = self.value();
         let result = quote!(::core::result::Result<Self::Value, Self::Refusal>);
         if !self.is_result {
-            return quote! {
+            return quote_spanned! {span=>
                 type Reply = #ty;
                 type Value = #ty;
                 type Refusal = ::core::convert::Infallible;
@@ -87,7 +88,7 @@ impl Reply {
                 }
             };
         }
-        quote! {
+        quote_spanned! {span=>
             type Reply = #ty;
             type Value = #value;
             type Refusal = <#ty as ::mobula::__macro::ResultParts>::Error;

@@ -8,10 +8,10 @@
 //! is the same thing spelled for whoever calls the trait by hand.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 
 use crate::lints::lifted;
-use crate::names::plain;
+use crate::names::{macro_span, plain};
 
 use super::arguments::Mode;
 use super::method::Method;
@@ -40,7 +40,9 @@ fn one(model: &ActorImpl, method: &Method) -> TokenStream {
     let tag_doc = format!("Stands for `{shown_method}`; never built.");
     let doc = format!("The message of `{shown_method}`.");
     let types = method.arguments.iter().map(|argument| &argument.ty);
-    let reply = method.reply.items();
+    let span = macro_span(method.ident.span());
+    let args = quote_spanned!(span=> type Args = (#(#types,)*););
+    let reply = method.reply.items(span);
     let lifted = lifted();
     let handler = handler(model, method, &message);
     quote! {
@@ -58,7 +60,7 @@ fn one(model: &ActorImpl, method: &Method) -> TokenStream {
         #[automatically_derived]
         #lifted
         impl ::mobula::__macro::MethodTag for #tag<#self_path> {
-            type Args = (#(#types,)*);
+            #args
             const NAME: &'static str = #name;
             #reply
         }

@@ -1,11 +1,11 @@
 //! The function as a task: its model, its `impl TaskFunction` and its entry in the function table.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::{Attribute, Expr, ItemFn, Type, Visibility, parse_quote};
 
 use crate::lints::lifted;
-use crate::names::plain;
+use crate::names::{macro_span, plain};
 use crate::refusals::Refusals;
 use crate::reply::Reply;
 use crate::signature::{Argument, arguments, check_function, conditions, last_segment, text};
@@ -110,13 +110,16 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
     let blocking = !model.is_async;
     let body = body(model);
     let lifted = lifted();
+    let associated = quote_spanned! {macro_span(ident.span())=>
+        type Args = (#(#types,)*);
+        type Output = #output;
+    };
     quote! {
         #(#conditions)*
         #[automatically_derived]
         #lifted
         impl ::mobula::__macro::TaskFunction for #ident::Function {
-            type Args = (#(#types,)*);
-            type Output = #output;
+            #associated
             const NAME: &'static str = #name;
             const VERSION: u32 = #version;
             const SIGNATURE: &'static str = #signature;

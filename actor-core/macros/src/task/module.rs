@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
+use syn::{Visibility, parse_quote};
 
 use crate::builders::{self, forwarded};
 use crate::lints::lifted;
@@ -23,6 +24,7 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
     let doc = format!("The function `{name}` as a task: `{signature}`.");
     let free = entrances(model, &Receiver::Free);
     let on_options = entrances(model, &Receiver::Options);
+    let inside = one_deeper(visibility);
     let builders = forwarded(builders::TASK, &TokenStream::new());
     quote! {
         #(#conditions)*
@@ -31,7 +33,7 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
         #visibility mod #ident {
             /// Stands for the function in the function table; never built.
             #[derive(Debug)]
-            pub(super) enum Function {}
+            #inside enum Function {}
 
             type Args = <Function as ::mobula::__macro::TaskFunction>::Args;
             type Output = <Function as ::mobula::__macro::TaskFunction>::Output;
@@ -61,6 +63,29 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
                 #on_options
             }
         }
+    }
+}
+
+/// The function's visibility, as it is written one module further in.
+///
+/// `Function` must be exactly as visible as the function: less, and a call from another module would
+/// name a private type; more, and private types could not be its arguments (E0446).
+fn one_deeper(visibility: &Visibility) -> Visibility {
+    let path = match visibility {
+        Visibility::Public(_) => return visibility.clone(),
+        Visibility::Inherited => return parse_quote!(pub(super)),
+        Visibility::Restricted(restricted) => &restricted.path,
+    };
+    if path.is_ident("self") {
+        parse_quote!(pub(super))
+    } else if path
+        .segments
+        .first()
+        .is_some_and(|first| first.ident == "super")
+    {
+        parse_quote!(pub(in super::#path))
+    } else {
+        visibility.clone()
     }
 }
 

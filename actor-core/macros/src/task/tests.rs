@@ -75,6 +75,42 @@ fn several_returns_are_several_references() {
     );
 }
 
+#[test]
+fn the_stand_in_is_as_visible_as_the_function() {
+    let visible = |item| {
+        let text = shown(expand(quote!(), item));
+        text.lines()
+            .find(|line| line.contains("enum Function"))
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(
+        visible(quote!(
+            fn f() {}
+        )),
+        "pub(super) enum Function {}"
+    );
+    assert_eq!(
+        visible(quote!(
+            pub(super) fn f() {}
+        )),
+        "pub(in super::super) enum Function {}"
+    );
+    assert_eq!(
+        visible(quote!(
+            pub(crate) fn f() {}
+        )),
+        "pub(crate) enum Function {}"
+    );
+    assert_eq!(
+        visible(quote!(
+            pub fn f() {}
+        )),
+        "pub enum Function {}"
+    );
+}
+
 /// Options, item, and part of the error.
 fn refusals() -> Vec<(TokenStream, TokenStream, &'static str)> {
     vec![

@@ -1,0 +1,6 @@
+//! `#[actor]` goes on the `impl` block.
+
+#[mobula::actor]
+struct Counter;
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! The driver of a node is one async function.
+
+#[mobula::main(threads = 4)]
+async fn main() {}

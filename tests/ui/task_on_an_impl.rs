@@ -1,0 +1,8 @@
+//! `#[task]` is for functions.
+
+struct Counter;
+
+#[mobula::task]
+impl Counter {}
+
+fn main() {}

@@ -68,11 +68,13 @@ impl<T> ObjectRef<T> {
     /// Cancels the task that is to make the object, and the tasks it submitted. True if it had not ended yet;
     /// then [`get`](Self::get) gives [`TaskError::Cancelled`](crate::TaskError::Cancelled) unless the task
     /// finishes first.
+    #[expect(clippy::must_use_candidate, reason = "most callers cancel and go on")]
     pub fn cancel(&self) -> bool {
         self.cancel_recursive(true)
     }
 
     /// Cancels the task that is to make the object; those it submitted only if `recursive`.
+    #[expect(clippy::must_use_candidate, reason = "most callers cancel and go on")]
     pub fn cancel_recursive(&self, recursive: bool) -> bool {
         self.hold.entry().cancel(recursive)
     }

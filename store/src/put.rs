@@ -38,7 +38,7 @@ use crate::{
 /// # Cancel safety
 /// Dropping the put before it is done stores nothing.
 pub fn put<T: Object>(value: T) -> Put<T> {
-    Put::new(Store::current(), Arc::new(value))
+    Put::new(Store::current().as_deref().cloned(), Arc::new(value))
 }
 
 impl Store {
@@ -49,7 +49,7 @@ impl Store {
 
     /// Puts a value that is shared already.
     pub fn put_shared<T: Object>(&self, value: Arc<T>) -> Put<T> {
-        Put::new(Some(Arc::new(self.clone())), value)
+        Put::new(Some(self.clone()), value)
     }
 }
 
@@ -60,7 +60,7 @@ pub struct Put<T: Object> {
 }
 
 impl<T: Object> Put<T> {
-    fn new(store: Option<Arc<Store>>, value: Arc<T>) -> Self {
+    fn new(store: Option<Store>, value: Arc<T>) -> Self {
         let room = Room {
             store,
             value: Some(value),
@@ -112,7 +112,7 @@ impl<T: Object> fmt::Debug for Put<T> {
 
 /// A value that wants room.
 struct Room<T> {
-    store: Option<Arc<Store>>,
+    store: Option<Store>,
     /// `None` once it was put or refused.
     value: Option<Arc<T>>,
     estimate: Option<Estimate>,
@@ -121,14 +121,14 @@ struct Room<T> {
 
 impl<T: Object> Room<T> {
     /// The store and the size of the value, or why it will never be put.
-    fn measured(&mut self) -> Result<(Arc<Store>, u64), StoreError> {
+    fn measured(&mut self) -> Result<(Store, u64), StoreError> {
         let (Some(store), Some(value)) = (&self.store, &self.value) else {
             return Err(StoreError::NoNode);
         };
         let estimate = self.estimate.get_or_insert_with(|| estimate(&**value));
         match estimate.is_reference {
             Some(object) => Err(StoreError::IsReference { object }),
-            None => Ok((Arc::clone(store), estimate.bytes)),
+            None => Ok((store.clone(), estimate.bytes)),
         }
     }
 

@@ -152,6 +152,7 @@ impl Store {
     }
 
     /// Frees an object by name; false if it is unknown.
+    #[expect(clippy::must_use_candidate, reason = "unknown is as good as freed")]
     pub fn free(&self, object: ObjectId) -> bool {
         let entry = self.home.ledger.find(object);
         entry.inspect(|entry| entry.free()).is_some()

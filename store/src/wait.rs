@@ -148,9 +148,9 @@ impl<T> First<T> {
         let mut rest = Vec::with_capacity(times.len() - oldest_first.len());
         for (reference, chosen) in mem::take(&mut self.references).into_iter().zip(chosen) {
             if chosen {
-                ready.push(reference)
+                ready.push(reference);
             } else {
-                rest.push(reference)
+                rest.push(reference);
             }
         }
         (ready, rest)

@@ -17,7 +17,7 @@ fn node() -> (System, Store) {
 struct Batch {
     name: String,
     rows: Vec<(u32, f64)>,
-    inner: Option<Box<Batch>>,
+    inner: Option<Box<Self>>,
 }
 
 fn batch() -> Batch {

@@ -101,7 +101,7 @@ fn no_contained_reference_is_missed_in_a_long_list() {
 #[test]
 fn a_deep_list_of_boxes_does_not_exhaust_the_stack() {
     #[derive(Serialize)]
-    struct Link(Option<Box<Link>>);
+    struct Link(Option<Box<Self>>);
     let mut list = Link(None);
     for _ in 0..1000 {
         list = Link(Some(Box::new(list)));

@@ -2,7 +2,7 @@
 //!
 //! The block is read once into an [`ActorImpl`](parse::ActorImpl); each part of the expansion is
 //! printed from that model by its own file. The user's block itself is returned unchanged but for the
-//! attributes that are ours. If anything is refused, the block is returned with the errors beside it.
+//! attributes that are ours. What is refused is left out, and the errors stand at the end.
 
 mod arguments;
 mod parse;
@@ -31,12 +31,13 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let model = syn::parse2::<ActorArguments>(arguments)
         .and_then(|arguments| ActorImpl::read(arguments, &mut block));
     match model {
-        Ok(model) => {
+        Ok((model, error)) => {
             let mut tokens = block.into_token_stream();
             tokens.extend(actor_impl(&model));
             tokens.extend(calls::print(&model));
             tokens.extend(messages::print(&model));
             tokens.extend(constructor::print(&model));
+            tokens.extend(error.map(|error| error.to_compile_error()));
             tokens
         }
         Err(error) => {

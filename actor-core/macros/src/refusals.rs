@@ -10,6 +10,7 @@ use quote::ToTokens;
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     error: Option<syn::Error>,
+    count: usize,
 }
 
 impl Refusals {
@@ -20,6 +21,7 @@ impl Refusals {
 
     /// Notes an error that knows its place.
     pub(crate) fn add(&mut self, error: syn::Error) {
+        self.count += 1;
         match &mut self.error {
             None => self.error = Some(error),
             Some(errors) => errors.combine(error),
@@ -29,6 +31,16 @@ impl Refusals {
     /// The value of a result, or `None` and the error noted.
     pub(crate) fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.add(error)).ok()
+    }
+
+    /// How many were noted.
+    pub(crate) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// All of them, as one error.
+    pub(crate) fn into_error(self) -> Option<syn::Error> {
+        self.error
     }
 
     /// `value` if nothing was noted.

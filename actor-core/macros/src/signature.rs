@@ -46,7 +46,7 @@ pub(crate) fn check_generics(generics: &Generics, what: &str, refusals: &mut Ref
     if !generics.params.is_empty() {
         refusals.push(
             &generics.params,
-            format!("{what} cannot be generic: its message needs one concrete type; name the types you need, or box a trait object"),
+            format!("{what} cannot be generic: what is sent must have one concrete type, known where it arrives; name the types you need, or box a trait object"),
         );
     }
     if let Some(clause) = &generics.where_clause {
@@ -152,7 +152,7 @@ impl<'ast> Visit<'ast> for BorrowFinder<'_> {
     fn visit_type_impl_trait(&mut self, ty: &'ast TypeImplTrait) {
         self.refusals.push(
             ty,
-            format!("{} cannot be `impl Trait`: its message needs one concrete type; name it, or use `Box<dyn Trait + Send>`", self.what),
+            format!("{} cannot be `impl Trait`: what is sent must have one concrete type; name it, or use `Box<dyn Trait + Send>`", self.what),
         );
     }
 

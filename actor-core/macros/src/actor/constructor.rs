@@ -53,13 +53,15 @@ pub(crate) fn find(
         );
         return None;
     }
+    let refused_count = refusals.count();
     check_function(signature, "a constructor", refusals);
-    Some(Constructor {
+    let constructor = Constructor {
         ident: signature.ident.clone(),
         visibility: chosen.function.vis.clone(),
         conditions: conditions(&chosen.function.attrs),
         arguments: arguments(signature, Some(self_path), refusals),
-    })
+    };
+    (refusals.count() == refused_count).then_some(constructor)
 }
 
 /// `new`, or the only visible function that returns the actor.

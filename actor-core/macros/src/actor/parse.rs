@@ -32,10 +32,14 @@ pub(crate) struct ActorImpl {
 }
 
 impl ActorImpl {
-    /// Reads `block`, and takes our attributes out of it.
-    pub(crate) fn read(arguments: ActorArguments, block: &mut ItemImpl) -> syn::Result<Self> {
+    /// Reads `block`, and takes our attributes out of it. What was refused is left out of the model, so
+    /// that one mistake is not followed by complaints that everything else is missing.
+    pub(crate) fn read(
+        arguments: ActorArguments,
+        block: &mut ItemImpl,
+    ) -> syn::Result<(Self, Option<syn::Error>)> {
         let mut refusals = Refusals::default();
-        let self_path = self_path(block, &mut refusals)?;
+        let self_path = self_path(block)?;
         let mut functions = Vec::new();
         for item in &mut block.items {
             if let ImplItem::Fn(function) = item {
@@ -58,7 +62,7 @@ impl ActorImpl {
             model.read_function(marked, arguments.max_task_retries.as_ref(), &mut refusals);
         }
         model.constructor = constructor::find(&functions, &model.self_path, &mut refusals);
-        refusals.finish(model)
+        Ok((model, refusals.into_error()))
     }
 
     fn read_function(
@@ -71,8 +75,11 @@ impl ActorImpl {
         let ident = &function.sig.ident;
         reserved::check_function(ident, refusals);
         let has_self = function.sig.receiver().is_some();
+        let refused_count = refusals.count();
         if let (Some(kind), true) = (HookKind::of(ident), has_self) {
-            self.hooks.extend(Hook::read(kind, function, refusals));
+            let hook = Hook::read(kind, function, refusals);
+            self.hooks
+                .extend(hook.filter(|_| refusals.count() == refused_count));
         } else if has_self && !matches!(function.vis, Visibility::Inherited) {
             reserved::check_call(ident, refusals);
             let mut defaults = marked.defaults.clone().unwrap_or_default();
@@ -80,7 +87,8 @@ impl ActorImpl {
                 defaults.max_retries = max_retries.cloned();
             }
             let method = Method::read(function, defaults, &self.self_path, &self.mode, refusals);
-            self.methods.extend(method);
+            self.methods
+                .extend(method.filter(|_| refusals.count() == refused_count));
         } else if let Some(attribute) = &marked.method_attribute {
             refusals.push(
                 attribute,
@@ -142,14 +150,16 @@ fn is_ours(attribute: &Attribute) -> bool {
     attribute.path().is_ident("constructor") || attribute.path().is_ident("method")
 }
 
-fn self_path(block: &ItemImpl, refusals: &mut Refusals) -> syn::Result<Path> {
+fn self_path(block: &ItemImpl) -> syn::Result<Path> {
     if let Some((_, path, _)) = &block.trait_ {
         return Err(syn::Error::new_spanned(
             path,
             "`#[actor]` goes on an inherent `impl` block, not on the `impl` of a trait: its methods become the actor's calls",
         ));
     }
-    check_generics(&block.generics, "an actor", refusals);
+    let mut refusals = Refusals::default();
+    check_generics(&block.generics, "an actor", &mut refusals);
+    refusals.finish(())?;
     match &*block.self_ty {
         Type::Path(path) if path.qself.is_none() && !path.path.segments.is_empty() => {
             Ok(path.path.clone())

@@ -166,6 +166,11 @@ fn refusals() -> Vec<(TokenStream, TokenStream, &'static str)> {
             ),
             "a task's result is its return value",
         ),
+    ]
+}
+
+fn refused_options() -> Vec<(TokenStream, TokenStream, &'static str)> {
+    vec![
         (
             quote!(cpus = 1),
             quote!(
@@ -210,7 +215,7 @@ fn refusals() -> Vec<(TokenStream, TokenStream, &'static str)> {
 
 #[test]
 fn what_is_refused_says_why() {
-    for (arguments, item, reason) in refusals() {
+    for (arguments, item, reason) in refusals().into_iter().chain(refused_options()) {
         let text = item.to_string();
         let errors = errors(expand(arguments, item)).join("\n");
         assert!(errors.contains(reason), "{text}: {errors}");

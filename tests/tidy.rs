@@ -100,6 +100,19 @@ fn unsafe_stays_in_its_place() {
 }
 
 #[test]
+fn panics_are_caught_in_one_place() {
+    holds("`catch_unwind` stands in one file", shape::stray_catches);
+}
+
+#[test]
+fn nothing_of_a_node_is_global() {
+    holds(
+        "no static that can change, but for those the table grants",
+        shape::globals,
+    );
+}
+
+#[test]
 fn arrows_between_crates_point_down() {
     holds(
         "a dependency between our crates stands in the house table",

@@ -6,12 +6,26 @@
 //! Invariant: an exception is a row in `tables.rs` with a reason, and a row that is no longer needed is a finding.
 
 use crate::source::{Source, has_word};
-use crate::tables::{LONG_FILES, PURE_FILES, UNSAFE_FILES};
+use crate::tables::{GRANTED_GLOBALS, LONG_FILES, PURE_FILES, UNSAFE_FILES};
 use crate::tree::{Finding, Tree};
 
 const LINES_MAX: usize = 400;
 const EXAMPLE_LINES_MAX: usize = 80;
 const PURE_MARKER: &str = "//! Pure: no clock, no I/O, no tasks.";
+/// The only file that calls `catch_unwind`.
+const CATCHER: &str = "actor-core/src/panic_capture.rs";
+/// What makes a static changeable.
+const CHANGEABLE: &[&str] = &[
+    "static mut",
+    "Mutex",
+    "RwLock",
+    "Atomic",
+    "Once",
+    "Lazy",
+    "Cell<",
+    "ArcSwap",
+    "DashMap",
+];
 /// What a pure module has no use for. Tests inside the file are free.
 const IMPURE: &[&str] = &[
     "tokio::",
@@ -153,6 +167,46 @@ pub(crate) fn stray_unsafe(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
+/// A panic is caught in one place; everything else calls that.
+pub(crate) fn stray_catches(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in tree.rust_files().filter(|file| file.path != CATCHER) {
+        for (line, code) in file
+            .product_code()
+            .filter(|(_, code)| code.contains("catch_unwind"))
+        {
+            findings.push(Finding::new(&file.path, line, code.trim()));
+        }
+    }
+    findings
+}
+
+/// Statics that can change belong to the process, not to a node: two nodes would share them.
+/// A thread's own slots are exempt; they hold where the thread is, never what a node is.
+pub(crate) fn globals(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in tree.rust_files() {
+        let mut is_thread_local = false;
+        for (line, code) in file.product_code() {
+            let code = code.trim();
+            is_thread_local |= code.starts_with("thread_local!");
+            let item = code
+                .trim_start_matches("pub ")
+                .trim_start_matches("pub(crate) ");
+            let is_static = item.starts_with("static ") && !is_thread_local;
+            let can_change = CHANGEABLE.iter().any(|kind| item.contains(kind));
+            let is_granted = GRANTED_GLOBALS.iter().any(|(path, name, _)| {
+                file.path == *path && item.starts_with(&format!("static {name}:"))
+            });
+            if is_static && can_change && !is_granted {
+                findings.push(Finding::new(&file.path, line, item));
+            }
+            is_thread_local &= code != "}";
+        }
+    }
+    findings
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,5 +326,25 @@ mod tests {
             stray_unsafe(&Tree::sample(&[("store/src/shm/segment.rs", text)])),
             []
         );
+    }
+
+    #[test]
+    fn a_second_catcher_of_panics_is_found() {
+        let text = "//! A.\nuse std::panic::catch_unwind;\n";
+        assert_eq!(
+            stray_catches(&Tree::sample(&[("tasks/src/one_shot.rs", text)])).len(),
+            1
+        );
+        assert_eq!(stray_catches(&Tree::sample(&[(CATCHER, text)])), []);
+    }
+
+    #[test]
+    fn a_global_that_can_change_is_found() {
+        let text = "//! A.\npub static NODES: Mutex<u8> = x;\nstatic LIMIT: u32 = 3;\n\
+                    thread_local! {\n    static HERE: Cell<u8> = const { 1 };\n}\nstatic N: AtomicU8 = y;\n";
+        let findings = globals(&Tree::sample(&[("a/src/b.rs", text)]));
+        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert_eq!(globals(&Tree::sample(&[("a/tests/b.rs", text)])), []);
     }
 }

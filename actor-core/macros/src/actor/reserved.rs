@@ -27,12 +27,12 @@ const OF_REFERENCES: &[(&str, &str)] = &[
         "downgrade",
         "makes a reference that does not keep the actor alive",
     ),
-    ("watch", "monitors the actor"),
-    ("link", "links the actor's fate to another's"),
     ("is_alive", "says whether the actor still runs"),
     ("ready", "waits until the actor has started"),
-    ("exit", "sends the actor an exit reason"),
-    ("calls", "gives the generated calls"),
+    ("closed", "waits for the actor's end"),
+    ("as_handle", "is a reference without the actor's type"),
+    ("eq", "compares two references"),
+    ("ne", "compares two references"),
     (
         "into",
         "converts the reference (`Into` is in every prelude)",
@@ -47,8 +47,18 @@ const OF_REFERENCES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Functions that the macro writes into the user's own `impl`.
-const GENERATED: &[&str] = &["remote", "options"];
+/// Functions that the macro writes into the user's own `impl`, or types it writes beside it.
+const GENERATED: &[(&str, &str)] = &[
+    ("remote", "a function `remote`, which starts the actor"),
+    (
+        "options",
+        "a function `options`, which starts the actor with options",
+    ),
+    (
+        "calls",
+        "a type for the actor's calls, where the message of `calls` would have the same name",
+    ),
+];
 
 /// Refuses a call whose name is taken.
 pub(crate) fn check_call(method: &Ident, refusals: &mut Refusals) {
@@ -64,10 +74,10 @@ pub(crate) fn check_call(method: &Ident, refusals: &mut Refusals) {
 /// Refuses a function that the macro itself is going to write.
 pub(crate) fn check_function(function: &Ident, refusals: &mut Refusals) {
     let name = plain(function);
-    if GENERATED.contains(&name.as_str()) {
+    if let Some((_, what)) = GENERATED.iter().find(|(taken, _)| *taken == name) {
         refusals.push(
             function,
-            format!("`{name}` is taken: `#[actor]` writes a function `{name}` into this type, which starts the actor; rename yours"),
+            format!("`{name}` is taken: `#[actor]` writes {what}; rename yours"),
         );
     }
 }

@@ -21,6 +21,8 @@ mod cycles;
 mod dependencies;
 #[path = "tidy/manifest.rs"]
 mod manifest;
+#[path = "tidy/reserved.rs"]
+mod reserved;
 #[path = "tidy/shape.rs"]
 mod shape;
 #[path = "tidy/source.rs"]
@@ -157,6 +159,14 @@ fn names_avoid_empty_words() {
     holds(
         "a name says what a thing is, not that it helps",
         words::empty_names,
+    );
+}
+
+#[test]
+fn calls_cannot_hide_behind_methods_of_a_reference() {
+    holds(
+        "the macro refuses every name that `ActorRef` has",
+        reserved::unreserved_names,
     );
 }
 

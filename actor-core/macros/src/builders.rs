@@ -73,6 +73,16 @@ pub(crate) const ACTOR: &[Builder] = &[
         &[("events", "usize")],
         "Keeps the last events of the actor for its post-mortem.",
     ),
+    row(
+        "on",
+        &[("placement", "::mobula::__macro::Placement")],
+        "Where the actor should run.",
+    ),
+    row(
+        "supervised_by",
+        &[("supervisor", "::mobula::__macro::ActorHandle")],
+        "Lets a supervisor decide about restarts; the actor lives without references.",
+    ),
 ];
 
 /// Of `TaskOptions`.

@@ -67,7 +67,7 @@ use proc_macro::TokenStream;
 /// impl CounterCalls {
 ///     /// Adds `by`, and returns the sum.
 ///     pub fn add(&self, by: impl IntoArg<u64>) -> Call<'_, Counter, CounterAdd> {
-///         Call::from_args(&self.address, (by.into_arg(),))
+///         Call::method(&self.address, (by.into_arg(),))
 ///     }
 /// }
 ///

@@ -89,7 +89,7 @@ fn function(model: &ActorImpl, method: &Method) -> TokenStream {
             &self
             #(, #names: impl ::mobula::__macro::IntoArg<#types>)*
         ) -> ::mobula::__macro::Call<'_, #self_path, #message> {
-            ::mobula::__macro::Call::from_args(
+            ::mobula::__macro::Call::method(
                 &self.address,
                 (#(::mobula::__macro::IntoArg::<#types>::into_arg(#names),)*),
             )

@@ -135,10 +135,14 @@ pub(crate) fn print(model: &ActorImpl) -> TokenStream {
             #starting
 
             #[doc = #options_doc]
+            ///
+            /// # Panics
+            /// Outside of a node.
             #[must_use]
+            #[track_caller]
             #visibility fn options() -> #options<::mobula::__macro::Once> {
                 #options {
-                    options: ::mobula::__macro::ActorOptions::new(),
+                    options: ::mobula::__macro::ActorOptions::here(),
                     restarts: ::core::marker::PhantomData,
                 }
             }
@@ -180,7 +184,7 @@ pub(crate) fn print(model: &ActorImpl) -> TokenStream {
             where
                 S: ::mobula::__macro::IntoStart<#self_path, K>,
             {
-                self.options.spawn_factory(::mobula::__macro::Factory::many(make))
+                self.options.spawn_with(make)
             }
 
             #on_options
@@ -211,6 +215,10 @@ fn starting(model: &ActorImpl, constructor: &Constructor) -> TokenStream {
     quote! {
         #(#conditions)*
         #[doc = #doc]
+        ///
+        /// # Panics
+        /// Outside of a node.
+        #[track_caller]
         #visibility fn remote(#(#names: #types),*) -> ::mobula::__macro::ActorRef<Self> {
             Self::options().remote(#(#names),*)
         }

@@ -34,6 +34,10 @@ const OF_REFERENCES: &[(&str, &str)] = &[
     ("eq", "compares two references"),
     ("ne", "compares two references"),
     (
+        "calls",
+        "would be a message of the same name as the actor's calls",
+    ),
+    (
         "into",
         "converts the reference (`Into` is in every prelude)",
     ),
@@ -47,16 +51,12 @@ const OF_REFERENCES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Functions that the macro writes into the user's own `impl`, or types it writes beside it.
+/// Functions that the macro writes into the user's own `impl`.
 const GENERATED: &[(&str, &str)] = &[
     ("remote", "a function `remote`, which starts the actor"),
     (
         "options",
         "a function `options`, which starts the actor with options",
-    ),
-    (
-        "calls",
-        "a type for the actor's calls, where the message of `calls` would have the same name",
     ),
 ];
 

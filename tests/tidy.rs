@@ -15,6 +15,8 @@
 
 #[path = "tidy/architecture.rs"]
 mod architecture;
+#[path = "tidy/behaviours.rs"]
+mod behaviours;
 #[path = "tidy/cycles.rs"]
 mod cycles;
 #[path = "tidy/dependencies.rs"]
@@ -188,6 +190,14 @@ fn tests_never_sleep() {
     holds(
         "tests await events or turn virtual time",
         words::sleeping_tests,
+    );
+}
+
+#[test]
+fn every_promised_behaviour_has_its_test() {
+    holds(
+        "each numbered behaviour has a test named after it",
+        behaviours::untested_behaviours,
     );
 }
 

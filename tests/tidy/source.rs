@@ -42,7 +42,7 @@ impl Source {
 
     /// Samples that must not compile, or that pin a macro's output: not written to be read as modules.
     pub(crate) fn is_compiler_sample(&self) -> bool {
-        self.path.contains("/tests/ui/")
+        self.path.starts_with("tests/ui/") || self.path.contains("/tests/ui/")
     }
 
     /// Lives in a test or bench target, or is a `tests.rs` beside its module.

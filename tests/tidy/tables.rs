@@ -205,3 +205,16 @@ pub(crate) const PURE_FILES: &[&str] = &[
 
 /// Files of one crate that import each other in a circle, and why that is one concept in several files.
 pub(crate) const KNOWN_CYCLES: &[(&[&str], &str)] = &[];
+
+/// The behaviours users were promised; see `behaviours.rs`. A row may be added, never struck.
+#[rustfmt::skip]
+pub(crate) const BEHAVIOURS: &[&str] = &[
+    "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8", "t9", "t12", "t24",
+    "o1", "o3", "o4", "o5", "o6", "o9",
+    "w1", "w2", "w3", "w4", "w5", "w6", "w7", "w8", "w9", "w10", "w11",
+    "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a9", "a10", "a11", "a16", "a17", "a18", "a20",
+    "n1", "n2", "n3", "n4", "n6", "n7", "n8", "n9", "n10", "n11", "n12", "n15",
+    "f1", "f2", "f3", "f5", "f6", "f7", "f8", "f9", "f10", "f11", "f12",
+    "c1", "c2", "c3", "c4", "c7", "c8", "c9", "c10", "c12",
+    "r1", "r2", "r3",
+];

@@ -53,8 +53,6 @@ pub struct MessageContext {
 pub struct CallChain {
     /// The actor that asked and waits.
     pub actor: ActorId,
-    /// Its type or name, for the error's text.
-    pub label: Arc<str>,
     /// The ask that the waiting actor itself is answering.
     pub parent: Option<Arc<Self>>,
 }

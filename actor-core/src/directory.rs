@@ -12,6 +12,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use crate::handle::ActorHandle;
 use crate::id::ActorId;
 
 const SHARDS: u64 = 16;
@@ -56,6 +57,14 @@ pub trait Citizen: Send + Sync {
     }
     /// Ends it at once.
     fn kill(&self);
+    /// Why it is in its state: what it waits for.
+    fn why(&self) -> Option<String> {
+        None
+    }
+    /// The actor behind it, if it is one.
+    fn as_actor(&self) -> Option<ActorHandle> {
+        None
+    }
 }
 
 /// One row of a listing.
@@ -110,6 +119,12 @@ impl Directory {
     #[must_use]
     pub fn get(&self, id: ActorId) -> Option<Arc<dyn Citizen>> {
         self.shard(id).lock().get(&id).cloned()
+    }
+
+    /// The actor with this id, if it lives and is one.
+    #[must_use]
+    pub fn actor(&self, id: ActorId) -> Option<ActorHandle> {
+        self.get(id)?.as_actor()
     }
 
     /// How many citizens there are.

@@ -13,7 +13,7 @@ use crate::signal::Signal;
 /// What a cell offers to those who do not know its type.
 pub(crate) trait AnyCell: Citizen {
     fn signal(&self, signal: Signal);
-    fn restart(self: Arc<Self>) -> bool;
+    fn restart(&self) -> bool;
     fn terminate(&self, reason: ExitReason);
     fn add_monitor(&self, watcher: Watcher);
     fn remove_monitor(&self, monitor: MonitorRef);
@@ -21,6 +21,8 @@ pub(crate) trait AnyCell: Citizen {
     fn remove_link(&self, peer: ActorId);
     fn on_started(&self, waiter: oneshot::Sender<Result<(), ExitReason>>);
     fn is_alive(&self) -> bool;
+    fn max_restarts(&self) -> Option<u32>;
+    fn end_for_good(&self);
     fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync>;
 }
 
@@ -67,26 +69,41 @@ impl ActorHandle {
         self.0.is_alive()
     }
 
-    /// Asks it to drain its mailbox and end with `reason`.
+    /// Asks it to take nothing new, handle what waits and end with `reason`, for good.
     pub fn request_stop(&self, reason: ExitReason) {
+        self.0.end_for_good();
         self.0.signal(Signal::Stop(reason));
     }
 
-    /// Ends it at once, without hooks.
+    /// Ends it at once and for good, without hooks.
     pub fn kill(&self) {
+        self.0.end_for_good();
         self.0.signal(Signal::Kill(ExitReason::Killed));
     }
 
-    /// Ends it at once for `reason`.
+    /// Ends this generation after its running handler, with `stopping`; what waits is handed back. A supervisor may start
+    /// the next generation.
+    pub fn shutdown(&self, reason: ExitReason) {
+        self.0.signal(Signal::Shutdown(reason));
+    }
+
+    /// Ends this generation at once for `reason`; a supervisor may start the next.
     pub fn exit(&self, reason: ExitReason) {
         self.0.signal(Signal::Kill(reason));
+    }
+
+    /// How often the actor asked to be restarted at most (`max_restarts`), for a supervisor that holds no
+    /// child spec of it.
+    #[must_use]
+    pub fn max_restarts(&self) -> Option<u32> {
+        self.0.max_restarts()
     }
 
     /// For its supervisor: starts the suspended actor's next generation from its factory.
     /// Returns `false` if it is not suspended or cannot be started again.
     #[must_use]
     pub fn restart(&self) -> bool {
-        Arc::clone(&self.0).restart()
+        self.0.restart()
     }
 
     /// For its supervisor: ends the suspended actor for good.

@@ -57,6 +57,9 @@ impl fmt::Debug for ActorId {
 pub struct CallerId(pub(crate) u64);
 
 impl CallerId {
+    /// Code outside any node.
+    pub const NOBODY: Self = Self(0);
+
     /// The number behind the id; for an actor or a task it equals its [`ActorId`]'s.
     #[must_use]
     pub const fn as_u64(self) -> u64 {
@@ -79,6 +82,11 @@ impl fmt::Debug for CallerId {
 /// Names one monitor: the `down` that answers it carries the same value, exactly once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonitorRef(pub(crate) u64);
+
+impl MonitorRef {
+    /// What `down` is given for a linked actor when exits are trapped.
+    pub const LINK: Self = Self(0);
+}
 
 impl fmt::Debug for MonitorRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,29 +3,86 @@
 //! Start at [`actor`], then [`message`] and [`actor_ref`]; how an actor runs is in `run_loop`.
 //! Users take all of this through the facade crate `mobula`.
 
-pub mod id;
-pub mod exit;
+pub mod actor;
 pub mod message;
+pub mod context;
+pub mod actor_ref;
+pub mod spawn;
+pub mod call;
+pub mod ask;
+pub mod tell;
+pub mod recipient;
 pub mod arg;
+pub mod reply;
+pub mod mailbox;
+pub mod factory;
+pub mod timers;
+pub mod error;
+pub mod exit;
+pub mod id;
+pub mod handle;
 pub mod directory;
 pub mod names;
 pub mod dead_letters;
+pub mod flight_recorder;
 pub mod current;
 pub mod system;
-pub mod handle;
 pub mod panic_capture;
 mod arbiters;
+mod cell;
+mod ending;
+mod envelope;
+mod extras;
+mod lifecycle;
+mod macro_support;
+mod run_loop;
+mod send;
 mod signal;
+mod sync;
 
+pub use actor::{
+    Actor, BoxFuture, Calls, Exclusive, Handler, Hook, Local, LocalBoxFuture, LocalHandler, Mode,
+    NoCalls, Receive, Shared, SharedHandler, Step,
+};
+pub use actor_ref::{ActorRef, Address, Closing, Kill, WeakRef, lookup};
 pub use arbiters::Pin;
 pub use arg::{Arg, Args, DependencyFailed, IntoArg, Resolve};
+pub use ask::Ask;
+pub use call::Call;
+pub use context::{AsHandle, Context};
 pub use current::{CallChain, Current, MessageContext, current_system, scope, sync_scope};
 pub use dead_letters::{DeadLetter, DeadLetterReason, DeadLetterTap, DeadLetters};
 pub use directory::{ActorListing, Citizen, Directory, Kind};
+pub use envelope::Gate;
+pub use error::{
+    AskError, DeadlockPath, LookupError, Returned, SpawnError, Target, TellError, Undelivered,
+    UnknownOutcome, WaitingActor,
+};
 pub use exit::{ErrorText, ExitReason, PanicReport, chain_text};
+pub use factory::{ArgsPolicy, Factory, IntoStart, Once, Restartable};
+pub use flight_recorder::FlightRecord;
 pub use handle::ActorHandle;
 pub use id::{ActorId, CallerId, MonitorRef};
+pub use mailbox::{Mailbox, Overflow};
 pub use message::{Message, Method, MethodTag};
-pub use names::{FullName, Names};
+pub use names::{DEFAULT_NAMESPACE, FullName, Names};
+pub use recipient::Recipient;
+pub use reply::{Answer, Deferred, Reply, ReplySlot};
 pub use signal::ChildExited;
+pub use spawn::{ActorOptions, Placement, spawn};
 pub use system::{System, SystemBuilder};
+pub use tell::Tell;
+pub use timers::TimerKey;
+
+pub use mobula_macros::{Message, actor};
+
+#[doc(hidden)]
+pub mod __macro {
+    pub use crate::macro_support::*;
+    pub use crate::{
+        Actor, ActorOptions, ActorRef, Address, Args, ArgsPolicy, Call, Calls, Context, Deferred,
+        ErrorText, Exclusive, ExitReason, Factory, Handler, Hook, IntoArg, IntoStart, Local,
+        LocalHandler, Mailbox, Message, Method, MethodTag, MonitorRef, Once, Placement, ReplySlot,
+        Restartable, Shared, SharedHandler, SpawnError, Step,
+    };
+}

@@ -4,6 +4,7 @@
 //! before the next message, and are never dropped; see Erlang's signals and pekko's `Signal`.
 
 use crate::exit::ExitReason;
+use crate::flight_recorder::FlightRecord;
 use crate::handle::ActorHandle;
 use crate::id::MonitorRef;
 
@@ -12,6 +13,8 @@ use crate::id::MonitorRef;
 pub(crate) enum Signal {
     /// Take no new messages, handle what waits, then end.
     Stop(ExitReason),
+    /// End after the running handler, with `stopping`; a supervisor may start the next generation.
+    Shutdown(ExitReason),
     /// End now, without hooks.
     Kill(ExitReason),
     /// A linked actor ended.
@@ -24,9 +27,12 @@ pub(crate) enum Signal {
     Unreferenced,
 }
 
-/// A supervised child has ended and is suspended: its mailbox and references live, and its supervisor
-/// must answer with [`ActorHandle::restart`] or [`ActorHandle::terminate`].
+/// A supervised child has ended.
+///
+/// Unless it ended for good, it is *suspended*: its mailbox and references live, and its supervisor must
+/// answer with [`ActorHandle::restart`] or [`ActorHandle::terminate`].
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ChildExited {
     /// The child.
     pub child: ActorHandle,
@@ -34,4 +40,10 @@ pub struct ChildExited {
     pub generation: u64,
     /// Why it ended.
     pub reason: ExitReason,
+    /// What it handled last, if its flight recorder is on.
+    pub flight: Vec<FlightRecord>,
+    /// Nothing is to be decided: it cannot be restarted, or was terminated.
+    pub ended_for_good: bool,
+    /// Somebody asked it to stop, killed it for good, or dropped its last reference.
+    pub told_to_end: bool,
 }

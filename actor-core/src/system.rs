@@ -6,7 +6,7 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -34,6 +34,7 @@ struct Inner {
     extensions: ArcSwap<Extensions>,
     root: OnceLock<ActorHandle>,
     arbiters: Arbiters,
+    closing: AtomicBool,
 }
 
 impl System {
@@ -107,6 +108,17 @@ impl System {
         self.0.root.get()
     }
 
+    /// Lets no new actor start. For the composition root, when the node shuts down.
+    pub fn close(&self) {
+        self.0.closing.store(true, Ordering::Release);
+    }
+
+    /// Whether the node shuts down.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.0.closing.load(Ordering::Acquire)
+    }
+
     /// Takes the extensions out, so that what they hold of the system does not keep it alive for ever.
     pub fn clear_extensions(&self) {
         self.0.extensions.store(Arc::default());
@@ -158,6 +170,7 @@ impl SystemBuilder {
             extensions: ArcSwap::default(),
             root: OnceLock::new(),
             arbiters: Arbiters::new(self.arbiters),
+            closing: AtomicBool::new(false),
         }))
     }
 }

@@ -1,0 +1,270 @@
+//! Ask: a message, and the reply to it, within a deadline.
+//!
+//! The future is lazy, borrows its reference and allocates one reply cell. The deadline travels with the
+//! message: what has not begun by then is not begun, and asks that the handler makes inherit it.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep};
+
+use crate::actor::{Actor, Receive};
+use crate::actor_ref::Address;
+use crate::envelope::{BoxedEnvelope, Payload, Retry, seal};
+use crate::error::{AskError, Returned, Undelivered, UnknownOutcome};
+use crate::mailbox::Mailbox;
+use crate::mailbox::lanes::{Admission, InLine, Refused};
+use crate::message::Message;
+use crate::reply::{Answer, ReplySlot, Slot};
+use crate::send::ask_meta;
+
+/// A message about to be sent, whose reply is wanted. Await it: it is sent when polled.
+///
+/// # Errors
+/// See [`AskError`]: not delivered (a retry is safe), outcome unknown, refused, or a deadlock.
+///
+/// # Cancel safety
+/// Dropped while it waits for room, the message is withdrawn; later, only the reply is lost.
+#[must_use = "an ask does nothing until it is awaited"]
+pub struct Ask<'a, A: Actor, M: Message> {
+    pub(crate) address: &'a Address<A>,
+    pub(crate) payload: Payload<M>,
+    pub(crate) retry: Option<Retry<M>>,
+    timeout: Option<Duration>,
+}
+
+impl<'a, A: Receive<M>, M: Message> Ask<'a, A, M> {
+    pub(crate) const fn new(
+        address: &'a Address<A>,
+        payload: Payload<M>,
+        retry: Option<Retry<M>>,
+    ) -> Self {
+        Self { address, payload, retry, timeout: None }
+    }
+
+    /// Waits no longer than this. The deadline travels along: a message that has not begun by then is not
+    /// begun (`NotDelivered`); one that has ends as `OutcomeUnknown`.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    pub(crate) fn set_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+impl<A: Actor, M: Message> fmt::Debug for Ask<'_, A, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ask({} to {})", M::NAME, self.address.target())
+    }
+}
+
+impl<'a, A: Receive<M>, M: Message> IntoFuture for Ask<'a, A, M> {
+    type Output = Result<M::Value, AskError<M>>;
+    type IntoFuture = AskFuture<'a, A, M>;
+
+    fn into_future(self) -> AskFuture<'a, A, M> {
+        AskFuture {
+            address: self.address,
+            state: AskState::Start(Some((self.payload, self.retry))),
+            reply: None,
+            timeout: self.timeout,
+            alarm: None,
+        }
+    }
+}
+
+/// The future of an [`Ask`].
+pub struct AskFuture<'a, A: Actor, M: Message> {
+    address: &'a Address<A>,
+    state: AskState<M>,
+    reply: Option<oneshot::Receiver<Answer<M>>>,
+    timeout: Option<Duration>,
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+enum AskState<M: Message> {
+    Start(Option<(Payload<M>, Option<Retry<M>>)>),
+    InLine(u64),
+    Sent,
+    Done,
+}
+
+// Nothing in it is pinned: the message only passes through.
+impl<A: Actor, M: Message> Unpin for AskFuture<'_, A, M> {}
+
+impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
+    /// Sends; an error is final.
+    fn start(
+        &mut self,
+        payload: Payload<M>,
+        retry: Option<Retry<M>>,
+        cx: &TaskContext<'_>,
+    ) -> Result<(), AskError<M>> {
+        let cell = self.address.cell();
+        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        let meta = ask_meta(cell, deadline).map_err(AskError::Deadlock)?;
+        if let Some(deadline) = deadline {
+            self.alarm = Some(Box::pin(tokio::time::sleep_until(deadline)));
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.reply = Some(receiver);
+        self.state = AskState::Sent;
+        match cell.lanes.push(seal(payload, retry, sender, meta)) {
+            Ok(None) => Ok(()),
+            Ok(Some(displaced)) => {
+                cell.displaced(displaced);
+                Ok(())
+            }
+            Err(Refused::Closed(envelope)) => Err(self.closed(envelope)),
+            Err(Refused::Full(envelope)) => {
+                let waker = Some(cx.waker());
+                match cell.lanes.push_or_wait(envelope, waker, Mailbox::LINE_MAX) {
+                    Admission::Waiting(ticket) => self.state = AskState::InLine(ticket),
+                    Admission::Admitted(None) => {}
+                    Admission::Admitted(Some(displaced)) => cell.displaced(displaced),
+                    Admission::Refused(Refused::Closed(envelope)) => {
+                        return Err(self.closed(envelope));
+                    }
+                    Admission::Refused(Refused::Full(envelope)) => {
+                        return Err(self.handed_back(envelope, Undelivered::MailboxFull));
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn closed(&self, envelope: BoxedEnvelope<A>) -> AskError<M> {
+        self.handed_back(envelope, Undelivered::ActorGone(self.address.cell().last_reason()))
+    }
+
+    fn handed_back(&self, mut envelope: BoxedEnvelope<A>, reason: Undelivered) -> AskError<M> {
+        let mut message: Option<M> = None;
+        envelope.reclaim(&mut message);
+        self.not_delivered(message, reason)
+    }
+
+    fn not_delivered(&self, message: Option<M>, reason: Undelivered) -> AskError<M> {
+        AskError::NotDelivered {
+            message: message.map(Returned::new),
+            to: self.address.target(),
+            reason,
+        }
+    }
+
+    fn unknown(&self, why: UnknownOutcome) -> AskError<M> {
+        AskError::OutcomeUnknown { to: self.address.target(), why }
+    }
+
+    fn poll_reply(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<M::Value, AskError<M>>> {
+        let Some(reply) = &mut self.reply else { return Poll::Pending };
+        match Pin::new(reply).poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(_)) => Poll::Ready(Err(self.unknown(UnknownOutcome::NoReply))),
+            Poll::Ready(Ok(Answer::Replied(result))) => {
+                Poll::Ready(result.map_err(AskError::Refused))
+            }
+            Poll::Ready(Ok(Answer::NotDelivered(message, reason))) => {
+                Poll::Ready(Err(self.not_delivered(message, reason)))
+            }
+            Poll::Ready(Ok(Answer::Unknown(why))) => Poll::Ready(Err(self.unknown(why))),
+        }
+    }
+
+    /// The deadline has passed: what is still in line comes back, what was sent has an unknown outcome.
+    fn overdue(&self) -> AskError<M> {
+        if let AskState::InLine(ticket) = self.state
+            && let Some(envelope) = self.address.cell().lanes.withdraw(ticket)
+        {
+            return self.handed_back(envelope, Undelivered::Expired);
+        }
+        self.unknown(UnknownOutcome::Deadline(self.timeout.unwrap_or_default()))
+    }
+}
+
+impl<A: Receive<M>, M: Message> Future for AskFuture<'_, A, M> {
+    type Output = Result<M::Value, AskError<M>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let AskState::Start(start) = &mut this.state {
+            let Some((payload, retry)) = start.take() else { return Poll::Pending };
+            if let Err(error) = this.start(payload, retry, cx) {
+                this.state = AskState::Done;
+                return Poll::Ready(Err(error));
+            }
+        }
+        if let AskState::InLine(ticket) = this.state {
+            match this.address.cell().lanes.poll_line(ticket, cx.waker()) {
+                InLine::Waiting => {}
+                InLine::Admitted => this.state = AskState::Sent,
+                InLine::Closed(envelope) => {
+                    this.state = AskState::Done;
+                    return Poll::Ready(Err(this.closed(envelope)));
+                }
+            }
+        }
+        if let Poll::Ready(result) = this.poll_reply(cx) {
+            this.state = AskState::Done;
+            return Poll::Ready(result);
+        }
+        if let Some(alarm) = &mut this.alarm
+            && alarm.as_mut().poll(cx).is_ready()
+        {
+            let error = this.overdue();
+            this.state = AskState::Done;
+            return Poll::Ready(Err(error));
+        }
+        Poll::Pending
+    }
+}
+
+impl<A: Actor, M: Message> Drop for AskFuture<'_, A, M> {
+    fn drop(&mut self) {
+        if let AskState::InLine(ticket) = self.state {
+            drop(self.address.cell().lanes.withdraw(ticket));
+        }
+    }
+}
+
+impl<A: Actor, M: Message> fmt::Debug for AskFuture<'_, A, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AskFuture({} to {})", M::NAME, self.address.target())
+    }
+}
+
+/// Sends at once, without waiting for room: beyond the bound the call stands in line, of which there may be a
+/// million. The answer, whatever it is, goes to `sink`; for results that become objects.
+pub(crate) fn ask_into<A: Receive<M>, M: Message>(
+    ask: Ask<'_, A, M>,
+    sink: impl FnOnce(Answer<M>) + Send + 'static,
+) {
+    let Ask { address, payload, retry, timeout } = ask;
+    let cell = address.cell();
+    let slot = ReplySlot(Slot::Sink(Box::new(sink)));
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    // Nobody waits here, so this ask cannot be part of a deadlock: it takes along no chain.
+    let mut meta = crate::send::tell_meta();
+    if deadline.is_some() {
+        let context = crate::current::MessageContext { chain: None, deadline, span: None };
+        meta.context = Some(std::sync::Arc::new(context));
+    }
+    let envelope = seal(payload, retry, slot, meta);
+    match cell.lanes.push_or_wait(envelope, None, Mailbox::LINE_MAX) {
+        Admission::Admitted(None) | Admission::Waiting(_) => {}
+        Admission::Admitted(Some(displaced)) => cell.displaced(displaced),
+        Admission::Refused(Refused::Full(mut envelope)) => {
+            envelope.reject(Undelivered::MailboxFull);
+        }
+        Admission::Refused(Refused::Closed(mut envelope)) => {
+            envelope.reject(Undelivered::ActorGone(cell.last_reason()));
+        }
+    }
+}

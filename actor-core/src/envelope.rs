@@ -1,0 +1,307 @@
+//! Envelopes: a message on its way, without its type.
+//!
+//! The mailbox holds messages of many types in one queue. A boxed closure each would cost an allocation a
+//! message; an envelope instead lies inline in the queue, up to [`Space`], and only a larger one
+//! is boxed (smallbox does the pointer work). Plain messages are [`Plain`]; what waits for arguments
+//! or may be retried is [`Careful`], rarer and larger.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use smallbox::{SmallBox, smallbox};
+
+use crate::actor::{Actor, Receive, StateOf, Step};
+use crate::arg::DependencyFailed;
+use crate::context::Context;
+use crate::current::MessageContext;
+use crate::error::{Undelivered, UnknownOutcome};
+use crate::exit::ExitReason;
+use crate::id::CallerId;
+use crate::message::Message;
+use crate::reply::{Answer, ReplySlot, RetryCell, Slot};
+
+/// What an envelope may measure to lie inline: with the pointer and the vtable, one cache line.
+pub(crate) type Space = [usize; 6];
+
+pub(crate) type BoxedEnvelope<A> = SmallBox<dyn Envelope<A>, Space>;
+
+/// Who sent a message, and what came along.
+#[derive(Clone, Debug)]
+pub(crate) struct Meta {
+    pub(crate) caller: CallerId,
+    pub(crate) context: Option<Arc<MessageContext>>,
+}
+
+/// What is to be done with an envelope whose handler has returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finished {
+    Done,
+    Again,
+}
+
+pub(crate) trait Envelope<A: Actor>: Send {
+    /// Hands the message to its handler. Called once; an envelope that may be retried, once a run.
+    fn run<'a>(&mut self, state: &'a mut StateOf<A>, ctx: &'a mut Context<A>) -> Step<'a, A>;
+    fn meta(&self) -> &Meta;
+    fn message_name(&self) -> &'static str;
+    /// Answers that the message was not delivered. True if nobody waits: then it is a dead letter.
+    fn reject(&mut self, reason: Undelivered) -> bool;
+    /// Moves the message into `into`, an `Option` of its type.
+    fn reclaim(&mut self, into: &mut dyn Any);
+    /// Whether the message waits for arguments.
+    fn is_gated(&self) -> bool {
+        false
+    }
+    /// Whether the arguments are there.
+    fn poll_gate(&mut self, _cx: &mut TaskContext<'_>) -> Poll<Result<(), DependencyFailed>> {
+        Poll::Ready(Ok(()))
+    }
+    /// Whether the envelope is kept while it runs, and stays over a restart.
+    fn is_retried(&self) -> bool {
+        false
+    }
+    /// A retried envelope's handler has returned.
+    fn finished(&mut self) -> Finished {
+        Finished::Done
+    }
+    /// A retried envelope's handler has crashed.
+    fn crashed(&mut self, _reason: &ExitReason) -> Finished {
+        Finished::Done
+    }
+}
+
+/// A type that answers go to; a unit where nobody waits.
+pub(crate) trait ReplyTo<M: Message>: Send {
+    fn into_slot(self) -> ReplySlot<M>;
+    fn waits(&self) -> bool;
+}
+
+/// Nobody waits.
+pub(crate) struct Nobody;
+
+impl<M: Message> ReplyTo<M> for Nobody {
+    fn into_slot(self) -> ReplySlot<M> {
+        ReplySlot::none()
+    }
+
+    fn waits(&self) -> bool {
+        false
+    }
+}
+
+impl<M: Message> ReplyTo<M> for tokio::sync::oneshot::Sender<Answer<M>> {
+    fn into_slot(self) -> ReplySlot<M> {
+        ReplySlot(Slot::Ask(self))
+    }
+
+    fn waits(&self) -> bool {
+        true
+    }
+}
+
+impl<M: Message> ReplyTo<M> for ReplySlot<M> {
+    fn into_slot(self) -> ReplySlot<M> {
+        self
+    }
+
+    fn waits(&self) -> bool {
+        !self.is_none()
+    }
+}
+
+/// A message that is there and runs once.
+struct Plain<M: Message, R> {
+    message: Option<M>,
+    reply: Option<R>,
+    meta: Meta,
+}
+
+impl<A: Receive<M>, M: Message, R: ReplyTo<M>> Envelope<A> for Plain<M, R> {
+    fn run<'a>(&mut self, state: &'a mut StateOf<A>, ctx: &'a mut Context<A>) -> Step<'a, A> {
+        match (self.message.take(), self.reply.take()) {
+            (Some(message), Some(reply)) => A::dispatch(state, message, ctx, reply.into_slot()),
+            (Some(_), None) | (None, _) => Step::done(),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn message_name(&self) -> &'static str {
+        M::NAME
+    }
+
+    fn reject(&mut self, reason: Undelivered) -> bool {
+        let Some(reply) = self.reply.take() else { return false };
+        let waits = reply.waits();
+        reply.into_slot().answer(Answer::NotDelivered(self.message.take(), reason));
+        !waits
+    }
+
+    fn reclaim(&mut self, into: &mut dyn Any) {
+        if let Some(slot) = into.downcast_mut::<Option<M>>() {
+            *slot = self.message.take();
+        }
+        // Whoever takes the message back has the news at first hand.
+        drop(self.reply.take().map(ReplyTo::into_slot));
+    }
+}
+
+/// A message whose arguments are on their way.
+pub struct Gate<M>(pub(crate) GateFn<M>);
+
+pub(crate) type GateFn<M> =
+    Box<dyn FnMut(&mut TaskContext<'_>) -> Poll<Result<M, DependencyFailed>> + Send>;
+
+impl<M> Gate<M> {
+    /// A gate that `poll` opens by giving the message.
+    pub fn new(
+        poll: impl FnMut(&mut TaskContext<'_>) -> Poll<Result<M, DependencyFailed>> + Send + 'static,
+    ) -> Self {
+        Self(Box::new(poll))
+    }
+}
+
+impl<M> std::fmt::Debug for Gate<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Gate")
+    }
+}
+
+/// How often a call is tried again.
+pub(crate) struct Retry<M> {
+    pub(crate) left: u32,
+    /// Whether a refusal is tried again, and not only a crash.
+    pub(crate) refusals: bool,
+    /// `M::clone`, where it was known.
+    pub(crate) copy: fn(&M) -> M,
+}
+
+impl<M> Clone for Retry<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for Retry<M> {}
+
+/// A message that waits for arguments, or may run more than once.
+struct Careful<M: Message> {
+    gate: Option<Gate<M>>,
+    message: Option<M>,
+    retry: Option<Retry<M>>,
+    running: Option<Arc<RetryCell<M>>>,
+    reply: Option<ReplySlot<M>>,
+    meta: Meta,
+}
+
+impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
+    fn run<'a>(&mut self, state: &'a mut StateOf<A>, ctx: &'a mut Context<A>) -> Step<'a, A> {
+        if let (Some(retry), Some(message)) = (&self.retry, &self.message) {
+            let cell = RetryCell::new();
+            self.running = Some(Arc::clone(&cell));
+            let message = (retry.copy)(message);
+            return A::dispatch(state, message, ctx, ReplySlot(Slot::Retry(cell)));
+        }
+        match (self.message.take(), self.reply.take()) {
+            (Some(message), Some(reply)) => A::dispatch(state, message, ctx, reply),
+            (Some(_), None) | (None, _) => Step::done(),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn message_name(&self) -> &'static str {
+        M::NAME
+    }
+
+    fn reject(&mut self, reason: Undelivered) -> bool {
+        let Some(reply) = self.reply.take() else { return false };
+        let waits = !reply.is_none();
+        reply.answer(Answer::NotDelivered(self.message.take(), reason));
+        !waits
+    }
+
+    fn reclaim(&mut self, into: &mut dyn Any) {
+        if let Some(slot) = into.downcast_mut::<Option<M>>() {
+            *slot = self.message.take();
+        }
+        drop(self.reply.take());
+    }
+
+    fn is_gated(&self) -> bool {
+        self.gate.is_some()
+    }
+
+    fn poll_gate(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), DependencyFailed>> {
+        let Some(gate) = &mut self.gate else { return Poll::Ready(Ok(())) };
+        match (gate.0)(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(result) => {
+                self.gate = None;
+                Poll::Ready(result.map(|message| self.message = Some(message)))
+            }
+        }
+    }
+
+    fn is_retried(&self) -> bool {
+        self.retry.is_some()
+    }
+
+    fn finished(&mut self) -> Finished {
+        let Some(running) = self.running.take() else { return Finished::Done };
+        let Some(answer) = running.take(&mut self.reply) else { return Finished::Done };
+        if let (Answer::Replied(Err(_)), Some(retry)) = (&answer, &mut self.retry)
+            && retry.refusals
+            && retry.left > 0
+        {
+            retry.left -= 1;
+            return Finished::Again;
+        }
+        if let Some(reply) = self.reply.take() {
+            reply.answer(answer);
+        }
+        Finished::Done
+    }
+
+    fn crashed(&mut self, reason: &ExitReason) -> Finished {
+        self.running = None;
+        if let Some(retry) = &mut self.retry
+            && retry.left > 0
+        {
+            retry.left -= 1;
+            return Finished::Again;
+        }
+        if let Some(reply) = self.reply.take() {
+            reply.answer(Answer::Unknown(UnknownOutcome::ActorEnded(reason.clone())));
+        }
+        Finished::Done
+    }
+}
+
+/// What is sent: the message, or the promise of it.
+pub(crate) enum Payload<M> {
+    Now(M),
+    Gated(Gate<M>),
+}
+
+/// Wraps a message for its actor.
+pub(crate) fn seal<A: Receive<M>, M: Message, R: ReplyTo<M> + 'static>(
+    payload: Payload<M>,
+    retry: Option<Retry<M>>,
+    reply: R,
+    meta: Meta,
+) -> BoxedEnvelope<A> {
+    let (gate, message) = match (payload, retry) {
+        (Payload::Now(message), None) => {
+            return smallbox!(Plain { message: Some(message), reply: Some(reply), meta });
+        }
+        (Payload::Now(message), Some(_)) => (None, Some(message)),
+        (Payload::Gated(gate), _) => (Some(gate), None),
+    };
+    smallbox!(Careful { gate, message, retry, running: None, reply: Some(reply.into_slot()), meta })
+}

@@ -1,0 +1,295 @@
+//! What can happen to a message, told by what the sender does next.
+//!
+//! Three families: *not delivered* (the message comes back, a retry is safe), *outcome unknown* (it may
+//! have been handled; retry only what is idempotent), *refused* (the handler's own error).
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use sync_wrapper::SyncWrapper;
+
+use crate::arg::DependencyFailed;
+use crate::exit::ExitReason;
+use crate::id::ActorId;
+use crate::message::Message;
+
+/// Which actor an error speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its id.
+    pub id: ActorId,
+    /// The name of its type.
+    pub type_name: &'static str,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.type_name, self.id)
+    }
+}
+
+/// Why a message was not delivered. The handler never saw it, so sending it again is safe.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Undelivered {
+    /// The actor has ended for good. Nothing will come of this reference; look the name up again or spawn anew.
+    ActorGone(ExitReason),
+    /// The actor crashed while the message waited and is being restarted. Send it again.
+    Discarded(ExitReason),
+    /// The mailbox was full and its rule hands messages back. Wait, or slow down.
+    MailboxFull,
+    /// The deadline passed before the handler began. Allow more time, or send less.
+    Expired,
+    /// What an argument was to come from failed. Repair that first.
+    DependencyFailed(DependencyFailed),
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ActorGone(reason) => write!(f, "the actor {reason}"),
+            Self::Discarded(reason) => {
+                write!(f, "the actor {reason} and is being restarted; send again")
+            }
+            Self::MailboxFull => f.write_str("its mailbox is full; wait or slow down"),
+            Self::Expired => f.write_str("the deadline passed before its turn came"),
+            Self::DependencyFailed(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+/// A message that came back. `Sync` whatever the message is, so that errors can travel anywhere.
+pub struct Returned<M>(SyncWrapper<M>);
+
+impl<M> Returned<M> {
+    pub(crate) const fn new(message: M) -> Self {
+        Self(SyncWrapper::new(message))
+    }
+
+    /// The message.
+    pub fn into_inner(self) -> M {
+        self.0.into_inner()
+    }
+}
+
+impl<M> fmt::Debug for Returned<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Returned(..)")
+    }
+}
+
+/// A one-way message was not delivered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TellError<M> {
+    /// The message; `None` if it was consumed while its arguments were resolved.
+    pub message: Option<Returned<M>>,
+    /// The actor it was for.
+    pub to: Target,
+    /// Why.
+    pub reason: Undelivered,
+}
+
+impl<M: Message> fmt::Display for TellError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` was not delivered to {}: {}", M::NAME, self.to, self.reason)
+    }
+}
+
+impl<M: Message + fmt::Debug> Error for TellError<M> {}
+
+/// Why nobody knows what became of a message.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum UnknownOutcome {
+    /// No reply came in this time. The handler may still run.
+    Deadline(Duration),
+    /// The actor ended while it handled the message.
+    ActorEnded(ExitReason),
+    /// The handler dropped its reply without sending it.
+    NoReply,
+}
+
+impl fmt::Display for UnknownOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deadline(after) => write!(f, "no reply within {after:?}"),
+            Self::ActorEnded(reason) => write!(f, "the actor {reason}"),
+            Self::NoReply => f.write_str("the handler dropped the reply"),
+        }
+    }
+}
+
+/// The asks that wait for each other, first to last; the last one's target is the first again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadlockPath(pub Vec<WaitingActor>);
+
+/// One actor on a [`DeadlockPath`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingActor {
+    /// Its id.
+    pub id: ActorId,
+    /// Its type or name.
+    pub label: String,
+}
+
+impl fmt::Display for DeadlockPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, actor) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" asks ")?;
+            }
+            write!(f, "{} {}", actor.label, actor.id)?;
+        }
+        Ok(())
+    }
+}
+
+/// An ask got no value.
+#[non_exhaustive]
+pub enum AskError<M: Message> {
+    /// The handler never saw the message. A retry is safe.
+    NotDelivered {
+        /// The message; `None` if it was consumed while its arguments were resolved.
+        message: Option<Returned<M>>,
+        /// The actor it was for.
+        to: Target,
+        /// Why.
+        reason: Undelivered,
+    },
+    /// The message was delivered, and no reply came. Retry only what is idempotent.
+    OutcomeUnknown {
+        /// The actor it was for.
+        to: Target,
+        /// Why.
+        why: UnknownOutcome,
+    },
+    /// The handler answered with its own error.
+    Refused(M::Refusal),
+    /// The actor asked waits, by way of others, for the asker itself. Answer later (`ctx.defer`), tell
+    /// instead of asking, or let one side hold the state that both need.
+    Deadlock(DeadlockPath),
+}
+
+impl<M: Message> AskError<M> {
+    /// Whether the handler certainly never saw the message.
+    #[must_use]
+    pub const fn is_safe_to_retry(&self) -> bool {
+        matches!(self, Self::NotDelivered { .. })
+    }
+
+    /// The handler's own error, if that is what came.
+    pub const fn refusal(&self) -> Option<&M::Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::NotDelivered { .. } | Self::OutcomeUnknown { .. } | Self::Deadlock(_) => None,
+        }
+    }
+
+    /// Why the actor ended, if that is what happened.
+    #[must_use]
+    pub const fn exit_reason(&self) -> Option<&ExitReason> {
+        match self {
+            Self::NotDelivered {
+                reason: Undelivered::ActorGone(reason) | Undelivered::Discarded(reason),
+                ..
+            }
+            | Self::OutcomeUnknown { why: UnknownOutcome::ActorEnded(reason), .. } => Some(reason),
+            Self::NotDelivered { .. }
+            | Self::OutcomeUnknown { .. }
+            | Self::Refused(_)
+            | Self::Deadlock(_) => None,
+        }
+    }
+}
+
+impl<M: Message> fmt::Display for AskError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotDelivered { to, reason, .. } => {
+                write!(f, "`{}` was not delivered to {to}: {reason}", M::NAME)
+            }
+            Self::OutcomeUnknown { to, why } => {
+                write!(f, "outcome of `{}` at {to} is unknown: {why}", M::NAME)
+            }
+            Self::Refused(refusal) => {
+                write!(f, "`{}` was refused: {}", M::NAME, M::refusal_text(refusal))
+            }
+            Self::Deadlock(path) => {
+                write!(f, "`{}` would wait for itself: {path}; answer later or tell", M::NAME)
+            }
+        }
+    }
+}
+
+impl<M: Message> fmt::Debug for AskError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AskError({self})")
+    }
+}
+
+impl<M: Message> Error for AskError<M> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Refused(refusal) => M::refusal_source(refusal),
+            Self::NotDelivered { reason: Undelivered::DependencyFailed(error), .. } => Some(error),
+            Self::NotDelivered { .. } | Self::OutcomeUnknown { .. } | Self::Deadlock(_) => None,
+        }
+    }
+}
+
+/// An actor could not be spawned.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// A living actor has this name. Nothing was started. Choose another name, or `get_if_exists`.
+    #[error("name `{name}` is already taken by {holder}; choose another or use get_if_exists()")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Who has it.
+        holder: ActorId,
+    },
+    /// A living actor of another type has this name. Nothing was started.
+    #[error("name `{name}` belongs to a `{found}`, not a `{expected}`")]
+    WrongType {
+        /// The name.
+        name: String,
+        /// The type of the actor that has it.
+        found: String,
+        /// The type asked for.
+        expected: &'static str,
+    },
+    /// The name is empty or blank, or missing where one is needed. Nothing was started.
+    #[error("an actor's name must not be blank; give `.name(\"…\")`")]
+    BlankName,
+    /// `detached` or `max_restarts` needs a root supervisor, which this system lacks. Start a `Node`.
+    #[error("no root supervisor: detached and restartable actors need a running node")]
+    NoSupervisor,
+    /// The node is shutting down.
+    #[error("the node is shutting down")]
+    ShuttingDown,
+}
+
+/// No actor was found.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// No living actor has this name. Spawn it, or wait for its start.
+    #[error("no living actor is named `{0}`")]
+    NoSuchName(String),
+    /// The name is empty or blank.
+    #[error("an actor's name must not be blank")]
+    BlankName,
+    /// The actor of this name has another type.
+    #[error("actor `{name}` is a `{found}`, not a `{expected}`")]
+    WrongType {
+        /// The name.
+        name: String,
+        /// The type of the actor that has it.
+        found: String,
+        /// The type asked for.
+        expected: &'static str,
+    },
+}

@@ -1,0 +1,164 @@
+//! What an actor has beside its state and mailbox, once it needs it: timers, streams, children, monitors,
+//! callers that wait for arguments, handlers that run beside each other.
+//!
+//! All of these are *sources*: the run loop polls them in turn with the mailbox, one envelope at a time, so
+//! that neither a flood of messages starves a timer nor a busy stream starves the messages.
+
+use std::any::Any;
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use futures_util::stream::{BoxStream, FuturesUnordered, SelectAll, StreamExt};
+use tokio::time::{Instant, Sleep};
+
+use crate::actor::{Actor, BoxFuture};
+use crate::arg::DependencyFailed;
+use crate::envelope::BoxedEnvelope;
+use crate::flight_recorder::FlightRecorder;
+use crate::handle::ActorHandle;
+use crate::id::{CallerId, MonitorRef};
+use crate::timers::{Due, TimerKey, TimerTable};
+
+type Ticker<A> = Box<dyn FnMut() -> BoxedEnvelope<A> + Send>;
+
+pub(crate) struct Extras<A: Actor> {
+    pub(crate) timers: TimerTable<BoxedEnvelope<A>>,
+    tickers: HashMap<TimerKey, Ticker<A>>,
+    alarm: Option<Pin<Box<Sleep>>>,
+    pub(crate) streams: SelectAll<BoxStream<'static, BoxedEnvelope<A>>>,
+    pub(crate) beside: FuturesUnordered<BoxFuture<'static, ()>>,
+    /// Callers whose oldest message waits for its arguments, and what they sent after it.
+    parked: HashMap<CallerId, VecDeque<BoxedEnvelope<A>>>,
+    pub(crate) children: Vec<ActorHandle>,
+    pub(crate) watching: HashMap<MonitorRef, ActorHandle>,
+    pub(crate) traps_exits: bool,
+    pub(crate) held_reply: Option<Box<dyn Any + Send>>,
+    /// The envelope whose handler runs and may be retried.
+    pub(crate) retrying: Option<BoxedEnvelope<A>>,
+    pub(crate) recorder: Option<FlightRecorder>,
+}
+
+impl<A: Actor> Default for Extras<A> {
+    fn default() -> Self {
+        Self {
+            timers: TimerTable::new(),
+            tickers: HashMap::new(),
+            alarm: None,
+            streams: SelectAll::new(),
+            beside: FuturesUnordered::new(),
+            parked: HashMap::new(),
+            children: Vec::new(),
+            watching: HashMap::new(),
+            traps_exits: false,
+            held_reply: None,
+            retrying: None,
+            recorder: None,
+        }
+    }
+}
+
+/// What the sources gave.
+pub(crate) enum FromSource<A: Actor> {
+    /// An envelope to handle.
+    Envelope(BoxedEnvelope<A>),
+    /// An envelope whose arguments cannot be made.
+    Failed(BoxedEnvelope<A>, DependencyFailed),
+}
+
+impl<A: Actor> Extras<A> {
+    pub(crate) fn set_timer(&mut self, key: TimerKey, delay: Duration, give: BoxedEnvelope<A>) {
+        self.tickers.remove(&key);
+        self.timers.set(key, (Instant::now() + delay).into_std(), None, Some(give));
+    }
+
+    pub(crate) fn set_ticker(&mut self, key: TimerKey, period: Duration, make: Ticker<A>) {
+        self.timers.set(key.clone(), (Instant::now() + period).into_std(), Some(period), None);
+        self.tickers.insert(key, make);
+    }
+
+    pub(crate) fn cancel_timer(&mut self, key: &TimerKey) -> bool {
+        self.tickers.remove(key);
+        self.timers.cancel(key)
+    }
+
+    /// Whether a caller's earlier message waits, so that this one must, too.
+    pub(crate) fn is_parked(&self, caller: CallerId) -> bool {
+        !self.parked.is_empty() && self.parked.contains_key(&caller)
+    }
+
+    pub(crate) fn park(&mut self, envelope: BoxedEnvelope<A>) {
+        self.parked.entry(envelope.meta().caller).or_default().push_back(envelope);
+    }
+
+    /// Everything parked, caller by caller; for the end.
+    pub(crate) fn unpark_all(&mut self) -> Vec<BoxedEnvelope<A>> {
+        self.parked.drain().flat_map(|(_, envelopes)| envelopes).collect()
+    }
+
+    pub(crate) fn has_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// One envelope of a source that is ready; registers with all of them otherwise. Panics in handlers that run
+    /// beside come out of here.
+    pub(crate) fn poll(&mut self, cx: &mut TaskContext<'_>) -> Option<FromSource<A>> {
+        while let Poll::Ready(Some(())) = self.beside.poll_next_unpin(cx) {}
+        self.poll_parked(cx).or_else(|| self.poll_timers(cx)).or_else(|| {
+            match self.streams.poll_next_unpin(cx) {
+                Poll::Ready(Some(envelope)) => Some(FromSource::Envelope(envelope)),
+                Poll::Ready(None) | Poll::Pending => None,
+            }
+        })
+    }
+
+    fn poll_parked(&mut self, cx: &mut TaskContext<'_>) -> Option<FromSource<A>> {
+        let mut open = None;
+        for (caller, envelopes) in &mut self.parked {
+            let Some(first) = envelopes.front_mut() else { continue };
+            if let Poll::Ready(result) = first.poll_gate(cx) {
+                open = Some((*caller, result));
+                break;
+            }
+        }
+        let (caller, result) = open?;
+        let envelopes = self.parked.get_mut(&caller)?;
+        let envelope = envelopes.pop_front()?;
+        if envelopes.is_empty() {
+            self.parked.remove(&caller);
+        }
+        Some(match result {
+            Ok(()) => FromSource::Envelope(envelope),
+            Err(error) => FromSource::Failed(envelope, error),
+        })
+    }
+
+    fn poll_timers(&mut self, cx: &mut TaskContext<'_>) -> Option<FromSource<A>> {
+        loop {
+            let due = Instant::from_std(self.timers.next_due()?);
+            let alarm = match &mut self.alarm {
+                Some(alarm) => {
+                    if alarm.deadline() != due {
+                        alarm.as_mut().reset(due);
+                    }
+                    alarm
+                }
+                None => self.alarm.insert(Box::pin(tokio::time::sleep_until(due))),
+            };
+            if alarm.as_mut().poll(cx).is_pending() {
+                return None;
+            }
+            match self.timers.pop_due(Instant::now().into_std()) {
+                Some(Due::Once(envelope)) => return Some(FromSource::Envelope(envelope)),
+                Some(Due::Again(key)) => {
+                    if let Some(make) = self.tickers.get_mut(&key) {
+                        return Some(FromSource::Envelope(make()));
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! The two lanes of a mailbox: messages, bounded, and signals, never delayed by them.
+//!
+//! The simple one wins: a short lock around a plain queue. The consumer swaps the whole queue out and
+//! drains it without the lock, so a flood costs one lock a message for the senders and one a batch for
+//! the actor. Bounding adds no second synchronisation: the bound is a count under the same lock.
+//!
+//! The law:
+//! 1. `outstanding` counts envelopes admitted and not yet *released*. The consumer releases an envelope
+//!    when its handler begins (a few at a time under load), so a bound of n means n waiting messages.
+//! 2. Whoever finds no room waits in line with its envelope; room goes to the line in order, and nobody
+//!    overtakes it. So order per sender holds across waiting, too.
+//! 3. `Idle` is entered only under the lock, with both lanes empty and the consumer's waker stored; a push
+//!    leaves `Idle` under the same lock and wakes. A signal wakes always, since the consumer may be
+//!    waiting inside a handler.
+//! 4. After `seal` or `close` nothing is admitted any more; an envelope in line is taken back by its sender.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use crate::sync::{AtomicU8, Mutex, Ordering};
+
+const SIGNALLED: u8 = 1;
+const ABORTED: u8 = 2;
+
+/// What happens to a message that finds no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// It waits in line.
+    Wait,
+    /// It is handed back.
+    Reject,
+    /// It displaces the oldest waiting one.
+    Displace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Busy,
+    Sealed,
+}
+
+/// Why an envelope was not taken.
+#[derive(Debug)]
+pub(crate) enum Refused<E> {
+    /// No room, and the rule says so.
+    Full(E),
+    /// The mailbox takes nothing any more.
+    Closed(E),
+}
+
+/// What became of an envelope that may wait.
+#[derive(Debug)]
+pub(crate) enum Admission<E> {
+    /// It is in; with the envelope it displaced, if any.
+    Admitted(Option<E>),
+    /// It waits in line under this ticket.
+    Waiting(u64),
+    /// It was not taken.
+    Refused(Refused<E>),
+}
+
+/// What the state of a place in line is.
+#[derive(Debug)]
+pub(crate) enum InLine<E> {
+    /// Still waiting.
+    Waiting,
+    /// Admitted.
+    Admitted,
+    /// The mailbox closed first; the envelope comes back.
+    Closed(E),
+}
+
+/// What the consumer found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The batch has envelopes.
+    Batch,
+    /// A signal waits.
+    Signal,
+    /// Nothing; the waker is stored.
+    Idle,
+    /// Nothing, and nothing will come: sealed and drained.
+    Drained,
+}
+
+struct Waiting<E> {
+    ticket: u64,
+    envelope: E,
+    /// `None`: nobody watches this place, the envelope was left in line by its sender.
+    waker: Option<Waker>,
+}
+
+struct Line<E> {
+    waiting: VecDeque<Waiting<E>>,
+    next_ticket: u64,
+}
+
+struct Inner<E, S> {
+    queue: VecDeque<E>,
+    consumer: Option<Waker>,
+    signals: VecDeque<S>,
+    line: Option<Box<Line<E>>>,
+    capacity: u32,
+    outstanding: u32,
+    rule: Rule,
+    phase: Phase,
+}
+
+/// A mailbox's two lanes; `E` is an envelope, `S` a signal.
+pub(crate) struct Lanes<E, S> {
+    flags: AtomicU8,
+    inner: Mutex<Inner<E, S>>,
+}
+
+impl<E, S> Lanes<E, S> {
+    pub(crate) fn new(capacity: u32, rule: Rule) -> Self {
+        Self {
+            flags: AtomicU8::new(0),
+            inner: Mutex::new(Inner {
+                queue: VecDeque::new(),
+                consumer: None,
+                signals: VecDeque::new(),
+                line: None,
+                capacity: capacity.max(1),
+                outstanding: 0,
+                rule,
+                // Busy until the consumer first looks: the actor is scheduled when it is spawned.
+                phase: Phase::Busy,
+            }),
+        }
+    }
+
+    /// Takes `envelope` if there is room by the rule; returns the one it displaced.
+    pub(crate) fn push(&self, envelope: E) -> Result<Option<E>, Refused<E>> {
+        let mut inner = self.inner.lock();
+        match inner.room() {
+            Room::Yes => {}
+            Room::Displace => {
+                let displaced = inner.queue.pop_front();
+                inner.outstanding -= u32::from(displaced.is_some());
+                let waker = inner.admit(envelope);
+                drop(inner);
+                wake(waker);
+                return Ok(displaced);
+            }
+            Room::No => return Err(Refused::Full(envelope)),
+            Room::Closed => return Err(Refused::Closed(envelope)),
+        }
+        let waker = inner.admit(envelope);
+        drop(inner);
+        wake(waker);
+        Ok(None)
+    }
+
+    /// Takes `envelope`, or puts it in line, to be admitted as soon as there is room.
+    ///
+    /// With a waker the place is watched: [`poll_line`](Self::poll_line) tells, [`withdraw`](Self::withdraw)
+    /// takes it back. Without one the envelope is left in line, of which there may be `line_max` in all.
+    pub(crate) fn push_or_wait(
+        &self,
+        envelope: E,
+        waker: Option<&Waker>,
+        line_max: usize,
+    ) -> Admission<E> {
+        let mut inner = self.inner.lock();
+        match (inner.room(), inner.rule) {
+            (Room::No, Rule::Wait) => {}
+            (Room::No, Rule::Reject | Rule::Displace) => {
+                return Admission::Refused(Refused::Full(envelope));
+            }
+            (Room::Yes | Room::Displace | Room::Closed, _) => {
+                drop(inner);
+                return match self.push(envelope) {
+                    Ok(displaced) => Admission::Admitted(displaced),
+                    // The last room went between the two locks: try again, in line.
+                    Err(Refused::Full(envelope)) => self.push_or_wait(envelope, waker, line_max),
+                    Err(refused) => Admission::Refused(refused),
+                };
+            }
+        }
+        let line = inner
+            .line
+            .get_or_insert_with(|| Box::new(Line { waiting: VecDeque::new(), next_ticket: 0 }));
+        if waker.is_none() && line.waiting.len() >= line_max {
+            return Admission::Refused(Refused::Full(envelope));
+        }
+        let ticket = line.next_ticket;
+        line.next_ticket += 1;
+        line.waiting.push_back(Waiting { ticket, envelope, waker: waker.cloned() });
+        Admission::Waiting(ticket)
+    }
+
+    /// Whether the envelope under `ticket` got in; stores `waker` while it has not.
+    pub(crate) fn poll_line(&self, ticket: u64, waker: &Waker) -> InLine<E> {
+        let mut inner = self.inner.lock();
+        let closed = inner.phase == Phase::Sealed;
+        let Some(line) = &mut inner.line else { return InLine::Admitted };
+        let Ok(place) = line.waiting.binary_search_by_key(&ticket, |waiting| waiting.ticket) else {
+            return InLine::Admitted;
+        };
+        if closed {
+            return match line.waiting.remove(place) {
+                Some(waiting) => InLine::Closed(waiting.envelope),
+                None => InLine::Admitted,
+            };
+        }
+        let watched = &mut line.waiting[place].waker;
+        if !watched.as_ref().is_some_and(|stored| stored.will_wake(waker)) {
+            *watched = Some(waker.clone());
+        }
+        InLine::Waiting
+    }
+
+    /// Takes the envelope under `ticket` out of the line; `None` if it got in before.
+    pub(crate) fn withdraw(&self, ticket: u64) -> Option<E> {
+        let mut inner = self.inner.lock();
+        let line = inner.line.as_mut()?;
+        let place = line.waiting.binary_search_by_key(&ticket, |waiting| waiting.ticket).ok()?;
+        line.waiting.remove(place).map(|waiting| waiting.envelope)
+    }
+
+    /// Puts a signal on its lane; `abort` asks the consumer to drop the handler it is in.
+    /// Nothing is put on a lane whose actor has ended for good.
+    pub(crate) fn signal(&self, signal: S, abort: bool) {
+        let mut inner = self.inner.lock();
+        inner.signals.push_back(signal);
+        self.flags.fetch_or(if abort { SIGNALLED | ABORTED } else { SIGNALLED }, Ordering::Release);
+        if inner.phase == Phase::Idle {
+            inner.phase = Phase::Busy;
+        }
+        let waker = inner.consumer.clone();
+        drop(inner);
+        wake(waker);
+    }
+
+    /// Whether a signal waits. One load: asked before each message.
+    pub(crate) fn is_signalled(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & SIGNALLED != 0
+    }
+
+    /// Whether a signal waits that ends the running handler.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & ABORTED != 0
+    }
+
+    /// The next signal; the flags fall with the last one.
+    pub(crate) fn pop_signal(&self) -> Option<S> {
+        let mut inner = self.inner.lock();
+        let signal = inner.signals.pop_front();
+        if inner.signals.is_empty() {
+            self.flags.fetch_and(!(SIGNALLED | ABORTED), Ordering::Release);
+        }
+        signal
+    }
+
+    /// Stores the consumer's waker without going idle: it waits inside a handler.
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.inner.lock().store(waker);
+    }
+
+    /// Gives back `count` slots, to the line first.
+    pub(crate) fn release(&self, count: u32) {
+        let mut inner = self.inner.lock();
+        let wakers = inner.release(count);
+        drop(inner);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Releases `count` slots and swaps the queue into `batch`, which must be empty; with nothing to
+    /// take, stores `waker` and goes idle.
+    pub(crate) fn take(&self, batch: &mut VecDeque<E>, count: u32, waker: &Waker) -> Taken {
+        let mut inner = self.inner.lock();
+        let wakers = inner.release(count);
+        let taken = if !inner.signals.is_empty() {
+            Taken::Signal
+        } else if inner.queue.is_empty() {
+            if inner.phase == Phase::Sealed {
+                Taken::Drained
+            } else {
+                inner.store(waker);
+                inner.phase = Phase::Idle;
+                Taken::Idle
+            }
+        } else {
+            match inner.rule {
+                // What may still be displaced stays in the queue, and counts no longer once taken.
+                Rule::Displace => {
+                    batch.extend(inner.queue.pop_front());
+                    inner.outstanding -= 1;
+                }
+                Rule::Wait | Rule::Reject => std::mem::swap(&mut inner.queue, batch),
+            }
+            Taken::Batch
+        };
+        drop(inner);
+        wakers.into_iter().for_each(Waker::wake);
+        taken
+    }
+
+    /// The capacity, if slots of taken envelopes are given back by [`release`](Self::release).
+    pub(crate) fn counted_capacity(&self) -> Option<u32> {
+        let inner = self.inner.lock();
+        (inner.rule != Rule::Displace).then_some(inner.capacity)
+    }
+
+    /// Takes nothing new; what waits can still be taken by the consumer.
+    pub(crate) fn seal(&self) -> Vec<E> {
+        let mut inner = self.inner.lock();
+        inner.phase = Phase::Sealed;
+        let (left, wakers) = inner.dissolve_line();
+        drop(inner);
+        wakers.into_iter().for_each(Waker::wake);
+        left
+    }
+
+    /// Seals, and empties the queue; what was taken before is the consumer's.
+    pub(crate) fn close(&self) -> Vec<E> {
+        let mut left = Vec::new();
+        {
+            let mut inner = self.inner.lock();
+            inner.consumer = None;
+            left.extend(inner.queue.drain(..));
+        }
+        left.extend(self.seal());
+        left
+    }
+
+    /// For a new generation: puts `front` at the head, keeps of the queue what `keep` says, and returns
+    /// the rest. The line stays and moves up.
+    pub(crate) fn renew(&self, front: VecDeque<E>, mut keep: impl FnMut(&E) -> bool) -> Vec<E> {
+        let mut inner = self.inner.lock();
+        let mut discarded = Vec::new();
+        let mut kept = front;
+        for envelope in std::mem::take(&mut inner.queue) {
+            if keep(&envelope) {
+                kept.push_back(envelope);
+            } else {
+                discarded.push(envelope);
+            }
+        }
+        inner.queue = kept;
+        inner.consumer = None;
+        inner.outstanding = u32::try_from(inner.queue.len()).unwrap_or(u32::MAX);
+        if inner.phase == Phase::Idle {
+            inner.phase = Phase::Busy;
+        }
+        let wakers = inner.release(0);
+        drop(inner);
+        wakers.into_iter().for_each(Waker::wake);
+        discarded
+    }
+
+    /// Messages admitted whose handler has not begun, those in line included.
+    pub(crate) fn len(&self) -> usize {
+        let inner = self.inner.lock();
+        let line = inner.line.as_ref().map_or(0, |line| line.waiting.len());
+        usize::try_from(inner.outstanding).unwrap_or(usize::MAX) + line
+    }
+}
+
+enum Room {
+    Yes,
+    Displace,
+    No,
+    Closed,
+}
+
+impl<E, S> Inner<E, S> {
+    fn room(&self) -> Room {
+        if self.phase == Phase::Sealed {
+            Room::Closed
+        } else if self.outstanding < self.capacity
+            && self.line.as_ref().is_none_or(|line| line.waiting.is_empty())
+        {
+            Room::Yes
+        } else if self.rule == Rule::Displace {
+            Room::Displace
+        } else {
+            Room::No
+        }
+    }
+
+    fn admit(&mut self, envelope: E) -> Option<Waker> {
+        self.queue.push_back(envelope);
+        self.outstanding += 1;
+        if self.phase == Phase::Idle {
+            self.phase = Phase::Busy;
+            self.consumer.clone()
+        } else {
+            None
+        }
+    }
+
+    fn store(&mut self, waker: &Waker) {
+        if !self.consumer.as_ref().is_some_and(|stored| stored.will_wake(waker)) {
+            self.consumer = Some(waker.clone());
+        }
+    }
+
+    /// Gives back slots, and admits from the line while there is room. Whoever calls is the consumer, so
+    /// it is not idle and needs no waking.
+    fn release(&mut self, count: u32) -> Vec<Waker> {
+        self.outstanding = self.outstanding.saturating_sub(count);
+        let mut wakers = Vec::new();
+        if self.phase == Phase::Sealed {
+            return wakers;
+        }
+        let Some(line) = &mut self.line else { return wakers };
+        while self.outstanding < self.capacity {
+            let Some(waiting) = line.waiting.pop_front() else { break };
+            self.queue.push_back(waiting.envelope);
+            self.outstanding += 1;
+            wakers.extend(waiting.waker);
+        }
+        wakers
+    }
+
+    /// Takes unwatched envelopes out of the line and wakes the watchers of the others.
+    fn dissolve_line(&mut self) -> (Vec<E>, Vec<Waker>) {
+        let (mut left, mut wakers) = (Vec::new(), Vec::new());
+        let Some(line) = &mut self.line else { return (left, wakers) };
+        for mut waiting in std::mem::take(&mut line.waiting) {
+            match waiting.waker.take() {
+                Some(waker) => {
+                    wakers.push(waker);
+                    line.waiting.push_back(waiting);
+                }
+                None => left.push(waiting.envelope),
+            }
+        }
+        (left, wakers)
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

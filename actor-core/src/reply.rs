@@ -1,0 +1,182 @@
+//! Replies: where the answer to a message goes.
+//!
+//! Most go straight to a waiting asker, some into an object, some wait until their handler has been
+//! retried, and a tell's goes nowhere. A handler sees one type, and cannot send twice: sending consumes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::ending;
+use crate::error::{Undelivered, UnknownOutcome};
+use crate::message::Message;
+
+/// What came of a message that somebody waits for.
+pub enum Answer<M: Message> {
+    /// The handler's reply, or the error it refused with.
+    Replied(Result<M::Value, M::Refusal>),
+    /// The handler never saw the message; `None` if it was consumed while arguments were resolved.
+    NotDelivered(Option<M>, Undelivered),
+    /// Nobody knows.
+    Unknown(UnknownOutcome),
+}
+
+impl<M: Message> fmt::Debug for Answer<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Replied(_) => "Replied",
+            Self::NotDelivered(..) => "NotDelivered",
+            Self::Unknown(_) => "Unknown",
+        })
+    }
+}
+
+/// Where the answer to one message goes. Dropped without an answer, the asker learns `NoReply`.
+pub struct ReplySlot<M: Message>(pub(crate) Slot<M>);
+
+pub(crate) enum Slot<M: Message> {
+    None,
+    Ask(oneshot::Sender<Answer<M>>),
+    Sink(AnswerFn<M>),
+    Retry(Arc<RetryCell<M>>),
+}
+
+/// A closure that takes the answer, whatever it is.
+pub(crate) type AnswerFn<M> = Box<dyn FnOnce(Answer<M>) + Send>;
+
+impl<M: Message> ReplySlot<M> {
+    /// Nobody waits.
+    pub(crate) const fn none() -> Self {
+        Self(Slot::None)
+    }
+
+    /// Sends the reply; a tell's is dropped.
+    pub fn send(self, reply: M::Reply) {
+        self.answer(Answer::Replied(M::into_result(reply)));
+    }
+
+    pub(crate) fn answer(mut self, answer: Answer<M>) {
+        match std::mem::replace(&mut self.0, Slot::None) {
+            Slot::None => {}
+            // An asker that no longer waits needs no answer.
+            Slot::Ask(sender) => drop(sender.send(answer)),
+            Slot::Sink(take) => take(answer),
+            Slot::Retry(cell) => cell.answer(answer),
+        }
+    }
+
+    pub(crate) const fn is_none(&self) -> bool {
+        matches!(self.0, Slot::None)
+    }
+
+    /// The slot as a closure over the reply, for handlers that answer later.
+    pub fn into_reply(self) -> Reply<M::Reply> {
+        Reply(Box::new(move |reply| self.send(reply)))
+    }
+}
+
+/// A reply that a crash, a kill or an end drops is answered with the reason.
+impl<M: Message> Drop for ReplySlot<M> {
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.0, Slot::None) {
+            // A retried message's answer is the business of its envelope.
+            Slot::None | Slot::Retry(_) => {}
+            slot @ (Slot::Ask(_) | Slot::Sink(_)) => {
+                let slot = Self(slot);
+                ending::settle(move |reason| match reason {
+                    Some(reason) => {
+                        slot.answer(Answer::Unknown(UnknownOutcome::ActorEnded(reason.clone())));
+                    }
+                    None => slot.answer(Answer::Unknown(UnknownOutcome::NoReply)),
+                });
+            }
+        }
+    }
+}
+
+impl<M: Message> fmt::Debug for ReplySlot<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplySlot")
+    }
+}
+
+/// A reply owed: send it when it is known, from wherever it was kept.
+///
+/// Dropped without being sent, the asker gets `OutcomeUnknown` with `NoReply`.
+pub struct Reply<R>(Box<dyn FnOnce(R) + Send>);
+
+impl<R> Reply<R> {
+    /// Sends the reply.
+    pub fn send(self, reply: R) {
+        (self.0)(reply);
+    }
+}
+
+impl<R> fmt::Debug for Reply<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reply")
+    }
+}
+
+/// What a method returns that has kept its [`Reply`] for later: see `Context::defer`.
+pub struct Deferred<R>(std::marker::PhantomData<fn() -> R>);
+
+impl<R> Deferred<R> {
+    pub(crate) const fn new() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+impl<R> fmt::Debug for Deferred<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Deferred")
+    }
+}
+
+/// Stands between a handler that may be retried and whoever waits for it.
+pub(crate) struct RetryCell<M: Message>(Mutex<RetryState<M>>);
+
+enum RetryState<M: Message> {
+    /// The handler runs; its answer is kept.
+    Held,
+    /// The answer of this run.
+    Answered(Answer<M>),
+    /// The handler was left with the reply still owed: it goes through.
+    Through(ReplySlot<M>),
+    Over,
+}
+
+impl<M: Message> RetryCell<M> {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(RetryState::Held)))
+    }
+
+    fn answer(&self, answer: Answer<M>) {
+        let mut state = self.0.lock();
+        match std::mem::replace(&mut *state, RetryState::Over) {
+            RetryState::Through(slot) => {
+                drop(state);
+                slot.answer(answer);
+            }
+            RetryState::Held | RetryState::Answered(_) | RetryState::Over => {
+                *state = RetryState::Answered(answer);
+            }
+        }
+    }
+
+    /// The answer of the run that ended, if it gave one; else `slot` takes the one that comes.
+    pub(crate) fn take(&self, slot: &mut Option<ReplySlot<M>>) -> Option<Answer<M>> {
+        let mut state = self.0.lock();
+        match std::mem::replace(&mut *state, RetryState::Over) {
+            RetryState::Answered(answer) => Some(answer),
+            RetryState::Held | RetryState::Through(_) | RetryState::Over => {
+                if let Some(slot) = slot.take() {
+                    *state = RetryState::Through(slot);
+                }
+                None
+            }
+        }
+    }
+}

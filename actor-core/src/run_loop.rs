@@ -1,0 +1,660 @@
+//! The run loop: one generation of one actor, from its constructor to its end.
+//!
+//! One tokio task runs it. It takes the mailbox's queue in batches and hands each envelope to its handler;
+//! between messages it looks at the signal lane, and every [`BUDGET`] messages at its other sources and at
+//! the clock of fairness: it yields, so that a busy actor cannot starve its neighbours.
+//!
+//! The law:
+//! 1. A panic ends the generation, never the node: every call into user code goes through
+//!    [`guard`](crate::panic_capture::guard). This file and `ending.rs` are the only ones that do.
+//! 2. An envelope is out of the queue before its handler runs, so a panic cannot run it again.
+//! 3. A signal that aborts (kill, an abnormal exit of a link) drops the running handler at its await.
+//! 4. Slots of the mailbox are released when a handler begins, a few at a time, and all when it waits.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::future::poll_fn;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::time::Instant;
+use tracing::Span;
+
+use crate::actor::{Actor, Hook, HookStep, Mode, StateOf, Step};
+use crate::cell::{Cell, Remains};
+use crate::context::{Context, Ending};
+use crate::current::{self, Current};
+use crate::ending;
+use crate::envelope::{BoxedEnvelope, Finished};
+use crate::error::Undelivered;
+use crate::exit::{ErrorText, ExitReason, PanicReport};
+use crate::extras::FromSource;
+use crate::factory::{Factory, StartStep};
+use crate::flight_recorder::FlightRecorder;
+use crate::lifecycle::Phase;
+use crate::mailbox::lanes::Taken;
+use crate::panic_capture::guard;
+use crate::signal::Signal;
+
+/// Messages handled before the actor yields. 16 to 1024 measured equal, 1 costs four times as much.
+const BUDGET: u32 = 64;
+
+/// Runs one generation of the actor in `cell`.
+pub(crate) fn run<A: Actor>(
+    cell: Arc<Cell<A>>,
+    factory: Factory<A>,
+) -> current::Scoped<impl Future<Output = ()>> {
+    let here = Current::citizen(cell.system().clone(), cell.actor_id());
+    current::scope(here, live(cell, factory))
+}
+
+async fn live<A: Actor>(cell: Arc<Cell<A>>, mut factory: Factory<A>) {
+    let mut batch = VecDeque::new();
+    let reason = match start(&cell, &mut factory).await {
+        Err(reason) => reason,
+        Ok(actor) => {
+            let mut run = Run::new(&cell, &mut batch);
+            let mut state = A::Mode::hold(actor);
+            let reason = run.generation(&mut state).await;
+            let Context { extras, .. } = run.ctx;
+            ending::drop_as(&reason, state);
+            let left = extras.map(|mut extras| {
+                let left: Vec<_> =
+                    extras.retrying.take().into_iter().chain(extras.unpark_all()).collect();
+                let flight = extras.recorder.as_mut().map(FlightRecorder::drain);
+                ending::drop_as(&reason, extras);
+                (left, flight.unwrap_or_default())
+            });
+            let (left, flight) = left.unwrap_or_default();
+            for envelope in left.into_iter().rev() {
+                batch.push_front(envelope);
+            }
+            cell.ended(Remains { reason, factory, batch, flight });
+            return;
+        }
+    };
+    cell.ended(Remains { reason, factory, batch, flight: Vec::new() });
+}
+
+/// Runs the constructor. Its panic or error is the actor's end.
+async fn start<A: Actor>(cell: &Cell<A>, factory: &mut Factory<A>) -> Result<A, ExitReason> {
+    let starting = guard(|| factory.make()).map_err(panicked)?;
+    let result = match starting.0 {
+        StartStep::Done(result) => result,
+        StartStep::Later(mut future) => {
+            let result = poll_fn(|cx| {
+                if let Some(reason) = aborted(cell) {
+                    return Poll::Ready(Err(reason));
+                }
+                cell.lanes.register(cx.waker());
+                match guard(|| Pin::new(&mut future).poll(cx)) {
+                    Ok(Poll::Pending) => aborted(cell).map_or(Poll::Pending, |reason| Poll::Ready(Err(reason))),
+                    Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
+                    Err(report) => Poll::Ready(Err(panicked(report))),
+                }
+            })
+            .await;
+            if let Err(reason) = &result {
+                ending::drop_as(reason, future);
+            }
+            result?
+        }
+    };
+    match aborted(cell) {
+        Some(reason) => Err(reason),
+        None => result.map_err(ExitReason::StartFailed),
+    }
+}
+
+fn panicked(report: PanicReport) -> ExitReason {
+    let reason = ExitReason::Panic(report);
+    ending::answer_orphans(&reason);
+    reason
+}
+
+/// The reason of the first signal that aborts, if one waits; signals before it are of no use any more.
+fn aborted<A: Actor>(cell: &Cell<A>) -> Option<ExitReason> {
+    while cell.lanes.is_aborted() {
+        match cell.lanes.pop_signal() {
+            Some(Signal::Kill(reason)) => return Some(reason),
+            Some(Signal::Exit { from, reason }) if reason.is_abnormal() => {
+                return Some(ExitReason::Linked { from: from.id(), reason: Arc::new(reason) });
+            }
+            Some(Signal::ChildExited(exited)) => exited.child.terminate(exited.reason),
+            Some(
+                Signal::Exit { .. }
+                | Signal::Stop(_)
+                | Signal::Shutdown(_)
+                | Signal::Down { .. }
+                | Signal::Unreferenced,
+            )
+            | None => {}
+        }
+    }
+    None
+}
+
+/// What came to an end: the handler, or the generation.
+type Handled = Result<(), ExitReason>;
+
+struct Run<'c, A: Actor> {
+    cell: &'c Arc<Cell<A>>,
+    ctx: Context<A>,
+    batch: &'c mut VecDeque<BoxedEnvelope<A>>,
+    /// Slots of the mailbox whose envelopes have begun, not given back yet.
+    unreleased: u32,
+    release_at: Option<u32>,
+    budget: u32,
+    /// The end that `stop` or the last reference's going asked for: when everything is handled.
+    draining: Option<ExitReason>,
+    /// Whether the current message context must be cleared.
+    has_context: bool,
+}
+
+impl<'c, A: Actor> Run<'c, A> {
+    fn new(cell: &'c Arc<Cell<A>>, batch: &'c mut VecDeque<BoxedEnvelope<A>>) -> Self {
+        let settings = cell.settings();
+        let mut ctx = Context::new(Arc::clone(cell));
+        if let Some(records) = settings.and_then(|settings| NonZeroUsize::new(settings.flight_records)) {
+            ctx.extras().recorder = Some(FlightRecorder::new(records));
+        }
+        // Slots of a mailbox that displaces are free as soon as they are taken.
+        let release_at = cell.lanes.counted_capacity().map(|capacity| (capacity / 4).clamp(1, 4 * BUDGET));
+        Self {
+            cell,
+            ctx,
+            batch,
+            unreleased: 0,
+            release_at,
+            budget: BUDGET,
+            draining: None,
+            has_context: false,
+        }
+    }
+
+    /// `started`, messages, `stopping`.
+    async fn generation(&mut self, state: &mut StateOf<A>) -> ExitReason {
+        let started = Box::pin(self.hook(state, |actor, ctx| actor.started(ctx))).await;
+        let reason = match started {
+            Err(HookEnd::Failed(error)) => ExitReason::StartFailed(error),
+            Err(HookEnd::Ended(reason)) => reason,
+            Ok(()) => {
+                self.cell.entered(Phase::Running);
+                self.serve(state).await
+            }
+        };
+        Box::pin(self.leave(state, reason)).await
+    }
+
+    /// Handles messages until there is a reason to end.
+    async fn serve(&mut self, state: &mut StateOf<A>) -> ExitReason {
+        loop {
+            while self.cell.lanes.is_signalled() {
+                if let Err(reason) = Box::pin(self.signal(state)).await {
+                    return reason;
+                }
+            }
+            if self.ctx.ending.is_some()
+                && let Some(reason) = self.heed_ending()
+            {
+                return reason;
+            }
+            let envelope = if self.budget == 0 {
+                self.budget = BUDGET;
+                yield_now().await;
+                match self.from_sources().await {
+                    Ok(envelope) => envelope,
+                    Err(reason) => return reason,
+                }
+            } else if self.is_at_capacity() {
+                None
+            } else {
+                let counts = u32::from(self.release_at.is_some());
+                self.batch.pop_front().inspect(|_| self.unreleased += counts)
+            };
+            let handled = match envelope {
+                Some(envelope) => self.handle(state, envelope).await,
+                None if !self.batch.is_empty() && !self.is_at_capacity() => continue,
+                None => match self.next().await {
+                    Ok(Some(envelope)) => self.handle(state, envelope).await,
+                    Ok(None) => continue,
+                    Err(reason) => return reason,
+                },
+            };
+            if let Err(reason) = handled {
+                return reason;
+            }
+        }
+    }
+
+    /// Whether as many handlers run beside each other as may.
+    fn is_at_capacity(&self) -> bool {
+        A::Mode::SHARED
+            && self.ctx.extras.as_ref().is_some_and(|extras| extras.beside.len() >= A::MAX_CONCURRENCY)
+    }
+
+    /// Waits for a signal, an envelope of a source, or a batch of messages.
+    async fn next(&mut self) -> Result<Option<BoxedEnvelope<A>>, ExitReason> {
+        poll_fn(|cx| {
+            if self.ctx.extras.is_some()
+                && let Some(polled) = self.poll_sources(cx)
+            {
+                return Poll::Ready(polled.map(Some));
+            }
+            if self.is_at_capacity() || !self.batch.is_empty() {
+                // Room comes from a handler that ends, or a signal.
+                self.release();
+                self.cell.lanes.register(cx.waker());
+                return if self.cell.lanes.is_signalled() || !self.is_at_capacity() {
+                    Poll::Ready(Ok(None))
+                } else {
+                    Poll::Pending
+                };
+            }
+            let unreleased = std::mem::take(&mut self.unreleased);
+            match self.cell.lanes.take(self.batch, unreleased, cx.waker()) {
+                Taken::Batch | Taken::Signal => Poll::Ready(Ok(None)),
+                Taken::Idle => Poll::Pending,
+                Taken::Drained if self.is_busy() => {
+                    self.cell.lanes.register(cx.waker());
+                    Poll::Pending
+                }
+                Taken::Drained => {
+                    Poll::Ready(Err(self.draining.clone().unwrap_or(ExitReason::Normal)))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Whether something handed over before the end was asked for is still unfinished.
+    fn is_busy(&self) -> bool {
+        self.ctx
+            .extras
+            .as_ref()
+            .is_some_and(|extras| !extras.beside.is_empty() || extras.has_parked())
+    }
+
+    /// One envelope of a source, if one is ready.
+    async fn from_sources(&mut self) -> Result<Option<BoxedEnvelope<A>>, ExitReason> {
+        poll_fn(|cx| Poll::Ready(self.poll_sources(cx).transpose())).await
+    }
+
+    fn poll_sources(
+        &mut self,
+        cx: &mut std::task::Context<'_>,
+    ) -> Option<Result<BoxedEnvelope<A>, ExitReason>> {
+        loop {
+            let extras = self.ctx.extras.as_mut()?;
+            match guard(|| extras.poll(cx)) {
+                Ok(None) => return None,
+                Ok(Some(FromSource::Envelope(envelope))) => return Some(Ok(envelope)),
+                Ok(Some(FromSource::Failed(envelope, error))) => {
+                    self.cell.reject(envelope, Undelivered::DependencyFailed(error));
+                }
+                Err(report) => return Some(Err(panicked(report))),
+            }
+        }
+    }
+
+    fn release(&mut self) {
+        if self.unreleased > 0 {
+            self.cell.lanes.release(std::mem::take(&mut self.unreleased));
+        }
+    }
+
+    /// What the handler before asked for.
+    fn heed_ending(&mut self) -> Option<ExitReason> {
+        match self.ctx.ending.take()? {
+            Ending::Now(reason) => Some(reason),
+            Ending::Drain(reason) => {
+                self.drain(reason);
+                None
+            }
+        }
+    }
+
+    /// Takes nothing new; the end comes when everything that waits has been handled.
+    fn drain(&mut self, reason: ExitReason) {
+        if self.draining.is_some() {
+            return;
+        }
+        self.cell.entered(Phase::Stopping);
+        for envelope in self.cell.lanes.seal() {
+            self.cell.reject(envelope, Undelivered::ActorGone(reason.clone()));
+        }
+        self.draining = Some(reason);
+    }
+
+    async fn signal(&mut self, state: &mut StateOf<A>) -> Handled {
+        match self.cell.lanes.pop_signal() {
+            None => Ok(()),
+            Some(Signal::Kill(reason) | Signal::Shutdown(reason)) => Err(reason),
+            Some(Signal::Stop(reason)) => {
+                self.drain(reason);
+                Ok(())
+            }
+            Some(Signal::Unreferenced) => {
+                if self.cell.is_unreferenced() {
+                    self.cell.tell_to_end();
+                    self.drain(ExitReason::Normal);
+                }
+                Ok(())
+            }
+            Some(Signal::Exit { from, reason }) => {
+                if self.ctx.extras.as_ref().is_some_and(|extras| extras.traps_exits) {
+                    let monitor = crate::id::MonitorRef::LINK;
+                    self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason)).await
+                } else if reason.is_abnormal() {
+                    Err(ExitReason::Linked { from: from.id(), reason: Arc::new(reason) })
+                } else {
+                    Ok(())
+                }
+            }
+            Some(Signal::Down { monitor, reason }) => {
+                let watched = self.ctx.extras.as_mut().and_then(|extras| extras.watching.remove(&monitor));
+                match watched {
+                    Some(_) => self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason)).await,
+                    // The watch was taken back.
+                    None => Ok(()),
+                }
+            }
+            Some(Signal::ChildExited(exited)) => {
+                self.run_hook(state, |actor, ctx| actor.child_exited(ctx, exited)).await
+            }
+        }
+    }
+
+    async fn handle(&mut self, state: &mut StateOf<A>, mut envelope: BoxedEnvelope<A>) -> Handled {
+        self.budget = self.budget.saturating_sub(1);
+        if self.release_at.is_some_and(|release_at| self.unreleased >= release_at) {
+            self.release();
+        }
+        let caller = envelope.meta().caller;
+        if let Some(extras) = &mut self.ctx.extras {
+            if extras.is_parked(caller) {
+                extras.park(envelope);
+                return Ok(());
+            }
+            if let Some(recorder) = &mut extras.recorder {
+                recorder.record(envelope.message_name(), caller);
+            }
+        }
+        if envelope.is_gated() {
+            self.ctx.extras().park(envelope);
+            // Polled before the next message, with everything else that is parked.
+            self.budget = 0;
+            return Ok(());
+        }
+        self.ctx.sender = caller;
+        let span = match &envelope.meta().context {
+            Some(context) => {
+                if context.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                    self.cell.reject(envelope, Undelivered::Expired);
+                    return Ok(());
+                }
+                let context = Arc::clone(context);
+                let span = context.span.as_ref().map(|sender| self.span(&envelope, sender));
+                current::with_mut(|here| here.message = Some(context));
+                self.has_context = true;
+                span
+            }
+            None => {
+                if self.has_context {
+                    current::with_mut(|here| here.message = None);
+                    self.has_context = false;
+                }
+                None
+            }
+        };
+        if envelope.is_retried() {
+            return Box::pin(self.handle_again(state, envelope, span)).await;
+        }
+        let name = envelope.message_name();
+        let entered = span.as_ref().map(Span::enter);
+        let step = guard(|| envelope.run(state, &mut self.ctx));
+        drop(entered);
+        match step {
+            Ok(Step(None)) => Ok(()),
+            Ok(Step(Some(future))) => {
+                drop(envelope);
+                let unreleased = std::mem::take(&mut self.unreleased);
+                drive(self.cell, future, unreleased, span).await.map_err(|end| during(end, name))
+            }
+            Err(report) => {
+                let reason = during(ExitReason::Panic(report), name);
+                ending::answer_orphans(&reason);
+                Err(reason)
+            }
+        }
+    }
+
+    /// A message that may be retried stays at hand until its handler has answered.
+    async fn handle_again(
+        &mut self,
+        state: &mut StateOf<A>,
+        mut envelope: BoxedEnvelope<A>,
+        span: Option<Span>,
+    ) -> Handled {
+        let name = envelope.message_name();
+        let reason = loop {
+            let entered = span.as_ref().map(Span::enter);
+            let step = guard(|| envelope.run(state, &mut self.ctx));
+            drop(entered);
+            let handled = match step {
+                Ok(Step(None)) => Ok(()),
+                Ok(Step(Some(future))) => {
+                    let unreleased = std::mem::take(&mut self.unreleased);
+                    drive(self.cell, future, unreleased, span.clone()).await
+                }
+                Err(report) => Err(ExitReason::Panic(report)),
+            };
+            match handled {
+                Ok(()) => match envelope.finished() {
+                    Finished::Done => return Ok(()),
+                    Finished::Again if self.cell.lanes.is_signalled() => {
+                        self.batch.push_front(envelope);
+                        return Ok(());
+                    }
+                    Finished::Again => {}
+                },
+                Err(end) => break during(end, name),
+            }
+        };
+        ending::answer_orphans(&reason);
+        if envelope.crashed(&reason) == Finished::Again {
+            self.ctx.extras().retrying = Some(envelope);
+        }
+        Err(reason)
+    }
+
+    /// A handler's span is a root that follows from its sender's: nested ones would never end.
+    fn span(&self, envelope: &BoxedEnvelope<A>, sender: &tracing::span::Id) -> Span {
+        let span = tracing::info_span!(
+            target: "mobula::handle", parent: None, "handle",
+            actor = %self.cell.actor_id(), message = envelope.message_name()
+        );
+        span.follows_from(sender);
+        span
+    }
+
+    /// Runs a hook between messages; its error is the actor's failure.
+    async fn run_hook(
+        &mut self,
+        state: &mut StateOf<A>,
+        hook: impl for<'a> FnOnce(&'a mut A, &'a mut Context<A>) -> Hook<'a, A>,
+    ) -> Handled {
+        self.hook(state, hook).await.map_err(|end| match end {
+            HookEnd::Failed(error) => ExitReason::Failed(error),
+            HookEnd::Ended(reason) => reason,
+        })
+    }
+
+    async fn hook(
+        &mut self,
+        state: &mut StateOf<A>,
+        hook: impl for<'a> FnOnce(&'a mut A, &'a mut Context<A>) -> Hook<'a, A>,
+    ) -> Result<(), HookEnd> {
+        self.finish_beside().await.map_err(HookEnd::Ended)?;
+        self.ctx.sender = crate::id::CallerId::NOBODY;
+        let Some(actor) = A::Mode::actor(state) else { return Ok(()) };
+        let step = guard(|| hook(actor, &mut self.ctx)).map_err(|report| HookEnd::Ended(panicked(report)))?;
+        match step.0 {
+            HookStep::Done(result) => result.map_err(HookEnd::Failed),
+            HookStep::Later(future) => {
+                let unreleased = std::mem::take(&mut self.unreleased);
+                match drive(self.cell, future, unreleased, None).await {
+                    Ok(result) => result.map_err(HookEnd::Failed),
+                    Err(reason) => Err(HookEnd::Ended(reason)),
+                }
+            }
+        }
+    }
+
+    /// A hook has the actor to itself: handlers that run beside each other end first.
+    async fn finish_beside(&mut self) -> Handled {
+        if !A::Mode::SHARED {
+            return Ok(());
+        }
+        poll_fn(|cx| {
+            if let Some(reason) = aborted(self.cell) {
+                return Poll::Ready(Err(reason));
+            }
+            self.cell.lanes.register(cx.waker());
+            let Some(extras) = &mut self.ctx.extras else { return Poll::Ready(Ok(())) };
+            let polled = guard(|| {
+                use futures_util::stream::StreamExt;
+                while let Poll::Ready(Some(())) = extras.beside.poll_next_unpin(cx) {}
+            });
+            match polled {
+                Err(report) => Poll::Ready(Err(panicked(report))),
+                Ok(()) if extras.beside.is_empty() => Poll::Ready(Ok(())),
+                Ok(()) => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// The end: `stopping` unless the state is not to be trusted, then the children.
+    async fn leave(&mut self, state: &mut StateOf<A>, mut reason: ExitReason) -> ExitReason {
+        let trusted = !matches!(
+            reason,
+            ExitReason::Panic(_) | ExitReason::Killed | ExitReason::StartFailed(_)
+        );
+        if trusted {
+            let why = reason.clone();
+            let end = self
+                .hook(state, move |actor, ctx| {
+                    ctx.ending = None;
+                    actor.stopping(ctx, why)
+                })
+                .await;
+            match end {
+                Ok(()) => {}
+                Err(HookEnd::Failed(error)) => {
+                    tracing::warn!(actor = %self.cell.actor_id(), %error, "`stopping` failed");
+                }
+                Err(HookEnd::Ended(end)) => reason = end,
+            }
+        }
+        if let Some(extras) = &mut self.ctx.extras {
+            for (monitor, watched) in extras.watching.drain() {
+                watched.0.remove_monitor(monitor);
+            }
+            for child in extras.children.drain(..).rev() {
+                if reason.is_abnormal() {
+                    child.kill();
+                } else {
+                    child.request_stop(ExitReason::Shutdown);
+                }
+            }
+        }
+        if reason.is_abnormal() {
+            self.crash_report(&reason);
+        }
+        reason
+    }
+
+    fn crash_report(&self, reason: &ExitReason) {
+        if matches!(reason, ExitReason::Killed | ExitReason::Linked { .. }) {
+            tracing::debug!(actor = %self.cell.target(), %reason, "actor ended");
+        } else {
+            tracing::error!(
+                actor = %self.cell.target(), name = %self.cell.label(), %reason,
+                "actor crashed"
+            );
+        }
+    }
+}
+
+enum HookEnd {
+    /// The hook returned an error.
+    Failed(ErrorText),
+    /// The generation ended beneath it.
+    Ended(ExitReason),
+}
+
+/// A panic's report, with the message whose handler panicked.
+fn during(end: ExitReason, message: &'static str) -> ExitReason {
+    match end {
+        ExitReason::Panic(report) => {
+            ExitReason::Panic(PanicReport { while_handling: Some(message), ..report })
+        }
+        other => other,
+    }
+}
+
+/// Polls user code to its end, unless a signal aborts it or it panics.
+async fn drive<A: Actor, F: Future + Unpin>(
+    cell: &Cell<A>,
+    mut future: F,
+    unreleased: u32,
+    span: Option<Span>,
+) -> Result<F::Output, ExitReason> {
+    let mut waiting = false;
+    let result = poll_fn(|cx| {
+        if waiting && let Some(reason) = aborted(cell) {
+            return Poll::Ready(Err(reason));
+        }
+        let entered = span.as_ref().map(Span::enter);
+        let polled = guard(|| Pin::new(&mut future).poll(cx));
+        drop(entered);
+        match polled {
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(report) => Poll::Ready(Err(ExitReason::Panic(report))),
+            Ok(Poll::Pending) => {
+                if !waiting {
+                    waiting = true;
+                    cell.lanes.register(cx.waker());
+                    cell.lanes.release(unreleased);
+                }
+                // A signal may have come before the waker was there.
+                aborted(cell).map_or(Poll::Pending, |reason| Poll::Ready(Err(reason)))
+            }
+        }
+    })
+    .await;
+    if !waiting && unreleased > 0 {
+        cell.lanes.release(unreleased);
+    }
+    if let Err(reason) = &result {
+        ending::drop_as(reason, future);
+    }
+    result
+}
+
+/// Lets others run. tokio's own yield defers to the driver, which costs ten times as much.
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

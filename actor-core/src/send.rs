@@ -1,0 +1,92 @@
+//! What a message takes along, and whether an ask may wait at all.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::actor::{Actor, Mode};
+use crate::cell::Cell;
+use crate::current::{self, CallChain, Current, MessageContext};
+use crate::envelope::Meta;
+use crate::error::{DeadlockPath, WaitingActor};
+use crate::id::CallerId;
+
+/// What a tell takes along: who sends, and the sender's span where somebody traces.
+pub(crate) fn tell_meta() -> Meta {
+    let caller = current::try_with(|here| here.caller).unwrap_or(CallerId::NOBODY);
+    let context = current_span().map(|span| {
+        Arc::new(MessageContext { chain: None, deadline: None, span: Some(span) })
+    });
+    Meta { caller, context }
+}
+
+/// What an ask takes along: besides, the asks that led here and the deadline, its own or the one inherited.
+///
+/// # Errors
+/// The path, if the actor asked waits for this very ask.
+pub(crate) fn ask_meta<A: Actor>(
+    cell: &Cell<A>,
+    deadline: Option<Instant>,
+) -> Result<Meta, DeadlockPath> {
+    let span = current_span();
+    let found = current::try_with(|here| {
+        if here.actor.is_none() && deadline.is_none() && span.is_none() {
+            return Ok(Meta { caller: here.caller, context: None });
+        }
+        let deadline = match (deadline, here.deadline()) {
+            (Some(own), Some(inherited)) => Some(own.min(inherited)),
+            (own, inherited) => own.or(inherited),
+        };
+        let chain = chain_to(cell, here)?;
+        let context = MessageContext { chain, deadline, span: span.clone() };
+        Ok(Meta { caller: here.caller, context: Some(Arc::new(context)) })
+    });
+    found.unwrap_or_else(|| {
+        let context = (deadline.is_some() || span.is_some())
+            .then(|| Arc::new(MessageContext { chain: None, deadline, span }));
+        Ok(Meta { caller: CallerId::NOBODY, context })
+    })
+}
+
+/// The chain of asks for an ask from `here` to `cell`.
+fn chain_to<A: Actor>(
+    cell: &Cell<A>,
+    here: &Current,
+) -> Result<Option<Arc<CallChain>>, DeadlockPath> {
+    let Some(asker) = here.actor else { return Ok(None) };
+    let parent = here.message.as_ref().and_then(|message| message.chain.clone());
+    let chain = Arc::new(CallChain { actor: asker, parent });
+    // An actor that handles messages beside each other can answer while it waits.
+    if !<A::Mode as Mode<A>>::SHARED && chain.contains(cell.actor_id()) {
+        return Err(path(&chain, cell));
+    }
+    Ok(Some(chain))
+}
+
+/// The asks from the actor asked, by way of others, back to itself.
+fn path<A: Actor>(chain: &CallChain, cell: &Cell<A>) -> DeadlockPath {
+    let asked = cell.actor_id();
+    let mut ids = vec![asked];
+    let mut link = Some(chain);
+    while let Some(ask) = link {
+        if ask.actor == asked {
+            break;
+        }
+        ids.push(ask.actor);
+        link = ask.parent.as_deref();
+    }
+    ids.push(asked);
+    let directory = cell.system().directory();
+    let label = |id| match directory.get(id) {
+        Some(actor) => actor.name().unwrap_or_else(|| actor.type_name().into_owned()),
+        None => "an actor that has ended".to_owned(),
+    };
+    DeadlockPath(ids.into_iter().rev().map(|id| WaitingActor { id, label: label(id) }).collect())
+}
+
+fn current_span() -> Option<tracing::span::Id> {
+    if tracing::level_filters::LevelFilter::current() == tracing::level_filters::LevelFilter::OFF {
+        return None;
+    }
+    tracing::Span::current().id()
+}

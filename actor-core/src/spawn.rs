@@ -1,0 +1,240 @@
+//! Spawning: what can be chosen for an actor, and the start of its first generation.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::actor::{Actor, Mode};
+use crate::actor_ref::{ActorRef, Address};
+use crate::arbiters::Pin;
+use crate::cell::{Cell, Settings};
+use crate::current;
+use crate::error::SpawnError;
+use crate::exit::{ErrorText, ExitReason};
+use crate::factory::{Factory, IntoStart};
+use crate::handle::ActorHandle;
+use crate::mailbox::Mailbox;
+use crate::names::{DEFAULT_NAMESPACE, FullName};
+use crate::system::System;
+
+/// Where an actor or task should run. On one node there is one answer; the choice is kept for when there
+/// are many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Placement {
+    /// On the node with the least to do.
+    #[default]
+    LeastLoaded,
+    /// On as many nodes as there are.
+    Spread,
+    /// On as few nodes as will do.
+    Pack,
+}
+
+/// What can be chosen for an actor of type `A` before it is spawned.
+#[must_use = "options spawn nothing until `remote`, `spawn_with` or `spawn_factory`"]
+pub struct ActorOptions<A: Actor> {
+    system: System,
+    namespace: Option<String>,
+    name: Option<String>,
+    get_if_exists: bool,
+    settings: Settings,
+    actor: PhantomData<fn() -> A>,
+}
+
+impl<A: Actor> ActorOptions<A> {
+    /// Options for an actor on `system`.
+    pub fn new(system: System) -> Self {
+        Self {
+            system,
+            namespace: None,
+            name: None,
+            get_if_exists: false,
+            settings: Settings::default(),
+            actor: PhantomData,
+        }
+    }
+
+    /// Options for an actor on the current node.
+    ///
+    /// # Panics
+    /// Outside a node.
+    #[track_caller]
+    pub fn here() -> Self {
+        Self::new(current::expect_system())
+    }
+
+    /// Registers the actor under this name: at most one living actor has it.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The namespace of the name; [`DEFAULT_NAMESPACE`] otherwise.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// If an actor of this name and type lives, returns a reference to it instead of an error. Needs a name.
+    pub const fn get_if_exists(mut self) -> Self {
+        self.get_if_exists = true;
+        self
+    }
+
+    /// The actor lives until it is stopped or killed, or fails beyond its restarts, whoever drops references to it
+    /// and whatever becomes of its creator. Owned by the node's root supervisor.
+    pub const fn detached(mut self) -> Self {
+        self.settings.detached = true;
+        self
+    }
+
+    /// Restarts the actor from its constructor after an abnormal end, up to `count` times in its life. Needs
+    /// a factory that can be called again.
+    pub const fn max_restarts(mut self, count: u32) -> Self {
+        self.settings.max_restarts = Some(count);
+        self
+    }
+
+    /// How many messages may wait, and what happens to one too many.
+    pub const fn mailbox(mut self, mailbox: Mailbox) -> Self {
+        self.settings.mailbox = mailbox;
+        self
+    }
+
+    /// Runs the actor on a single-threaded arbiter: the spawner's, if that is on one.
+    pub fn pinned(mut self) -> Self {
+        self.settings.pin = Some(Pin::Near);
+        self
+    }
+
+    /// Runs the actor on the arbiter of this affinity group: actors that talk much belong into one group.
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.settings.pin = Some(Pin::Group(group.into()));
+        self
+    }
+
+    /// Keeps the metadata of the last `count` handled messages for the crash report; 0 is off, the default.
+    pub const fn flight_recorder(mut self, count: usize) -> Self {
+        self.settings.flight_records = count;
+        self
+    }
+
+    /// Where it should run.
+    pub const fn on(self, _placement: Placement) -> Self {
+        self
+    }
+
+    /// Makes `supervisor` decide about restarts: it is told of each end and must answer. The actor lives
+    /// without references. For supervisors.
+    pub fn supervised_by(mut self, supervisor: ActorHandle) -> Self {
+        self.settings.parent = Some(supervisor);
+        self.settings.detached = true;
+        self
+    }
+
+    /// Spawns an actor that `make` makes: an `A`, a `Result`, or a future of either. `make` is called again for
+    /// each restart.
+    pub fn spawn_with<S: IntoStart<A, How>, How>(
+        self,
+        make: impl FnMut() -> S + Send + 'static,
+    ) -> ActorRef<A> {
+        self.spawn_factory(Factory::many(make))
+    }
+
+    /// Spawns; never fails: if the actor cannot be spawned, the reference is to one that has ended, and each call says
+    /// why. See [`try_spawn_factory`](Self::try_spawn_factory).
+    pub fn spawn_factory(self, factory: Factory<A>) -> ActorRef<A> {
+        let system = self.system.clone();
+        match self.try_spawn_factory(factory) {
+            Ok(actor) => actor,
+            Err(error) => {
+                tracing::warn!(actor = A::NAME, %error, "actor not spawned");
+                let cell = Cell::new(system, Settings::default());
+                let address = Address::new(Arc::clone(&cell));
+                cell.never_started(match error {
+                    SpawnError::NameTaken { name, .. } => ExitReason::NameTaken(name),
+                    other => ExitReason::StartFailed(ErrorText::new(other)),
+                });
+                ActorRef::from_address(address)
+            }
+        }
+    }
+
+    /// Spawns; the constructor runs in the background.
+    ///
+    /// # Errors
+    /// [`SpawnError`]: the name is taken, blank or missing, or there is no supervisor for a detached actor. Nothing
+    /// was started.
+    pub fn try_spawn_factory(mut self, factory: Factory<A>) -> Result<ActorRef<A>, SpawnError> {
+        let name = self.full_name()?;
+        if self.settings.parent.is_none()
+            && (self.settings.detached || self.settings.max_restarts.is_some_and(|count| count > 0))
+        {
+            self.settings.parent = Some(self.system.root().cloned().ok_or(SpawnError::NoSupervisor)?);
+        }
+        if self.system.is_closing() {
+            return Err(SpawnError::ShuttingDown);
+        }
+        self.settings.name.clone_from(&name);
+        let system = self.system.clone();
+        loop {
+            let cell = Cell::new(system.clone(), self.settings.clone());
+            // Counted before the name can be found: a reference that comes and goes must not end it.
+            let address = Address::new(Arc::clone(&cell));
+            if let Some(name) = &name
+                && let Err(holder) = system.names().claim(Arc::clone(name), cell.handle().0)
+            {
+                cell.never_started(ExitReason::NameTaken(name.to_string()));
+                if !self.get_if_exists {
+                    return Err(SpawnError::NameTaken { name: name.to_string(), holder: holder.id() });
+                }
+                match ActorRef::<A>::from_handle(&holder) {
+                    // It may have ended since: then the name is free, and claimed anew.
+                    Some(actor) if actor.is_alive() => return Ok(actor),
+                    Some(_) => continue,
+                    None => {
+                        return Err(SpawnError::WrongType {
+                            name: name.to_string(),
+                            found: holder.type_name(),
+                            expected: A::NAME,
+                        });
+                    }
+                }
+            }
+            system.directory().insert(Arc::clone(&cell) as Arc<dyn crate::directory::Citizen>);
+            A::Mode::launch(cell, factory);
+            return Ok(ActorRef::from_address(address));
+        }
+    }
+
+    fn full_name(&self) -> Result<Option<Arc<FullName>>, SpawnError> {
+        let Some(name) = &self.name else {
+            return if self.get_if_exists { Err(SpawnError::BlankName) } else { Ok(None) };
+        };
+        let namespace = self.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+        let name = FullName::new(namespace, name.clone());
+        if name.is_blank() { Err(SpawnError::BlankName) } else { Ok(Some(Arc::new(name))) }
+    }
+}
+
+impl<A: Actor> fmt::Debug for ActorOptions<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ActorOptions")
+            .field("actor", &A::NAME)
+            .field("name", &self.name)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Spawns an actor on the current node with default options.
+///
+/// # Panics
+/// Outside a node.
+#[track_caller]
+pub fn spawn<A: Actor, S: IntoStart<A, How>, How>(
+    make: impl FnOnce() -> S + Send + 'static,
+) -> ActorRef<A> {
+    ActorOptions::here().spawn_factory(Factory::once(make))
+}

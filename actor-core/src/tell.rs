@@ -1,0 +1,197 @@
+//! Tell: one way, at most once, in order.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use crate::actor::{Actor, Receive};
+use crate::actor_ref::Address;
+use crate::cell::Cell;
+use crate::envelope::{BoxedEnvelope, Nobody, Payload, Retry, seal};
+use crate::error::{Returned, TellError, Undelivered};
+use crate::mailbox::Mailbox;
+use crate::mailbox::lanes::{Admission, InLine, Refused};
+use crate::message::Message;
+use crate::send::tell_meta;
+
+/// A message about to be sent one way. Await it: it is sent when polled.
+///
+/// # Errors
+/// [`TellError`] hands the message back: the actor has ended, or the mailbox was full and its rule rejects.
+///
+/// # Cancel safety
+/// Dropped while it waits for room, the message is withdrawn and was never sent.
+#[must_use = "a tell does nothing until it is awaited"]
+pub struct Tell<'a, A: Actor, M: Message> {
+    address: &'a Address<A>,
+    payload: Payload<M>,
+    retry: Option<Retry<M>>,
+}
+
+impl<'a, A: Receive<M>, M: Message> Tell<'a, A, M> {
+    pub(crate) const fn new(
+        address: &'a Address<A>,
+        payload: Payload<M>,
+        retry: Option<Retry<M>>,
+    ) -> Self {
+        Self { address, payload, retry }
+    }
+}
+
+impl<A: Actor, M: Message> fmt::Debug for Tell<'_, A, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tell({} to {})", M::NAME, self.address.target())
+    }
+}
+
+impl<'a, A: Receive<M>, M: Message> IntoFuture for Tell<'a, A, M> {
+    type Output = Result<(), TellError<M>>;
+    type IntoFuture = TellFuture<'a, A, M>;
+
+    fn into_future(self) -> TellFuture<'a, A, M> {
+        TellFuture {
+            address: self.address,
+            state: TellState::Start(Some((self.payload, self.retry))),
+        }
+    }
+}
+
+/// The future of a [`Tell`].
+pub struct TellFuture<'a, A: Actor, M: Message> {
+    address: &'a Address<A>,
+    state: TellState<M>,
+}
+
+enum TellState<M: Message> {
+    Start(Option<(Payload<M>, Option<Retry<M>>)>),
+    InLine(u64),
+    Done,
+}
+
+// Nothing in it is pinned: the message only passes through.
+impl<A: Actor, M: Message> Unpin for TellFuture<'_, A, M> {}
+
+impl<A: Receive<M>, M: Message> Future for TellFuture<'_, A, M> {
+    type Output = Result<(), TellError<M>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let cell = self.address.cell();
+        match &mut self.state {
+            TellState::Start(start) => {
+                let Some((payload, retry)) = start.take() else { return Poll::Pending };
+                let envelope = seal(payload, retry, Nobody, tell_meta());
+                match cell.lanes.push(envelope) {
+                    Ok(None) => {
+                        self.state = TellState::Done;
+                        return Poll::Ready(Ok(()));
+                    }
+                    Ok(Some(displaced)) => {
+                        cell.displaced(displaced);
+                        self.state = TellState::Done;
+                        return Poll::Ready(Ok(()));
+                    }
+                    Err(Refused::Closed(envelope)) => {
+                        self.state = TellState::Done;
+                        return Poll::Ready(Err(closed(cell, envelope)));
+                    }
+                    Err(Refused::Full(envelope)) => {
+                        let admission = cell.lanes.push_or_wait(
+                            envelope,
+                            Some(cx.waker()),
+                            Mailbox::LINE_MAX,
+                        );
+                        match admission {
+                            Admission::Waiting(ticket) => self.state = TellState::InLine(ticket),
+                            other => {
+                                self.state = TellState::Done;
+                                return Poll::Ready(admitted(self.address.cell(), other));
+                            }
+                        }
+                    }
+                }
+                Poll::Pending
+            }
+            TellState::InLine(ticket) => match cell.lanes.poll_line(*ticket, cx.waker()) {
+                InLine::Waiting => Poll::Pending,
+                InLine::Admitted => {
+                    self.state = TellState::Done;
+                    Poll::Ready(Ok(()))
+                }
+                InLine::Closed(envelope) => {
+                    self.state = TellState::Done;
+                    Poll::Ready(Err(closed(self.address.cell(), envelope)))
+                }
+            },
+            TellState::Done => Poll::Pending,
+        }
+    }
+}
+
+impl<A: Actor, M: Message> Drop for TellFuture<'_, A, M> {
+    fn drop(&mut self) {
+        if let TellState::InLine(ticket) = self.state {
+            drop(self.address.cell().lanes.withdraw(ticket));
+        }
+    }
+}
+
+impl<A: Actor, M: Message> fmt::Debug for TellFuture<'_, A, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TellFuture({} to {})", M::NAME, self.address.target())
+    }
+}
+
+fn admitted<A: Receive<M>, M: Message>(
+    cell: &Arc<Cell<A>>,
+    admission: Admission<BoxedEnvelope<A>>,
+) -> Result<(), TellError<M>> {
+    match admission {
+        Admission::Admitted(None) | Admission::Waiting(_) => Ok(()),
+        Admission::Admitted(Some(displaced)) => {
+            cell.displaced(displaced);
+            Ok(())
+        }
+        Admission::Refused(Refused::Full(envelope)) => {
+            Err(handed_back(cell, envelope, Undelivered::MailboxFull))
+        }
+        Admission::Refused(Refused::Closed(envelope)) => Err(closed(cell, envelope)),
+    }
+}
+
+fn closed<A: Receive<M>, M: Message>(
+    cell: &Arc<Cell<A>>,
+    envelope: BoxedEnvelope<A>,
+) -> TellError<M> {
+    let reason = Undelivered::ActorGone(cell.last_reason());
+    handed_back(cell, envelope, reason)
+}
+
+fn handed_back<A: Receive<M>, M: Message>(
+    cell: &Arc<Cell<A>>,
+    mut envelope: BoxedEnvelope<A>,
+    reason: Undelivered,
+) -> TellError<M> {
+    let mut message: Option<M> = None;
+    envelope.reclaim(&mut message);
+    TellError { message: message.map(Returned::new), to: cell.target(), reason }
+}
+
+/// Sends one way if there is room now.
+pub(crate) fn try_tell<A: Receive<M>, M: Message>(
+    address: &Address<A>,
+    payload: Payload<M>,
+    retry: Option<Retry<M>>,
+) -> Result<(), TellError<M>> {
+    let cell = address.cell();
+    match cell.lanes.push(seal(payload, retry, Nobody, tell_meta())) {
+        Ok(None) => Ok(()),
+        Ok(Some(displaced)) => {
+            cell.displaced(displaced);
+            Ok(())
+        }
+        Err(Refused::Full(envelope)) => Err(handed_back(cell, envelope, Undelivered::MailboxFull)),
+        Err(Refused::Closed(envelope)) => Err(closed(cell, envelope)),
+    }
+}

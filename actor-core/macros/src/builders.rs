@@ -28,7 +28,8 @@ const fn row(
     }
 }
 
-/// Of `ActorOptions`. `max_restarts` is not here: it changes the type.
+/// Of `ActorOptions`. `max_restarts` is not here: it changes the type; nor is `supervised_by`, which is for
+/// supervisors, who take `ActorOptions` itself.
 pub(crate) const ACTOR: &[Builder] = &[
     row(
         "name",
@@ -77,11 +78,6 @@ pub(crate) const ACTOR: &[Builder] = &[
         "on",
         &[("placement", "::mobula::__macro::Placement")],
         "Where the actor should run.",
-    ),
-    row(
-        "supervised_by",
-        &[("supervisor", "::mobula::__macro::ActorHandle")],
-        "Lets a supervisor decide about restarts; the actor lives without references.",
     ),
 ];
 

@@ -246,10 +246,12 @@ impl<T> Admission<T> {
         }
     }
 
-    /// Every ready task, in order, for a shutdown.
-    pub(crate) fn drain(&mut self) -> Vec<T> {
-        self.ready = 0;
-        self.shapes.iter_mut().flat_map(|shape| shape.ready.drain()).collect()
+    /// Takes out every ready task for which `keep` does not hold.
+    pub(crate) fn sweep(&mut self, keep: impl Fn(&T) -> bool) -> Vec<T> {
+        let swept: Vec<T> =
+            self.shapes.iter_mut().flat_map(|shape| shape.ready.sweep(&keep)).collect();
+        self.ready -= swept.len();
+        swept
     }
 
     /// What the node has and what is free.

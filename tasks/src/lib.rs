@@ -1,6 +1,50 @@
-//! Tasks.
+//! Tasks: plain functions that run in the background, as a graph, on what the node has.
+//!
+//! A task is submitted with values and references as arguments and gives a reference to its result at
+//! once. It waits for its inputs ([`graph`]), then for resources ([`admission`] over [`queue`] and
+//! [`resources`]), then runs: a plain function on a compute thread ([`blocking`]), an `async fn` on the
+//! executor ([`attempt`]). It is a citizen like every actor ([`one_shot`]): it has an id and a line in the
+//! listing, and killing it cancels it.
+//!
+//! Read the pure cores first, then [`one_shot`], then [`scheduler`]. Users take all of this through
+//! `#[mobula::task]` and the facade crate `mobula`.
+
+// What users see.
+mod options;
+mod function;
+mod body;
+mod submit;
+mod bind;
+pub mod task;
+mod config;
+mod error;
+
+// Pure cores.
 pub mod resources;
 mod queue;
 mod admission;
 mod graph;
+mod retry;
 mod cancel;
+
+// Drivers.
+mod input;
+mod output;
+mod job;
+mod one_shot;
+mod scheduler;
+mod blocking;
+mod attempt;
+
+pub use bind::{Bound, BoundArg, BoundArgs, IntoBound, bind};
+pub use body::Body;
+pub use config::SchedulerConfig;
+pub use error::{ConfigError, TaskError, UserError};
+pub use function::{CloneProbe, FunctionEntry, MaybeClone, TaskFunction, functions};
+pub use input::TaskArgs;
+pub use options::TaskOptions;
+pub use resources::{Quantity, QuantityError, ResourceAmount};
+pub use retry::{RETRY_FOREVER, RetryPredicate};
+pub use scheduler::Scheduler;
+pub use submit::{submit, submit_many};
+pub use task::{CancellationToken, CurrentTask};

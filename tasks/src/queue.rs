@@ -12,7 +12,8 @@
 
 use std::collections::VecDeque;
 
-/// Depths from here on share one lane: nothing sensible nests deeper, and it bounds the table.
+/// Depths from here on share one lane: nothing sensible nests deeper, and it bounds the table, which
+/// never shrinks (32 bytes a depth).
 const DEPTH_MAX: usize = 4096;
 
 /// Where a shape's head stands in the order: deeper first, then older.
@@ -78,9 +79,20 @@ impl<T> ReadyQueue<T> {
         Some(task)
     }
 
-    /// Everything, in order; the queue is empty afterwards.
-    pub(crate) fn drain(&mut self) -> Vec<T> {
-        std::iter::from_fn(|| self.pop()).collect()
+    /// Takes out every task for which `keep` does not hold.
+    pub(crate) fn sweep(&mut self, keep: &impl Fn(&T) -> bool) -> Vec<T> {
+        let mut swept = Vec::new();
+        for lane in &mut self.lanes {
+            for (number, task) in std::mem::take(lane) {
+                if keep(&task) {
+                    lane.push_back((number, task));
+                } else {
+                    swept.push(task);
+                }
+            }
+        }
+        self.len -= swept.len();
+        swept
     }
 
     /// Lowers `deepest` to the deepest lane that holds something.
@@ -101,6 +113,10 @@ mod tests {
 
     use super::*;
 
+    fn drain<T>(queue: &mut ReadyQueue<T>) -> Vec<T> {
+        std::iter::from_fn(|| queue.pop()).collect()
+    }
+
     #[test]
     fn deeper_first_then_first_in_first_out() {
         let mut queue = ReadyQueue::default();
@@ -110,7 +126,9 @@ mod tests {
         {
             queue.push(depth, number as u64, name);
         }
-        assert_eq!(queue.drain(), ["h", "g1", "g2", "f1", "f2"]);
+        let swept = queue.sweep(&|task| *task != "g1" && *task != "f2");
+        assert_eq!(swept, ["f2", "g1"]);
+        assert_eq!(drain(&mut queue), ["h", "g2", "f1"]);
         assert_eq!(queue.len(), 0);
     }
 
@@ -120,7 +138,7 @@ mod tests {
         queue.push(u32::MAX, 0, 'a');
         queue.push(5000, 1, 'b');
         queue.push(3, 2, 'c');
-        assert_eq!(queue.drain(), ['a', 'b', 'c']);
+        assert_eq!(drain(&mut queue), ['a', 'b', 'c']);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! "Retry three times at once" turns one overloaded dependency into four times the load, in step. So
 //! attempts back off exponentially, each delay drawn from the upper half of its range, and what cannot
-//! get better by trying again is never tried again: a cancelled task, a failed dependency, a deadline.
+//! get better by trying again is never tried again: a cancelled task, a failed dependency.
 //!
 //! A panic counts as a crash and is retried whenever retries are allowed; an error the function itself
 //! returned is an answer, and is retried only when the task says so.
@@ -103,7 +103,7 @@ impl RetryRule {
             reason = "what may be retried is listed; everything else, also of later days, is not"
         )]
         match error {
-            TaskError::Panicked { .. } => match &self.on {
+            TaskError::Panicked { .. } | TaskError::Lost { .. } => match &self.on {
                 RetryOn::Crashes | RetryOn::Errors => true,
                 RetryOn::If(predicate) => predicate(error),
             },

@@ -1,3 +1,5 @@
+//! Random histories of whole nodes, and the cases that broke simpler schedulers.
+
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::*;

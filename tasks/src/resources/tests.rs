@@ -1,3 +1,5 @@
+//! Tables and random histories for the ledger.
+
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::*;

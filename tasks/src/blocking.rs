@@ -1,0 +1,114 @@
+//! Compute threads: they run plain functions one after another.
+//!
+//! Handing each call to a thread pool costs a wake-up each, many times what a small call takes. Here a
+//! thread, once awake, takes call after call straight from the scheduler's core, and when there is
+//! none it looks for a few more microseconds before it goes. The threads are those of the runtime
+//! (`spawn_blocking`), so that a paused clock stands still while one works, and idle ones are shared
+//! with whoever else blocks.
+//!
+//! How many there are follows from the ledger: a thread takes a task only when its resources are free.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
+    time::Instant,
+};
+
+use mobula_actor_core::{panic_capture, sync_scope};
+
+use crate::{
+    attempt,
+    one_shot::{OneShot, place},
+    scheduler::{Ending, Shared, panicked, task_error},
+};
+
+/// Looks at the bell this often before asking the clock and letting other threads run.
+const ROUNDS: u32 = 50;
+
+/// Starts a compute thread; the core has counted it already, as the searching one.
+pub(crate) fn wake(shared: &Arc<Shared>) {
+    let mine = Arc::clone(shared);
+    let worker = move || Worker { shared: mine, is_searching: true }.work();
+    drop(shared.system.runtime().spawn_blocking(worker));
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    /// Whether this is the one that the core counts as searching.
+    is_searching: bool,
+}
+
+impl Worker {
+    fn work(mut self) {
+        let mut next = None;
+        while let Some(task) = next.take().or_else(|| self.find()) {
+            let ending = run(&self.shared, &task);
+            let mut core = self.shared.core.lock();
+            if ending.is_some() {
+                core.release(&task);
+            }
+            let (call, work) = core.next_call(&self.shared.config);
+            if call.is_none() {
+                // What the result releases is for this thread, and nobody needs to be woken for it.
+                self.is_searching = core.begin_search(&self.shared);
+            }
+            drop(core);
+            if let Some(ending) = ending {
+                self.shared.publish(&task, ending);
+            }
+            self.shared.perform(work);
+            next = call;
+        }
+    }
+
+    /// The next call, after looking for one for a while; `None` when this thread should go.
+    fn find(&mut self) -> Option<Arc<OneShot>> {
+        let mut began = None;
+        loop {
+            let bell = self.shared.bell.load(Ordering::Acquire);
+            let mut core = self.shared.core.lock();
+            if std::mem::take(&mut self.is_searching) {
+                core.end_search(&self.shared);
+            }
+            let (call, work) = core.next_call(&self.shared.config);
+            let spin = self.shared.config.spin;
+            let is_over = began.is_some_and(|began: Instant| began.elapsed() >= spin);
+            if call.is_none() {
+                self.is_searching =
+                    !is_over && !spin.is_zero() && core.begin_search(&self.shared);
+                if !self.is_searching {
+                    core.workers -= 1;
+                }
+            }
+            drop(core);
+            self.shared.perform(work);
+            if call.is_some() || !self.is_searching {
+                return call;
+            }
+            let began = *began.get_or_insert_with(Instant::now);
+            while self.shared.bell.load(Ordering::Acquire) == bell && began.elapsed() < spin {
+                for _ in 0..ROUNDS {
+                    std::hint::spin_loop();
+                }
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+/// Runs one attempt on this thread; `None` when its body is a future and went to the executor.
+fn run(shared: &Shared, task: &Arc<OneShot>) -> Option<Ending> {
+    // Whoever started the task has its job; an empty place means that the task is settled.
+    let Some(mut job) = task.job.lock().take() else { return Some(Ending::Settled) };
+    let keep = task.may_repeat();
+    let result = panic_capture::guard(|| sync_scope(place(task), || job.start(keep)));
+    let result = match result {
+        Ok(Poll::Ready(result)) => result.map_err(|failure| task_error(task, failure)),
+        Ok(Poll::Pending) => {
+            attempt::go_on(Arc::clone(task), job);
+            return None;
+        }
+        Err(report) => Err(panicked(task, report)),
+    };
+    Some(shared.settle(task, job, result))
+}

@@ -1,0 +1,416 @@
+//! A task: an actor with one message, which ends when it has answered.
+//!
+//! Like every citizen it has an id, a line in the listing, and can be killed. Unlike an actor it has no
+//! mailbox: its one message is its job, and it waits in the graph for inputs, then in a queue for resources.
+//!
+//! Laws:
+//! 1. A change of [`Phase`] is one compare-and-swap; whoever makes it does what it entails. So a task is
+//!    concluded once, however many cancel it while it finishes.
+//! 2. What waits in queues is never searched for. A cancelled task stays where it is and is passed over
+//!    when its turn comes, for it is not [`Phase::Queued`] any more.
+//! 3. The [`Seat`] is changed under the scheduler's lock only: it says what the ledger believes.
+
+use std::{
+    any::Any,
+    borrow::Cow,
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU8, AtomicU32, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    thread::Thread,
+};
+
+use futures_util::task::AtomicWaker;
+use mobula_actor_core::{ActorId, Citizen, Kind, current};
+use mobula_store::{BlockHook, Canceller, ObjectId, TaskError, TaskLabel, TaskSlot};
+use parking_lot::Mutex;
+use tokio::task::AbortHandle;
+
+use crate::{
+    admission::ShapeId,
+    cancel::CancelNode,
+    function::short_name,
+    graph::OpenInputs,
+    job::Job,
+    options::Extras,
+    output::Entries,
+    retry::RETRY_FOREVER,
+    scheduler::Shared,
+};
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Inputs are missing.
+    Waiting,
+    /// Ready, and resources are missing.
+    Queued,
+    /// Its body runs.
+    Running,
+    /// Its body runs, but its result is settled: it was cancelled, or its time was up.
+    Abandoned,
+    /// An attempt failed; the next one starts in a while.
+    BackingOff,
+    /// Over.
+    Done,
+}
+
+impl Phase {
+    const ALL: [Self; 6] = [
+        Self::Waiting,
+        Self::Queued,
+        Self::Running,
+        Self::Abandoned,
+        Self::BackingOff,
+        Self::Done,
+    ];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Abandoned => "cancelling",
+            Self::BackingOff => "retrying",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// What a running task holds in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Seat {
+    /// All it asked for.
+    Holding,
+    /// It is blocked: all but its CPUs.
+    GivenBack,
+    /// It could go on, and waits for its CPUs.
+    Returning,
+}
+
+/// What an object is called among a task's missing inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InputKey {
+    /// An object of the store.
+    Object(ObjectId),
+    /// Something that can only be polled.
+    Port,
+}
+
+impl fmt::Display for InputKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object(id) => fmt::Display::fmt(id, f),
+            Self::Port => f.write_str("an argument that is on its way"),
+        }
+    }
+}
+
+/// One task.
+pub(crate) struct OneShot {
+    pub(crate) id: ActorId,
+    /// The function's path.
+    pub(crate) function: &'static str,
+    pub(crate) extras: Option<Box<Extras>>,
+    pub(crate) depth: u32,
+    pub(crate) shape: ShapeId,
+    pub(crate) is_blocking: bool,
+    pub(crate) shared: Arc<Shared>,
+    me: Weak<Self>,
+    pub(crate) outputs: Entries,
+    pub(crate) tree: CancelNode<Self>,
+    pub(crate) job: Mutex<Option<Box<dyn Job>>>,
+    pub(crate) open: Mutex<OpenInputs<InputKey>>,
+    pub(crate) timer: Mutex<Option<AbortHandle>>,
+    phase: AtomicU8,
+    attempt: AtomicU32,
+    seat: AtomicU8,
+    /// Waits under way inside the body.
+    pub(crate) waits: AtomicU32,
+    /// The future that runs the body, if it is a future.
+    pub(crate) driver: AtomicWaker,
+    returner: Mutex<Option<Returner>>,
+}
+
+/// Who is told when a returning task has its CPUs.
+enum Returner {
+    Waker(Waker),
+    Thread(Thread),
+}
+
+/// What a new task is made of.
+pub(crate) struct Spec {
+    pub(crate) function: &'static str,
+    pub(crate) extras: Option<Box<Extras>>,
+    pub(crate) depth: u32,
+    pub(crate) shape: ShapeId,
+    pub(crate) is_blocking: bool,
+    pub(crate) outputs: Entries,
+}
+
+impl OneShot {
+    pub(crate) fn new(shared: Arc<Shared>, spec: Spec) -> Arc<Self> {
+        let Spec { function, extras, depth, shape, is_blocking, outputs } = spec;
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            id: shared.system.next_id(),
+            function,
+            extras,
+            depth,
+            shape,
+            is_blocking,
+            shared,
+            outputs,
+            tree: CancelNode::new(),
+            job: Mutex::new(None),
+            open: Mutex::new(OpenInputs::new()),
+            timer: Mutex::new(None),
+            phase: AtomicU8::new(Phase::Waiting as u8),
+            attempt: AtomicU32::new(0),
+            seat: AtomicU8::new(Seat::Holding as u8),
+            waits: AtomicU32::new(0),
+            driver: AtomicWaker::new(),
+            returner: Mutex::new(None),
+        })
+    }
+
+    /// The pointer that everybody else holds.
+    pub(crate) fn pointer(&self) -> Option<Arc<Self>> {
+        self.me.upgrade()
+    }
+
+    /// The task that the running code belongs to.
+    pub(crate) fn current() -> Option<Arc<Self>> {
+        let slot = TaskSlot::current()?;
+        let hook: Arc<dyn Any + Send + Sync> = Arc::clone(&slot.0) as _;
+        hook.downcast().ok()
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        let word = self.phase.load(Ordering::Acquire);
+        Phase::ALL.get(usize::from(word)).copied().unwrap_or(Phase::Done)
+    }
+
+    /// Changes the phase if it is still `from`.
+    #[must_use]
+    pub(crate) fn advance(&self, from: Phase, to: Phase) -> bool {
+        let (from, to) = (from as u8, to as u8);
+        self.phase.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Starts the next attempt, unless the task was cancelled in the queue.
+    #[must_use]
+    pub(crate) fn try_start(&self) -> bool {
+        let is_mine = self.advance(Phase::Queued, Phase::Running);
+        if is_mine {
+            self.attempt.fetch_add(1, Ordering::Relaxed);
+        }
+        is_mine
+    }
+
+    pub(crate) fn attempt(&self) -> u32 {
+        self.attempt.load(Ordering::Relaxed)
+    }
+
+    /// Whether another attempt is allowed after this one, so that its arguments must be kept.
+    pub(crate) fn may_repeat(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| {
+            let retries_max = extras.retry.retries_max;
+            retries_max == RETRY_FOREVER || self.attempt() <= retries_max
+        })
+    }
+
+    pub(crate) fn seat(&self) -> Seat {
+        match self.seat.load(Ordering::Acquire) {
+            0 => Seat::Holding,
+            1 => Seat::GivenBack,
+            _ => Seat::Returning,
+        }
+    }
+
+    /// Only under the scheduler's lock.
+    pub(crate) fn take_seat(&self, seat: Seat) {
+        self.seat.store(seat as u8, Ordering::Release);
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.tree.is_cancelled()
+    }
+
+    pub(crate) fn display_name(&self) -> &str {
+        let name = self.extras.as_ref().and_then(|extras| extras.name.as_deref());
+        name.unwrap_or_else(|| short_name(self.function))
+    }
+
+    /// What errors call this task.
+    pub(crate) fn label(&self) -> TaskLabel {
+        TaskLabel::from(format!("{} {}", self.display_name(), self.id))
+    }
+
+    /// Fails every result that is not settled yet.
+    pub(crate) fn fail_outputs(&self, error: &TaskError) {
+        for entry in self.outputs.as_slice() {
+            entry.fail(error.clone());
+        }
+    }
+
+    /// A returning task has its CPUs: whoever waits for that goes on.
+    pub(crate) fn resume(&self) {
+        match self.returner.lock().take() {
+            Some(Returner::Waker(waker)) => waker.wake(),
+            Some(Returner::Thread(thread)) => thread.unpark(),
+            None => {}
+        }
+        self.driver.wake();
+    }
+
+    /// Why the task does not run, for people.
+    pub(crate) fn why(&self) -> String {
+        match self.phase() {
+            Phase::Waiting => format!("waiting for {}", self.open.lock().text()),
+            Phase::Queued => self.shared.why(self.shape),
+            Phase::Running => match self.seat() {
+                Seat::Holding => format!("running, attempt {}", self.attempt()),
+                Seat::GivenBack => "running, blocked in a get or wait".to_owned(),
+                Seat::Returning => "running, waiting for a CPU to go on with".to_owned(),
+            },
+            Phase::Abandoned => "cancelled; its body has not ended yet".to_owned(),
+            Phase::BackingOff => format!("attempt {} failed; waiting to retry", self.attempt()),
+            Phase::Done => "over".to_owned(),
+        }
+    }
+
+    /// Cancels this task, and those it submitted if `recursive`; `false` if it was over.
+    pub(crate) fn cancel(&self, recursive: bool) -> bool {
+        self.stop(recursive, || TaskError::Cancelled { task: self.label() })
+    }
+
+    /// Ends this task with an error, wherever it stands, and its children as cancelled.
+    pub(crate) fn stop(&self, recursive: bool, error: impl FnOnce() -> TaskError) -> bool {
+        if self.phase() == Phase::Done {
+            return false;
+        }
+        let mut children = self.tree.cancel(recursive);
+        let was_alive = self.stop_alone(error);
+        // A list instead of recursion: nesting may be deeper than the stack.
+        while let Some(child) = children.pop() {
+            if child.phase() == Phase::Done {
+                continue;
+            }
+            children.extend(child.tree.cancel(true));
+            child.stop_alone(|| TaskError::Cancelled { task: child.label() });
+        }
+        was_alive
+    }
+
+    fn stop_alone(&self, error: impl FnOnce() -> TaskError) -> bool {
+        loop {
+            let phase = self.phase();
+            match phase {
+                Phase::Waiting | Phase::Queued | Phase::BackingOff => {
+                    if self.advance(phase, Phase::Done) {
+                        self.shared.forget_unstarted(self, phase == Phase::Queued);
+                        self.fail_outputs(&error());
+                        return true;
+                    }
+                }
+                Phase::Running => {
+                    if self.advance(Phase::Running, Phase::Abandoned) {
+                        self.fail_outputs(&error());
+                        self.driver.wake();
+                        return true;
+                    }
+                }
+                Phase::Abandoned | Phase::Done => return false,
+            }
+        }
+    }
+}
+
+impl Canceller for OneShot {
+    fn cancel(&self, recursive: bool) -> bool {
+        Self::cancel(self, recursive)
+    }
+}
+
+impl Citizen for OneShot {
+    fn id(&self) -> ActorId {
+        self.id
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Task
+    }
+
+    fn type_name(&self) -> Cow<'static, str> {
+        Cow::Borrowed(short_name(self.function))
+    }
+
+    fn name(&self) -> Option<String> {
+        self.extras.as_ref().and_then(|extras| extras.name.clone())
+    }
+
+    fn state(&self) -> &'static str {
+        self.phase().word()
+    }
+
+    fn generation(&self) -> u64 {
+        u64::from(self.attempt())
+    }
+
+    fn kill(&self) {
+        Self::cancel(self, true);
+    }
+}
+
+impl BlockHook for OneShot {
+    fn blocked(&self) {
+        self.waits.fetch_add(1, Ordering::AcqRel);
+        self.shared.give_back(self);
+    }
+
+    fn poll_unblocked(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // Left before asking, so that a grant in between finds it.
+        *self.returner.lock() = Some(Returner::Waker(cx.waker().clone()));
+        if !self.shared.come_back(self) {
+            return Poll::Pending;
+        }
+        self.returner.lock().take();
+        self.waits.fetch_sub(1, Ordering::AcqRel);
+        Poll::Ready(())
+    }
+
+    fn unblocked_blocking(&self) {
+        *self.returner.lock() = Some(Returner::Thread(std::thread::current()));
+        while !self.shared.come_back(self) {
+            std::thread::park();
+        }
+        self.returner.lock().take();
+        self.waits.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn abandoned(&self) {
+        // The driver of the body takes the CPUs again before it polls the body next.
+        self.waits.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl fmt::Debug for OneShot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Task({} {}, {})", self.display_name(), self.id, self.phase().word())
+    }
+}
+
+/// The slot that running code finds its task by.
+pub(crate) fn slot(task: &Arc<OneShot>) -> Arc<dyn Any + Send + Sync> {
+    Arc::new(TaskSlot(Arc::clone(task) as Arc<dyn BlockHook>))
+}
+
+/// Where the body of `task` runs.
+pub(crate) fn place(task: &Arc<OneShot>) -> current::Current {
+    current::Current::citizen(task.shared.system.clone(), task.id).with_task(slot(task))
+}

@@ -1,0 +1,138 @@
+//! How one task is to run: what it demands, how it is retried, how long it may take.
+//!
+//! Most tasks say nothing of all this and there may be a million of them, so what is seldom set lives
+//! behind one pointer, and an unset option costs nothing.
+//!
+//! Builders do not fail: a number that makes no sense is kept as an error, and the task's reference
+//! fails with it. So a bad option is reported where the result is, like every other failure.
+
+use std::{fmt, ops::Range, sync::Arc, time::Duration};
+
+use mobula_store::TaskError;
+
+use crate::{
+    resources::{Demand, MEMORY, Quantity, QuantityError},
+    retry::{RetryOn, RetryRule},
+};
+
+/// How one task is to run. The default: one CPU, no retries, no time limit.
+#[derive(Clone, Default)]
+pub struct TaskOptions {
+    pub(crate) demand: Demand,
+    pub(crate) extras: Option<Box<Extras>>,
+}
+
+/// What few tasks set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extras {
+    pub(crate) name: Option<String>,
+    pub(crate) retry: RetryRule,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) invalid: Option<QuantityError>,
+}
+
+impl TaskOptions {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many CPUs the task holds while it runs, in steps of 0.0001; 0 for a task that only waits.
+    /// Default 1.
+    #[must_use]
+    pub fn num_cpus(mut self, cpus: f64) -> Self {
+        match Quantity::try_new(cpus) {
+            Ok(cpus) => self.demand = self.demand.with_cpus(cpus),
+            Err(error) => self.extras().invalid = Some(error),
+        }
+        self
+    }
+
+    /// How much of a named resource the task holds from its start to its end, also while it is blocked.
+    /// In steps of 0.0001; more than one `gpu` must be whole.
+    #[must_use]
+    pub fn resource(mut self, name: impl AsRef<str>, amount: f64) -> Self {
+        let demand = Quantity::try_new(amount)
+            .and_then(|amount| self.demand.clone().with(name.as_ref(), amount));
+        match demand {
+            Ok(demand) => self.demand = demand,
+            Err(error) => self.extras().invalid = Some(error),
+        }
+        self
+    }
+
+    /// How many bytes of memory the task reserves; a promise among tasks, not a limit that is enforced.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        match self.demand.clone().with(MEMORY, Quantity::whole(bytes)) {
+            Ok(demand) => self.demand = demand,
+            Err(error) => self.extras().invalid = Some(error),
+        }
+        self
+    }
+
+    /// How often a failed attempt is repeated; [`RETRY_FOREVER`](crate::RETRY_FOREVER) has no end.
+    /// Default 0.
+    ///
+    /// Without further options a *panic* is retried, an error that the function returned is not. The
+    /// arguments must be `Clone` for this: each attempt gets its own copy.
+    #[must_use]
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.extras().retry.retries_max = retries;
+        self
+    }
+
+    /// Retries the function's own errors too.
+    #[must_use]
+    pub fn retry_errors(mut self) -> Self {
+        self.extras().retry.on = RetryOn::Errors;
+        self
+    }
+
+    /// Retries those panics and own errors for which `predicate` holds. A predicate that panics says no.
+    #[must_use]
+    pub fn retry_if(
+        mut self,
+        predicate: impl Fn(&TaskError) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.extras().retry.on = RetryOn::If(Arc::new(predicate));
+        self
+    }
+
+    /// The delay before the first repetition, and the one it grows to, doubling each time; each delay is
+    /// drawn from the upper half of its range. Default 10 ms to 10 s.
+    #[must_use]
+    pub fn backoff(mut self, range: Range<Duration>) -> Self {
+        self.extras().retry.backoff = range;
+        self
+    }
+
+    /// A name for listings and errors; need not be unique.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.extras().name = Some(name.into());
+        self
+    }
+
+    /// How long the task may take from its submission to its result, waiting and retries included.
+    /// Then its reference fails, and it is cancelled with its children. Default: no limit.
+    #[must_use]
+    pub fn timeout(mut self, after: Duration) -> Self {
+        self.extras().timeout = Some(after);
+        self
+    }
+
+    fn extras(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+}
+
+impl fmt::Debug for TaskOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskOptions")
+            .field("demand", &self.demand)
+            .field("extras", &self.extras)
+            .finish()
+    }
+}

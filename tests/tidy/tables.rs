@@ -74,11 +74,13 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
         "command lines",
         &["src/bin/", "examples/", "benches/peers/"],
     ),
+    ("flate2", "reads compressed input", &["examples/tinystore/"]),
     (
         "futures-util",
         "streams and the select of run loops",
         EVERY_DRIVER,
     ),
+    ("indicatif", "a progress bar", &["examples/tinystore/"]),
     (
         "inventory",
         "read-only tables that macros fill at link time",
@@ -86,6 +88,11 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     ),
     ("kameo", "a peer to measure beside", &["benches/peers/"]),
     ("loom", "the model checker of the mailbox", &["actor-core/"]),
+    (
+        "memchr",
+        "splits lines and fields",
+        &["examples/tinystore/"],
+    ),
     ("parking_lot", "short locks without poisoning", EVERY_DRIVER),
     (
         "prettyplease",
@@ -126,6 +133,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
         "output of command lines",
         &["src/bin/", "examples/", "benches/peers/", "tests/"],
     ),
+    ("sha2", "checks what was fetched", &["examples/tinystore/"]),
     ("smallbox", "envelopes in place", &["actor-core/src/"]),
     ("syn", "tokens", &["actor-core/macros/"]),
     (
@@ -133,6 +141,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
         "futures that are sent, never shared",
         &["actor-core/src/"],
     ),
+    ("tar", "reads archives", &["examples/tinystore/"]),
     ("thiserror", "one enum per family of errors", EVERYWHERE),
     (
         "tokio",
@@ -146,6 +155,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
         &["src/", "examples/"],
     ),
     ("trybuild", "pins the error messages of macros", TESTS),
+    ("zip", "reads archives", &["examples/tinystore/"]),
 ];
 
 const EVERYWHERE: &[&str] = &[""];
@@ -161,6 +171,7 @@ const EVERY_DRIVER: &[&str] = &[
     "store/tests/",
     "tasks/src/",
     "tasks/tests/",
+    "tasks/benches/",
     "cluster/src/",
     "src/",
     "tests/",

@@ -131,13 +131,21 @@ where
 }
 
 /// `thread::sleep` is always a real sleep; `time::sleep` is one unless the test runs on virtual time.
+/// What stands before the first test belongs to all tests of the file.
 pub(crate) fn sleeping_tests(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.rust_files() {
-        let mut is_virtual = false;
+        let clocks = |(_, code): (usize, &str)| {
+            let is_async = is_test_attribute(code) && code.trim() != "#[test]";
+            is_async.then(|| turns_time(code))
+        };
+        let mut is_virtual = file
+            .test_code()
+            .filter_map(clocks)
+            .all(|is_virtual| is_virtual);
         for (line, code) in file.test_code() {
-            if code.contains("#[") && code.contains("test") {
-                is_virtual = code.contains("start_paused = true") || code.contains("mobula::test");
+            if is_test_attribute(code) {
+                is_virtual = turns_time(code);
             }
             if code.contains("thread::sleep") || (code.contains("time::sleep") && !is_virtual) {
                 findings.push(Finding::new(&file.path, line, code.trim()));
@@ -145,6 +153,14 @@ pub(crate) fn sleeping_tests(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn is_test_attribute(code: &str) -> bool {
+    code.trim_start().starts_with("#[") && (code.contains("test]") || code.contains("test("))
+}
+
+fn turns_time(code: &str) -> bool {
+    code.contains("start_paused = true") || code.contains("mobula::test")
 }
 
 pub(crate) fn silent_ignores(tree: &Tree) -> Vec<Finding> {
@@ -251,6 +267,11 @@ mod tests {
         let turned =
             "#[tokio::test(start_paused = true)]\nasync fn a() { tokio::time::sleep(d).await; }\n";
         let node = "#[mobula::test]\nasync fn a() { tokio::time::sleep(d).await; }\n";
+        let shared = "async fn slow() { tokio::time::sleep(d).await; }\n";
+        let turned_shared = format!("{shared}{turned}");
+        let real_shared = format!("{shared}{turned}#[tokio::test]\nasync fn b() {{}}\n");
+        assert_eq!(findings_in(sleeping_tests, "tests/a.rs", &turned_shared), 0);
+        assert_eq!(findings_in(sleeping_tests, "tests/a.rs", &real_shared), 1);
         let thread = "#[mobula::test]\nasync fn a() { std::thread::sleep(d); }\n";
         assert_eq!(findings_in(sleeping_tests, "tests/a.rs", real), 1);
         assert_eq!(findings_in(sleeping_tests, "tests/a.rs", turned), 0);

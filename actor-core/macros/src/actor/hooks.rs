@@ -37,7 +37,7 @@ impl HookKind {
     const fn signature(self) -> &'static str {
         match self {
             Self::Started => "`started(&mut self, ctx: &mut Context<Self>)`",
-            Self::Stopping => "`stopping(&mut self, ctx: &mut Context<Self>, reason: &ExitReason)`",
+            Self::Stopping => "`stopping(&mut self, ctx: &mut Context<Self>, reason: ExitReason)`",
             Self::Down => {
                 "`down(&mut self, ctx: &mut Context<Self>, monitor: MonitorRef, reason: ExitReason)`"
             }
@@ -162,18 +162,17 @@ fn one(hook: &Hook, is_local: bool) -> TokenStream {
     let monitor = name("monitor", hook.takes(&[Place::Monitor]));
     let parameters = match hook.kind {
         HookKind::Started => TokenStream::new(),
-        HookKind::Stopping => quote!(, #reason: &'a ::mobula::__macro::ExitReason),
+        HookKind::Stopping => quote!(, #reason: ::mobula::__macro::ExitReason),
         HookKind::Down => quote! {
             , #monitor: ::mobula::__macro::MonitorRef
             , #reason: ::mobula::__macro::ExitReason
         },
     };
-    let places = hook.places.iter().map(|place| match (place, hook.kind) {
-        (Place::Context, _) => quote!(ctx),
-        (Place::Monitor, _) => quote!(monitor),
-        (Place::Reason, HookKind::Stopping) => quote!(::core::clone::Clone::clone(reason)),
-        (Place::ReasonRef, HookKind::Down) => quote!(&reason),
-        (Place::Reason | Place::ReasonRef, _) => quote!(reason),
+    let places = hook.places.iter().map(|place| match place {
+        Place::Context => quote!(ctx),
+        Place::Monitor => quote!(monitor),
+        Place::Reason => quote!(reason),
+        Place::ReasonRef => quote!(&reason),
     });
     let call = quote!(Self::#ident(self #(, #places)*));
     let body = body(hook, &call, is_local);

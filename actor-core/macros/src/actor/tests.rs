@@ -128,7 +128,7 @@ fn hooks_are_no_calls() {
     );
     assert_has(
         &text,
-        "Self::stopping(self, reason); ::mobula::__macro::Hook::done()",
+        "Self::stopping(self, &reason); ::mobula::__macro::Hook::done()",
     );
     assert_has(
         &text,

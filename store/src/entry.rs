@@ -25,14 +25,19 @@ use parking_lot::Mutex;
 
 use crate::{
     board::Board,
-    discard::{AnyValue, discard},
+    discard::AnyValue,
     error::{GetError, TaskError},
     ledger::Ledger,
     object_id::{ObjectId, StoreId},
-    refcount::{Counts, Need, RefCounts, Release},
-    table::{Held, Settled, Slot},
+    refcount::{Counts, RefCounts},
+    table::Slot,
     waiters::{WaiterKey, Waiters},
 };
+
+mod listing;
+mod settle;
+
+pub use listing::ObjectListing;
 
 /// Whoever can cancel the task that is to make an object.
 pub trait Canceller: Send + Sync {
@@ -98,24 +103,6 @@ impl Readiness {
     pub(crate) const fn failed(self) -> bool {
         self.0 & 1 == 1
     }
-}
-
-/// One row of a listing of objects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ObjectListing {
-    /// The object.
-    pub id: ObjectId,
-    /// The type of its value.
-    pub type_name: &'static str,
-    /// `pending`, `sealed`, `failed` or `freed`.
-    pub state: &'static str,
-    /// Its size as charged to the store; 0 unless sealed.
-    pub bytes: u64,
-    /// Who needs it.
-    pub counts: RefCounts,
-    /// The objects that its value refers to.
-    pub contained: Vec<ObjectId>,
 }
 
 impl Entry {
@@ -201,24 +188,6 @@ impl Entry {
             .as_ref()
             .and_then(Weak::upgrade);
         canceller.is_some_and(|canceller| canceller.cancel(recursive))
-    }
-
-    /// One row for a listing.
-    #[must_use]
-    pub fn listing(&self) -> ObjectListing {
-        let written = self.written.lock();
-        let (bytes, contained) = match &written.slot {
-            Slot::Sealed(held) => (held.bytes, held.contained.to_vec()),
-            Slot::Pending | Slot::Failed(_) | Slot::Freed | Slot::Dropped => (0, Vec::new()),
-        };
-        ObjectListing {
-            id: self.id,
-            type_name: self.type_name(),
-            state: written.slot.word(),
-            bytes,
-            counts: self.counts(),
-            contained,
-        }
     }
 
     pub(crate) fn home(&self) -> &Arc<Home> {
@@ -310,132 +279,6 @@ impl Entry {
             }
         }
         self.is_ready()
-    }
-
-    // Producing.
-
-    pub(crate) fn mark_running(&self) {
-        self.running.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn set_canceller(&self, canceller: Weak<dyn Canceller>) {
-        self.written.lock().canceller = Some(canceller);
-    }
-
-    /// The producer's value. Its bytes are charged already and are given back if the slot refuses it.
-    pub(crate) fn seal(&self, held: Held<AnyValue>) {
-        let mut written = self.written.lock();
-        match written.slot.seal(held) {
-            Settled::Now => {
-                let told = self.settled(&mut written, false);
-                drop(written);
-                told.tell(false);
-            }
-            Settled::Refused(held) => {
-                drop(written);
-                self.discard(Slot::Sealed(held));
-                return;
-            }
-        }
-        if !self.is_wanted() {
-            self.unreferenced();
-        }
-    }
-
-    /// The producer's failure.
-    pub(crate) fn fail(&self, error: TaskError) {
-        let mut written = self.written.lock();
-        match written.slot.fail(Box::new(error)) {
-            Settled::Now => {
-                let told = self.settled(&mut written, true);
-                drop(written);
-                told.tell(true);
-            }
-            Settled::Refused(error) => {
-                drop(written);
-                drop(error);
-                return;
-            }
-        }
-        if !self.is_wanted() {
-            self.unreferenced();
-        }
-    }
-
-    /// Somebody frees the object by hand.
-    pub(crate) fn free(&self) {
-        let mut written = self.written.lock();
-        let Some(displaced) = written.slot.free() else {
-            return;
-        };
-        let told = if matches!(displaced, Slot::Pending) {
-            self.settled(&mut written, true)
-        } else {
-            self.ready.fetch_or(1, Ordering::AcqRel);
-            Told(Waiters::new())
-        };
-        drop(written);
-        told.tell(true);
-        self.discard(displaced);
-    }
-
-    /// Under the lock, right after the slot was settled.
-    fn settled(&self, written: &mut Written, failed: bool) -> Told {
-        let word = self.home.ledger.next_sequence() << 1 | u64::from(failed);
-        self.ready.store(word, Ordering::Release);
-        written.canceller = None;
-        Told(written.waiters.take())
-    }
-
-    // Counting.
-
-    pub(crate) fn retain(&self, need: Need) {
-        self.counts.retain(need);
-    }
-
-    pub(crate) fn try_retain(&self, need: Need) -> bool {
-        self.counts.try_retain(need)
-    }
-
-    pub(crate) fn release(&self, need: Need) {
-        if self.counts.release(need) == Release::Last {
-            self.unreferenced();
-        }
-    }
-
-    fn unreferenced(&self) {
-        self.home.ledger.leave(self.id);
-        let displaced = self.written.lock().slot.unreferenced();
-        if let Some(displaced) = displaced {
-            self.discard(displaced);
-        }
-    }
-
-    fn discard(&self, displaced: Slot<AnyValue, Box<TaskError>>) {
-        match displaced {
-            Slot::Sealed(held) => {
-                self.home.ledger.release(held.bytes);
-                discard(held.value);
-            }
-            Slot::Failed(error) => drop(error),
-            Slot::Pending | Slot::Freed | Slot::Dropped => {}
-        }
-    }
-}
-
-/// Waiters taken out of an entry, to be told without its lock.
-#[must_use = "they wait"]
-struct Told(Waiters<Waiter>);
-
-impl Told {
-    fn tell(self, failed: bool) {
-        for waiter in self.0 {
-            match waiter {
-                Waiter::Waker(waker) => waker.wake(),
-                Waiter::Board(board) => board.arrived(failed),
-                Waiter::Callback(callback) => callback(),
-            }
-        }
     }
 }
 

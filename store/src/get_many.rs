@@ -27,6 +27,19 @@ use crate::{
 ///
 /// # Cancel safety
 /// Dropping the get changes nothing.
+///
+/// # Examples
+/// ```
+/// # use mobula_store::{Store, StoreConfig, get};
+/// # let store = Store::new(StoreConfig::default());
+/// let words = ["a", "b"].map(|word| store.put(word.to_owned()).try_now().expect("room"));
+/// let values = get(&words).blocking().expect("both are there");
+/// assert_eq!(*values[1], "b");
+/// ```
+/// Only references have values to get (row O3):
+/// ```compile_fail
+/// mobula_store::get(&[1, 2]).blocking();
+/// ```
 pub fn get<T: Any + Send + Sync>(references: &[ObjectRef<T>]) -> GetMany<'_, T> {
     GetMany {
         waiting: Waiting::new(All {
@@ -121,10 +134,9 @@ impl<T: Any + Send + Sync> Waitable for All<'_, T> {
 
     fn register(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let references = self.references;
-        let crowd = self.crowd.get_or_insert_with(|| {
-            let pending = references.iter().map(|reference| reference.hold().entry());
-            Crowd::gather(pending, references.len(), true)
-        });
+        let crowd = self
+            .crowd
+            .get_or_insert_with(|| Crowd::gather(references, references.len(), true));
         crowd.poll_complete(cx)
     }
 
@@ -144,5 +156,13 @@ impl<T: Any + Send + Sync> Waitable for All<'_, T> {
                 },
             )
         })
+    }
+}
+
+impl<T> Drop for All<'_, T> {
+    fn drop(&mut self) {
+        if let Some(crowd) = self.crowd.take() {
+            crowd.leave(self.references);
+        }
     }
 }

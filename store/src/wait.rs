@@ -34,6 +34,25 @@ use crate::{
 ///
 /// # Cancel safety
 /// Dropping the wait drops the references it was given; keep clones if they are still needed.
+///
+/// # Examples
+/// ```
+/// # use mobula_store::{Store, StoreConfig, wait};
+/// # let store = Store::new(StoreConfig::default());
+/// let (slow, producer) = store.create_pending::<u8>();
+/// let quick = store.put(1_u8).try_now().expect("room");
+/// let (ready, rest) = wait(vec![slow, quick]).blocking().expect("the list is right");
+/// assert_eq!((ready[0].id().to_string(), rest[0].id().to_string()), ("o2".into(), "o1".into()));
+/// # producer.seal(Ok(2));
+/// ```
+/// It takes a list of references, not a single one, and nothing else (row W7):
+/// ```compile_fail
+/// # let store = mobula_store::Store::new(Default::default());
+/// mobula_store::wait(store.put(1_u8).try_now().unwrap());
+/// ```
+/// ```compile_fail
+/// mobula_store::wait(vec![1_u8]);
+/// ```
 pub fn wait<T>(references: Vec<ObjectRef<T>>) -> Wait<T> {
     Wait {
         waiting: Waiting::new(First {
@@ -120,6 +139,12 @@ impl<T> First<T> {
         Ok(())
     }
 
+    fn leave(&mut self) {
+        if let Some(crowd) = self.crowd.take() {
+            crowd.leave(&self.references);
+        }
+    }
+
     /// When each reference became ready, as of now.
     fn times(&self) -> Vec<Option<Readiness>> {
         self.references
@@ -131,7 +156,7 @@ impl<T> First<T> {
     /// Takes the oldest ready ones, at most as many as were asked for. One look at the times decides all: what
     /// becomes ready meanwhile is left for the next wait.
     fn split(&mut self, times: &[Option<Readiness>]) -> Split<T> {
-        self.crowd = None;
+        self.leave();
         let mut oldest_first: Vec<(Readiness, usize)> = (0..)
             .zip(times)
             .filter_map(|(place, time)| Some(((*time)?, place)))
@@ -182,15 +207,18 @@ impl<T> Waitable for First<T> {
             num_returns,
             crowd,
         } = self;
-        let crowd = crowd.get_or_insert_with(|| {
-            let entries = references.iter().map(|reference| reference.hold().entry());
-            Crowd::gather(entries, *num_returns, false)
-        });
+        let crowd = crowd.get_or_insert_with(|| Crowd::gather(references, *num_returns, false));
         crowd.poll_complete(cx)
     }
 
     fn expired(&mut self, _: Duration) -> Self::Output {
         let times = self.times();
         Ok(self.split(&times))
+    }
+}
+
+impl<T> Drop for First<T> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }

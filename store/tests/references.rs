@@ -1,5 +1,7 @@
 //! Rows O4 to O6 of the behaviours: who keeps an object, and what the counts say.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 use std::{
     any::Any,
     future::poll_fn,

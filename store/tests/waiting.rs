@@ -1,5 +1,7 @@
 //! Rows W1 to W8, W10 and W11 of the behaviours: getting and waiting, with sealers as producers.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
+
 use std::{
     future::Future,
     pin::pin,

@@ -1,4 +1,8 @@
+//! What the walk counts, and how little it looks at.
+
 use std::{cell::Cell, collections::BTreeMap};
+
+use serde::ser;
 
 use super::*;
 

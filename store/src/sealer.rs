@@ -102,6 +102,12 @@ impl<T> Sealer<T> {
         self.entry.as_ref().map(|entry| entry.id())
     }
 
+    /// The object without its type, for those who wait for it or cancel it; not a reference to it.
+    #[must_use]
+    pub const fn entry(&self) -> Option<&Arc<Entry>> {
+        self.entry.as_ref()
+    }
+
     /// Writes a failure.
     pub fn fail(mut self, error: TaskError) {
         if let Some(entry) = self.entry.take() {

@@ -47,8 +47,8 @@ impl Entry {
         }
     }
 
-    /// The producer's failure.
-    pub(crate) fn fail(&self, error: TaskError) {
+    /// There will be no value, because of `error`. Whatever the object is already, it stays.
+    pub fn fail(&self, error: TaskError) {
         let mut written = self.written.lock();
         match written.slot.fail(Box::new(error)) {
             Settled::Now => {

@@ -6,7 +6,7 @@
 //!
 //! Invariant: the cause inside [`TaskError::DependencyFailed`] is never itself a `DependencyFailed`.
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use mobula_actor_core::{DependencyFailed, ExitReason};
 
@@ -106,6 +106,27 @@ pub enum TaskError {
         /// What was asked for and what there is.
         text: Arc<str>,
     },
+    /// The task was not accepted: its options make no sense. Nothing ran. Mend the options.
+    Invalid {
+        /// The task.
+        task: TaskLabel,
+        /// What is wrong with which option.
+        text: Arc<str>,
+    },
+    /// The task was not accepted: too many are unfinished. Nothing ran. Wait for some and submit it again.
+    QueueFull {
+        /// The task.
+        task: TaskLabel,
+        /// How many may be unfinished.
+        limit: usize,
+    },
+    /// The task was not done in the time it was given. Its body may have begun. Give it more, or let it do less.
+    TimedOut {
+        /// The task.
+        task: TaskLabel,
+        /// How long it was given.
+        after: Duration,
+    },
     /// The actor that was to answer is dead.
     ActorDied {
         /// The call.
@@ -183,6 +204,9 @@ impl TaskError {
             | Self::ArgumentFreed { task, .. }
             | Self::NoProvider { task }
             | Self::Infeasible { task, .. }
+            | Self::Invalid { task, .. }
+            | Self::QueueFull { task, .. }
+            | Self::TimedOut { task, .. }
             | Self::ActorDied { task, .. }
             | Self::StoreFull { task, .. } => task,
         }
@@ -267,6 +291,15 @@ impl fmt::Display for TaskError {
                 )
             }
             Self::Infeasible { task, text } => write!(f, "task `{task}` can never run: {text}"),
+            Self::Invalid { task, text } => write!(f, "task `{task}` was not accepted: {text}"),
+            Self::QueueFull { task, limit } => write!(
+                f,
+                "task `{task}` was not accepted: {limit} tasks are unfinished, which is the limit; \
+                 wait for some before submitting more"
+            ),
+            Self::TimedOut { task, after } => {
+                write!(f, "task `{task}` was not done within {after:?}")
+            }
             Self::ActorDied { task, reason } => {
                 write!(f, "call `{task}` has no result: its actor {reason}")
             }

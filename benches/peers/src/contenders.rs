@@ -2,12 +2,14 @@
 
 pub(crate) mod actix;
 pub(crate) mod kameo;
+pub(crate) mod mobula;
 pub(crate) mod ractor;
 pub(crate) mod tokio_mpsc;
 
 use std::future::Future;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 
 use crate::contender::{Executor, WORKERS};
 use crate::error::BenchError;
@@ -43,5 +45,29 @@ where
 {
     tokio::spawn(work)
         .await
+        .unwrap_or(Err(BenchError::DriverLost))
+}
+
+/// Drives a future on the one arbiter of a fresh actix system; `make` is called on its thread.
+fn on_arbiter<T, F, D>(make: D) -> Result<T, BenchError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, BenchError>> + 'static,
+    D: FnOnce() -> F + Send + 'static,
+{
+    // A system stays the current one of its thread: give each run a thread of its own.
+    let run = move || {
+        ::actix::System::new().block_on(async {
+            let (done, outcome) = oneshot::channel();
+            let driver = make();
+            ::actix::spawn(async move {
+                // The receiver waits below for as long as the driver runs.
+                let _ = done.send(driver.await);
+            });
+            outcome.await.unwrap_or(Err(BenchError::DriverLost))
+        })
+    };
+    std::thread::spawn(run)
+        .join()
         .unwrap_or(Err(BenchError::DriverLost))
 }

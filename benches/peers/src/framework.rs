@@ -3,7 +3,9 @@
 use clap::ValueEnum;
 
 use crate::contender::{Contender, Executor};
-use crate::contenders::{actix::Actix, kameo::Kameo, ractor::Ractor, tokio_mpsc::TokioMpsc};
+use crate::contenders::{
+    actix::Actix, kameo::Kameo, mobula::Mobula, ractor::Ractor, tokio_mpsc::TokioMpsc,
+};
 use crate::error::BenchError;
 use crate::pattern::Pattern;
 use crate::play::play;
@@ -12,6 +14,8 @@ use crate::play::play;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Framework {
+    /// This project.
+    Mobula,
     /// actix 0.13.
     Actix,
     /// ractor 0.16.
@@ -24,12 +28,18 @@ pub(crate) enum Framework {
 
 impl Framework {
     /// Every framework, in the order of the report.
-    pub(crate) const ALL: &'static [Self] =
-        &[Self::Actix, Self::Ractor, Self::Kameo, Self::TokioMpsc];
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::Mobula,
+        Self::Actix,
+        Self::Ractor,
+        Self::Kameo,
+        Self::TokioMpsc,
+    ];
 
     /// The name in flags and reports.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Mobula => "mobula",
             Self::Actix => "actix",
             Self::Ractor => "ractor",
             Self::Kameo => "kameo",
@@ -40,6 +50,10 @@ impl Framework {
     /// What a reader must know before comparing this column.
     pub(crate) const fn caveat(self) -> &'static str {
         match self {
+            Self::Mobula => {
+                "bounded mailboxes, panic isolation, dead letters and the directory on; on arbiter \
+                 actors are pinned to the driver's own"
+            }
             Self::Actix => {
                 "tells by do_send, which ignores the mailbox bound (actix has no tell that waits); \
                  on multi: a System with 2 arbiters, the driver on the first, actors spread \
@@ -61,6 +75,7 @@ impl Framework {
         load: u64,
     ) -> Result<Vec<f64>, BenchError> {
         match self {
+            Self::Mobula => run::<Mobula>(pattern, executor, load),
             Self::Actix => run::<Actix>(pattern, executor, load),
             Self::Ractor => run::<Ractor>(pattern, executor, load),
             Self::Kameo => run::<Kameo>(pattern, executor, load),

@@ -8,9 +8,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix::ActorContext as _;
-use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context, Handler, Message, System};
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context, Handler, Message};
 use tokio::sync::oneshot;
 
+use super::on_arbiter;
 use crate::contender::{Contender, Executor, MAILBOX_BOUND, WORKERS};
 use crate::error::BenchError;
 use crate::latch::{Latch, Presence};
@@ -140,6 +141,24 @@ impl Handler<Stop> for Member {
 }
 
 impl Actix {
+    /// Runs `work` as a task of one of the arbiters.
+    async fn outcome_on<T, F>(&self, index: usize, work: F) -> Result<T, BenchError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, BenchError>> + Send + 'static,
+    {
+        let (done, outcome) = oneshot::channel();
+        let arbiter = match self.arbiters.len() {
+            0 => Arbiter::current(),
+            count => self.arbiters[index % count].clone(),
+        };
+        arbiter.spawn(async move {
+            // The receiver waits below for as long as the work runs.
+            let _ = done.send(work.await);
+        });
+        outcome.await.unwrap_or(Err(BenchError::DriverLost))
+    }
+
     fn start<A>(&self, index: usize, actor: A) -> Addr<A>
     where
         A: Actor<Context = Context<A>> + Send,
@@ -157,42 +176,26 @@ fn mailbox_refused(operation: &'static str) -> impl Fn(actix::MailboxError) -> B
     move |refused| BenchError::refused(operation)(refused.to_string())
 }
 
-/// Drives a future on the executor's first thread, and ends the arbiters before it returns.
-fn drive_on_system<T, F, D>(executor: Executor, drive: D) -> Result<T, BenchError>
+/// Drives a future on the first of several arbiters, and ends them before it returns.
+fn on_arbiters<T, F, D>(drive: D) -> Result<T, BenchError>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, BenchError>> + Send + 'static,
-    D: FnOnce(Actix) -> F,
+    D: FnOnce(Actix) -> F + Send + 'static,
 {
-    let system = System::new();
-    let arbiters: Vec<Arbiter> = match executor {
-        Executor::Multi => (0..WORKERS).map(|_| Arbiter::new()).collect(),
-        Executor::Arbiter => Vec::new(),
-    };
-    let driven = drive(Actix {
-        arbiters: arbiters.iter().map(Arbiter::handle).collect(),
-    });
-    let (done, outcome) = oneshot::channel();
-    let driver = async move {
-        // The receiver waits below for as long as the driver runs.
-        let _ = done.send(driven.await);
-    };
-    let outcome = system.block_on(async {
-        match arbiters.first() {
-            Some(first) => {
-                first.spawn(driver);
-            }
-            None => {
-                actix::spawn(driver);
-            }
+    on_arbiter(move || async move {
+        let arbiters: Vec<Arbiter> = (0..WORKERS).map(|_| Arbiter::new()).collect();
+        let lab = Actix {
+            arbiters: arbiters.iter().map(Arbiter::handle).collect(),
+        };
+        let outcome = lab.outcome_on(0, drive(lab.clone())).await;
+        for arbiter in arbiters {
+            arbiter.stop();
+            // Its panic would have been the driver's, which is reported.
+            let _ = arbiter.join();
         }
-        outcome.await
-    });
-    for arbiter in arbiters {
-        arbiter.stop();
-        let _ = arbiter.join();
-    }
-    outcome.unwrap_or(Err(BenchError::DriverLost))
+        outcome
+    })
 }
 
 impl Contender for Actix {
@@ -205,26 +208,21 @@ impl Contender for Actix {
         F: Future<Output = Result<T, BenchError>> + Send + 'static,
         D: FnOnce(Self) -> F + Send + 'static,
     {
-        // A system stays the current one of its thread: give each run a thread of its own.
-        std::thread::spawn(move || drive_on_system(executor, drive))
-            .join()
-            .unwrap_or(Err(BenchError::DriverLost))
+        match executor {
+            Executor::Multi => on_arbiters(drive),
+            Executor::Arbiter => on_arbiter(move || {
+                drive(Self {
+                    arbiters: Arc::new([]),
+                })
+            }),
+        }
     }
 
     async fn task<F>(&self, index: usize, work: F) -> Result<(), BenchError>
     where
         F: Future<Output = Result<(), BenchError>> + Send + 'static,
     {
-        let (done, outcome) = oneshot::channel();
-        let work = async move {
-            let _ = done.send(work.await);
-        };
-        let arbiter = match self.arbiters.len() {
-            0 => Arbiter::current(),
-            count => self.arbiters[index % count].clone(),
-        };
-        arbiter.spawn(work);
-        outcome.await.unwrap_or(Err(BenchError::DriverLost))
+        self.outcome_on(index, work).await
     }
 
     async fn spawn_counter(&self) -> Result<Self::Counter, BenchError> {

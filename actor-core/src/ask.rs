@@ -6,6 +6,7 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use tokio::time::{Instant, Sleep};
 
 use crate::actor::{Actor, Receive};
 use crate::actor_ref::Address;
+use crate::cancel::CallToken;
+use crate::current::MessageContext;
 use crate::envelope::{BoxedEnvelope, Payload, Retry, seal};
 use crate::error::{AskError, Returned, Undelivered, UnknownOutcome};
 use crate::mailbox::Mailbox;
@@ -244,6 +247,7 @@ impl<A: Actor, M: Message> fmt::Debug for AskFuture<'_, A, M> {
 /// million. The answer, whatever it is, goes to `sink`; for results that become objects.
 pub(crate) fn ask_into<A: Receive<M>, M: Message>(
     ask: Ask<'_, A, M>,
+    token: CallToken,
     sink: impl FnOnce(Answer<M>) + Send + 'static,
 ) {
     let Ask { address, payload, retry, timeout } = ask;
@@ -252,10 +256,9 @@ pub(crate) fn ask_into<A: Receive<M>, M: Message>(
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     // Nobody waits here, so this ask cannot be part of a deadlock: it takes along no chain.
     let mut meta = crate::send::tell_meta();
-    if deadline.is_some() {
-        let context = crate::current::MessageContext { chain: None, deadline, span: None };
-        meta.context = Some(std::sync::Arc::new(context));
-    }
+    let span = meta.context.take().and_then(|context| context.span.clone());
+    let context = MessageContext { chain: None, deadline, span, cancel: Some(token) };
+    meta.context = Some(Arc::new(context));
     let envelope = seal(payload, retry, slot, meta);
     match cell.lanes.push_or_wait(envelope, None, Mailbox::LINE_MAX) {
         Admission::Admitted(None) | Admission::Waiting(_) => {}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::actor::{Actor, Receive};
 use crate::actor_ref::Address;
 use crate::arg::Args;
+use crate::cancel::CallToken;
 use crate::ask::{Ask, AskFuture, ask_into};
 use crate::envelope::{Gate, Payload, Retry};
 use crate::error::{AskError, TellError};
@@ -96,8 +97,8 @@ impl<'a, A: Receive<M>, M: Message> Call<'a, A, M> {
 
     /// Sends at once and hands the answer, whatever it is, to `sink`. For the rooms above, whose objects wait.
     #[doc(hidden)]
-    pub fn ask_into(self, sink: impl FnOnce(Answer<M>) + Send + 'static) {
-        ask_into(self.ask(), sink);
+    pub fn ask_into(self, token: CallToken, sink: impl FnOnce(Answer<M>) + Send + 'static) {
+        ask_into(self.ask(), token, sink);
     }
 
     /// The actor called.

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use crate::actor::{Actor, Mode};
@@ -320,7 +320,12 @@ impl<A: Actor> Cell<A> {
     fn hear_while_suspended(&self) {
         while self.phase() == Phase::Suspended {
             match self.lanes.pop_signal() {
-                Some(Signal::Stop(reason) | Signal::Kill(reason)) => self.terminate(reason),
+                // Told to end for good, it does; a second kill of what has ended already changes nothing.
+                Some(Signal::Stop(reason) | Signal::Kill(reason)) => {
+                    if self.life.lock().told_to_end {
+                        self.terminate(reason);
+                    }
+                }
                 // It has ended already; the supervisor that asked for it decides on.
                 Some(Signal::Shutdown(_)) => {}
                 Some(Signal::Unreferenced) if self.is_unreferenced() => {
@@ -348,10 +353,19 @@ impl<A: Actor> Cell<A> {
         batch: VecDeque<BoxedEnvelope<A>>,
         flight: Vec<FlightRecord>,
     ) {
-        let mut life = self.life.lock();
-        if life.phase == Phase::Ended {
-            return;
+        let life = self.life.lock();
+        if life.phase != Phase::Ended {
+            self.end_locked(life, reason, batch, flight);
         }
+    }
+
+    fn end_locked(
+        &self,
+        mut life: MutexGuard<'_, Life<A>>,
+        reason: &ExitReason,
+        batch: VecDeque<BoxedEnvelope<A>>,
+        flight: Vec<FlightRecord>,
+    ) {
         life.phase = Phase::Ended;
         let generation = life.generation;
         let told_to = life.told_to_end;
@@ -431,6 +445,7 @@ const fn dead_letter_reason(reason: &Undelivered) -> DeadLetterReason {
         Undelivered::Discarded(_) => DeadLetterReason::Discarded,
         Undelivered::MailboxFull => DeadLetterReason::MailboxFull,
         Undelivered::Expired => DeadLetterReason::Expired,
+        Undelivered::Cancelled => DeadLetterReason::Cancelled,
         Undelivered::DependencyFailed(_) => DeadLetterReason::DependencyFailed,
     }
 }
@@ -487,19 +502,12 @@ impl<A: Actor> AnyCell for Cell<A> {
             | Signal::ChildExited(_)
             | Signal::Unreferenced => false,
         };
-        let phase = self.phase();
-        if phase == Phase::Ended {
-            if let Signal::ChildExited(exited) = signal {
-                exited.child.terminate(exited.reason);
-            }
-            return;
-        }
-        self.lanes.signal(signal, abort);
-        // It may have ended, or been suspended, between the look and the push.
-        match self.phase() {
-            Phase::Suspended => self.hear_while_suspended(),
-            Phase::Ended => while self.lanes.pop_signal().is_some() {},
-            Phase::Starting | Phase::Running | Phase::Stopping => {}
+        match self.lanes.signal(signal, abort) {
+            // The supervisor is gone: nobody else will decide.
+            Some(Signal::ChildExited(exited)) => exited.child.terminate(exited.reason),
+            Some(_) => {}
+            None if self.phase() == Phase::Suspended => self.hear_while_suspended(),
+            None => {}
         }
     }
 
@@ -517,8 +525,9 @@ impl<A: Actor> AnyCell for Cell<A> {
     }
 
     fn terminate(&self, reason: ExitReason) {
-        if self.phase() == Phase::Suspended {
-            self.end(&reason, VecDeque::new(), Vec::new());
+        let life = self.life.lock();
+        if life.phase == Phase::Suspended {
+            self.end_locked(life, &reason, VecDeque::new(), Vec::new());
         }
     }
 

@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
+use crate::cancel::CallToken;
 use crate::id::{ActorId, CallerId};
 use crate::system::System;
 
@@ -46,6 +47,8 @@ pub struct MessageContext {
     pub deadline: Option<Instant>,
     /// The sender's tracing span.
     pub span: Option<tracing::span::Id>,
+    /// The right to take the call back.
+    pub cancel: Option<CallToken>,
 }
 
 /// One ask on the way to the running handler: who asked, and who had asked that one.

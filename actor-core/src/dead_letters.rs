@@ -25,6 +25,8 @@ pub enum DeadLetterReason {
     Displaced,
     /// The mailbox was full and its rule rejects.
     MailboxFull,
+    /// It was taken back while it waited.
+    Cancelled,
     /// The deadline passed while the message waited.
     Expired,
     /// What an argument was to come from failed.

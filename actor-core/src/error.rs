@@ -41,6 +41,8 @@ pub enum Undelivered {
     MailboxFull,
     /// The deadline passed before the handler began. Allow more time, or send less.
     Expired,
+    /// Somebody took the call back before its turn came.
+    Cancelled,
     /// What an argument was to come from failed. Repair that first.
     DependencyFailed(DependencyFailed),
 }
@@ -53,6 +55,7 @@ impl fmt::Display for Undelivered {
                 write!(f, "the actor {reason} and is being restarted; send again")
             }
             Self::MailboxFull => f.write_str("its mailbox is full; wait or slow down"),
+            Self::Cancelled => f.write_str("it was cancelled before its turn came"),
             Self::Expired => f.write_str("the deadline passed before its turn came"),
             Self::DependencyFailed(error) => fmt::Display::fmt(error, f),
         }
@@ -80,7 +83,6 @@ impl<M> fmt::Debug for Returned<M> {
 }
 
 /// A one-way message was not delivered.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct TellError<M> {
     /// The message; `None` if it was consumed while its arguments were resolved.
@@ -97,7 +99,13 @@ impl<M: Message> fmt::Display for TellError<M> {
     }
 }
 
-impl<M: Message + fmt::Debug> Error for TellError<M> {}
+impl<M> fmt::Debug for TellError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TellError(to {}: {})", self.to, self.reason)
+    }
+}
+
+impl<M: Message> Error for TellError<M> {}
 
 /// Why nobody knows what became of a message.
 #[derive(Clone, Debug)]

@@ -31,7 +31,8 @@ pub(crate) struct Extras<A: Actor> {
     pub(crate) streams: SelectAll<BoxStream<'static, BoxedEnvelope<A>>>,
     pub(crate) beside: FuturesUnordered<BoxFuture<'static, ()>>,
     /// Callers whose oldest message waits for its arguments, and what they sent after it.
-    parked: HashMap<CallerId, VecDeque<BoxedEnvelope<A>>>,
+    parked: HashMap<CallerId, VecDeque<Parked<A>>>,
+    parked_count: usize,
     pub(crate) children: Vec<ActorHandle>,
     pub(crate) watching: HashMap<MonitorRef, ActorHandle>,
     pub(crate) traps_exits: bool,
@@ -50,6 +51,7 @@ impl<A: Actor> Default for Extras<A> {
             streams: SelectAll::new(),
             beside: FuturesUnordered::new(),
             parked: HashMap::new(),
+            parked_count: 0,
             children: Vec::new(),
             watching: HashMap::new(),
             traps_exits: false,
@@ -60,12 +62,21 @@ impl<A: Actor> Default for Extras<A> {
     }
 }
 
+/// An envelope whose turn has not come although it was taken.
+struct Parked<A: Actor> {
+    envelope: BoxedEnvelope<A>,
+    /// Whether it still occupies its slot of the mailbox.
+    holds_slot: bool,
+}
+
 /// What the sources gave.
 pub(crate) enum FromSource<A: Actor> {
     /// An envelope to handle.
     Envelope(BoxedEnvelope<A>),
-    /// An envelope whose arguments cannot be made.
-    Failed(BoxedEnvelope<A>, DependencyFailed),
+    /// An envelope that was parked, and whether it holds a slot of the mailbox.
+    Parked(BoxedEnvelope<A>, bool),
+    /// A parked envelope whose arguments cannot be made.
+    Failed(BoxedEnvelope<A>, bool, DependencyFailed),
 }
 
 impl<A: Actor> Extras<A> {
@@ -89,13 +100,21 @@ impl<A: Actor> Extras<A> {
         !self.parked.is_empty() && self.parked.contains_key(&caller)
     }
 
-    pub(crate) fn park(&mut self, envelope: BoxedEnvelope<A>) {
-        self.parked.entry(envelope.meta().caller).or_default().push_back(envelope);
+    /// Parks an envelope. Up to `free` of them give their slots back, so that a caller who waits for an argument does
+    /// not hold up the others; any more keep theirs, so that there is a bound. Returns whether it keeps its slot.
+    pub(crate) fn park(&mut self, envelope: BoxedEnvelope<A>, free: usize) -> bool {
+        let holds_slot = self.parked_count >= free;
+        self.parked_count += 1;
+        let line = self.parked.entry(envelope.meta().caller).or_default();
+        line.push_back(Parked { envelope, holds_slot });
+        holds_slot
     }
 
     /// Everything parked, caller by caller; for the end.
     pub(crate) fn unpark_all(&mut self) -> Vec<BoxedEnvelope<A>> {
-        self.parked.drain().flat_map(|(_, envelopes)| envelopes).collect()
+        self.parked_count = 0;
+        let parked = self.parked.drain().flat_map(|(_, line)| line);
+        parked.map(|parked| parked.envelope).collect()
     }
 
     pub(crate) fn has_parked(&self) -> bool {
@@ -118,20 +137,21 @@ impl<A: Actor> Extras<A> {
         let mut open = None;
         for (caller, envelopes) in &mut self.parked {
             let Some(first) = envelopes.front_mut() else { continue };
-            if let Poll::Ready(result) = first.poll_gate(cx) {
+            if let Poll::Ready(result) = first.envelope.poll_gate(cx) {
                 open = Some((*caller, result));
                 break;
             }
         }
         let (caller, result) = open?;
         let envelopes = self.parked.get_mut(&caller)?;
-        let envelope = envelopes.pop_front()?;
+        let Parked { envelope, holds_slot } = envelopes.pop_front()?;
+        self.parked_count -= 1;
         if envelopes.is_empty() {
             self.parked.remove(&caller);
         }
         Some(match result {
-            Ok(()) => FromSource::Envelope(envelope),
-            Err(error) => FromSource::Failed(envelope, error),
+            Ok(()) => FromSource::Parked(envelope, holds_slot),
+            Err(error) => FromSource::Failed(envelope, holds_slot, error),
         })
     }
 

@@ -10,7 +10,7 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
-pub use crate::exit::{ErrorText, chain_text};
+pub use crate::exit::chain_text;
 
 /// The two halves of a `Result`, whatever alias the method's author wrote for it.
 #[diagnostic::on_unimplemented(

@@ -49,7 +49,7 @@ impl fmt::Display for FullName {
         if self.namespace == DEFAULT_NAMESPACE {
             f.write_str(&self.name)
         } else {
-            write!(f, "{}/{}", self.namespace, self.name)
+            write!(f, "{}:{}", self.namespace, self.name)
         }
     }
 }

@@ -22,6 +22,7 @@ use std::task::Poll;
 use tokio::time::Instant;
 use tracing::Span;
 
+use crate::cancel::CallToken;
 use crate::actor::{Actor, Hook, HookStep, Mode, StateOf, Step};
 use crate::cell::{Cell, Remains};
 use crate::context::{Context, Ending};
@@ -146,6 +147,7 @@ struct Run<'c, A: Actor> {
     /// Slots of the mailbox whose envelopes have begun, not given back yet.
     unreleased: u32,
     release_at: Option<u32>,
+    capacity: usize,
     budget: u32,
     /// The end that `stop` or the last reference's going asked for: when everything is handled.
     draining: Option<ExitReason>,
@@ -161,13 +163,15 @@ impl<'c, A: Actor> Run<'c, A> {
             ctx.extras().recorder = Some(FlightRecorder::new(records));
         }
         // Slots of a mailbox that displaces are free as soon as they are taken.
-        let release_at = cell.lanes.counted_capacity().map(|capacity| (capacity / 4).clamp(1, 4 * BUDGET));
+        let counted = cell.lanes.counted_capacity();
+        let release_at = counted.map(|capacity| (capacity / 4).clamp(1, 4 * BUDGET));
         Self {
             cell,
             ctx,
             batch,
             unreleased: 0,
             release_at,
+            capacity: usize::try_from(counted.unwrap_or(0)).unwrap_or(usize::MAX),
             budget: BUDGET,
             draining: None,
             has_context: false,
@@ -191,37 +195,35 @@ impl<'c, A: Actor> Run<'c, A> {
     /// Handles messages until there is a reason to end.
     async fn serve(&mut self, state: &mut StateOf<A>) -> ExitReason {
         loop {
-            while self.cell.lanes.is_signalled() {
-                if let Err(reason) = Box::pin(self.signal(state)).await {
-                    return reason;
-                }
+            if self.cell.lanes.is_signalled()
+                && let Err(reason) = Box::pin(self.signals(state)).await
+            {
+                return reason;
             }
             if self.ctx.ending.is_some()
                 && let Some(reason) = self.heed_ending()
             {
                 return reason;
             }
-            let envelope = if self.budget == 0 {
+            let from_source = if self.budget == 0 {
                 self.budget = BUDGET;
                 yield_now().await;
-                match self.from_sources().await {
-                    Ok(envelope) => envelope,
-                    Err(reason) => return reason,
-                }
+                self.from_sources().await
             } else if self.is_at_capacity() {
-                None
+                self.next().await
+            } else if let Some(envelope) = self.batch.pop_front() {
+                self.unreleased += u32::from(self.release_at.is_some());
+                match self.in_turn(envelope) {
+                    Some(envelope) => Ok(Some(envelope)),
+                    None => continue,
+                }
             } else {
-                let counts = u32::from(self.release_at.is_some());
-                self.batch.pop_front().inspect(|_| self.unreleased += counts)
+                self.next().await
             };
-            let handled = match envelope {
-                Some(envelope) => self.handle(state, envelope).await,
-                None if !self.batch.is_empty() && !self.is_at_capacity() => continue,
-                None => match self.next().await {
-                    Ok(Some(envelope)) => self.handle(state, envelope).await,
-                    Ok(None) => continue,
-                    Err(reason) => return reason,
-                },
+            let handled = match from_source {
+                Ok(Some(envelope)) => self.handle(state, envelope).await,
+                Ok(None) => continue,
+                Err(reason) => return reason,
             };
             if let Err(reason) = handled {
                 return reason;
@@ -291,7 +293,12 @@ impl<'c, A: Actor> Run<'c, A> {
             match guard(|| extras.poll(cx)) {
                 Ok(None) => return None,
                 Ok(Some(FromSource::Envelope(envelope))) => return Some(Ok(envelope)),
-                Ok(Some(FromSource::Failed(envelope, error))) => {
+                Ok(Some(FromSource::Parked(envelope, holds_slot))) => {
+                    self.unreleased += u32::from(holds_slot);
+                    return Some(Ok(envelope));
+                }
+                Ok(Some(FromSource::Failed(envelope, holds_slot, error))) => {
+                    self.unreleased += u32::from(holds_slot);
                     self.cell.reject(envelope, Undelivered::DependencyFailed(error));
                 }
                 Err(report) => return Some(Err(panicked(report))),
@@ -326,6 +333,14 @@ impl<'c, A: Actor> Run<'c, A> {
             self.cell.reject(envelope, Undelivered::ActorGone(reason.clone()));
         }
         self.draining = Some(reason);
+    }
+
+    /// Hears every signal that waits.
+    async fn signals(&mut self, state: &mut StateOf<A>) -> Handled {
+        while self.cell.lanes.is_signalled() {
+            self.signal(state).await?;
+        }
+        Ok(())
     }
 
     async fn signal(&mut self, state: &mut StateOf<A>) -> Handled {
@@ -367,32 +382,44 @@ impl<'c, A: Actor> Run<'c, A> {
         }
     }
 
+    /// The envelope, unless it waits for arguments, or behind one of its caller's that does: then it is parked.
+    fn in_turn(&mut self, envelope: BoxedEnvelope<A>) -> Option<BoxedEnvelope<A>> {
+        let is_parked = match &self.ctx.extras {
+            Some(extras) => extras.is_parked(envelope.meta().caller),
+            None => false,
+        };
+        if !is_parked && !envelope.is_gated() {
+            return Some(envelope);
+        }
+        let free = self.release_at.map_or(0, |_| self.capacity);
+        if self.ctx.extras().park(envelope, free) {
+            self.unreleased = self.unreleased.saturating_sub(1);
+        }
+        if !is_parked {
+            // A new gate is polled before the next message.
+            self.budget = 0;
+        }
+        None
+    }
+
     async fn handle(&mut self, state: &mut StateOf<A>, mut envelope: BoxedEnvelope<A>) -> Handled {
         self.budget = self.budget.saturating_sub(1);
         if self.release_at.is_some_and(|release_at| self.unreleased >= release_at) {
             self.release();
         }
         let caller = envelope.meta().caller;
-        if let Some(extras) = &mut self.ctx.extras {
-            if extras.is_parked(caller) {
-                extras.park(envelope);
-                return Ok(());
-            }
-            if let Some(recorder) = &mut extras.recorder {
-                recorder.record(envelope.message_name(), caller);
-            }
-        }
-        if envelope.is_gated() {
-            self.ctx.extras().park(envelope);
-            // Polled before the next message, with everything else that is parked.
-            self.budget = 0;
-            return Ok(());
+        if let Some(recorder) = self.ctx.extras.as_mut().and_then(|extras| extras.recorder.as_mut()) {
+            recorder.record(envelope.message_name(), caller);
         }
         self.ctx.sender = caller;
         let span = match &envelope.meta().context {
             Some(context) => {
                 if context.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                     self.cell.reject(envelope, Undelivered::Expired);
+                    return Ok(());
+                }
+                if context.cancel.as_ref().is_some_and(CallToken::is_cancelled) {
+                    self.cell.reject(envelope, Undelivered::Cancelled);
                     return Ok(());
                 }
                 let context = Arc::clone(context);
@@ -413,6 +440,7 @@ impl<'c, A: Actor> Run<'c, A> {
             return Box::pin(self.handle_again(state, envelope, span)).await;
         }
         let name = envelope.message_name();
+        let has_context = self.has_context;
         let entered = span.as_ref().map(Span::enter);
         let step = guard(|| envelope.run(state, &mut self.ctx));
         drop(entered);
@@ -421,7 +449,11 @@ impl<'c, A: Actor> Run<'c, A> {
             Ok(Step(Some(future))) => {
                 drop(envelope);
                 let unreleased = std::mem::take(&mut self.unreleased);
-                drive(self.cell, future, unreleased, span).await.map_err(|end| during(end, name))
+                let watch = Watch { span, cancel: cancel_of(has_context) };
+                drive(self.cell, future, unreleased, watch)
+                    .await
+                    .map(drop)
+                    .map_err(|end| during(end, name))
             }
             Err(report) => {
                 let reason = during(ExitReason::Panic(report), name);
@@ -440,25 +472,13 @@ impl<'c, A: Actor> Run<'c, A> {
     ) -> Handled {
         let name = envelope.message_name();
         let reason = loop {
-            let entered = span.as_ref().map(Span::enter);
-            let step = guard(|| envelope.run(state, &mut self.ctx));
-            drop(entered);
-            let handled = match step {
-                Ok(Step(None)) => Ok(()),
-                Ok(Step(Some(future))) => {
-                    let unreleased = std::mem::take(&mut self.unreleased);
-                    drive(self.cell, future, unreleased, span.clone()).await
-                }
-                Err(report) => Err(ExitReason::Panic(report)),
-            };
-            match handled {
+            match self.attempt(state, &mut envelope, span.clone()).await {
                 Ok(()) => match envelope.finished() {
                     Finished::Done => return Ok(()),
-                    Finished::Again if self.cell.lanes.is_signalled() => {
-                        self.batch.push_front(envelope);
-                        return Ok(());
-                    }
-                    Finished::Again => {}
+                    Finished::Again => match self.signals(state).await {
+                        Ok(()) => {}
+                        Err(reason) => break reason,
+                    },
                 },
                 Err(end) => break during(end, name),
             }
@@ -468,6 +488,27 @@ impl<'c, A: Actor> Run<'c, A> {
             self.ctx.extras().retrying = Some(envelope);
         }
         Err(reason)
+    }
+
+    async fn attempt(
+        &mut self,
+        state: &mut StateOf<A>,
+        envelope: &mut BoxedEnvelope<A>,
+        span: Option<Span>,
+    ) -> Handled {
+        let has_context = self.has_context;
+        let entered = span.as_ref().map(Span::enter);
+        let step = guard(|| envelope.run(state, &mut self.ctx));
+        drop(entered);
+        match step {
+            Ok(Step(None)) => Ok(()),
+            Ok(Step(Some(future))) => {
+                let unreleased = std::mem::take(&mut self.unreleased);
+                let watch = Watch { span, cancel: cancel_of(has_context) };
+                drive(self.cell, future, unreleased, watch).await.map(drop)
+            }
+            Err(report) => Err(ExitReason::Panic(report)),
+        }
     }
 
     /// A handler's span is a root that follows from its sender's: nested ones would never end.
@@ -505,8 +546,8 @@ impl<'c, A: Actor> Run<'c, A> {
             HookStep::Done(result) => result.map_err(HookEnd::Failed),
             HookStep::Later(future) => {
                 let unreleased = std::mem::take(&mut self.unreleased);
-                match drive(self.cell, future, unreleased, None).await {
-                    Ok(result) => result.map_err(HookEnd::Failed),
+                match drive(self.cell, future, unreleased, Watch::default()).await {
+                    Ok(result) => result.unwrap_or(Ok(())).map_err(HookEnd::Failed),
                     Err(reason) => Err(HookEnd::Ended(reason)),
                 }
             }
@@ -606,23 +647,42 @@ fn during(end: ExitReason, message: &'static str) -> ExitReason {
     }
 }
 
-/// Polls user code to its end, unless a signal aborts it or it panics.
+/// The token of the call that is being handled, if it has one.
+fn cancel_of(has_context: bool) -> Option<CallToken> {
+    if !has_context {
+        return None;
+    }
+    let token = |here: &Current| here.message.as_ref().and_then(|message| message.cancel.clone());
+    current::try_with(token).flatten()
+}
+
+/// What goes with a running handler.
+#[derive(Default)]
+struct Watch {
+    span: Option<Span>,
+    cancel: Option<CallToken>,
+}
+
+/// Polls user code to its end, unless a signal aborts it or it panics. `None`: the call was taken back.
 async fn drive<A: Actor, F: Future + Unpin>(
     cell: &Cell<A>,
     mut future: F,
     unreleased: u32,
-    span: Option<Span>,
-) -> Result<F::Output, ExitReason> {
+    watch: Watch,
+) -> Result<Option<F::Output>, ExitReason> {
     let mut waiting = false;
     let result = poll_fn(|cx| {
         if waiting && let Some(reason) = aborted(cell) {
             return Poll::Ready(Err(reason));
         }
-        let entered = span.as_ref().map(Span::enter);
+        if watch.cancel.as_ref().is_some_and(|cancel| cancel.poll(cx)) {
+            return Poll::Ready(Ok(None));
+        }
+        let entered = watch.span.as_ref().map(Span::enter);
         let polled = guard(|| Pin::new(&mut future).poll(cx));
         drop(entered);
         match polled {
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(Some(output))),
             Err(report) => Poll::Ready(Err(ExitReason::Panic(report))),
             Ok(Poll::Pending) => {
                 if !waiting {

@@ -15,7 +15,7 @@ use crate::id::CallerId;
 pub(crate) fn tell_meta() -> Meta {
     let caller = current::try_with(|here| here.caller).unwrap_or(CallerId::NOBODY);
     let context = current_span().map(|span| {
-        Arc::new(MessageContext { chain: None, deadline: None, span: Some(span) })
+        Arc::new(MessageContext { span: Some(span), ..MessageContext::default() })
     });
     Meta { caller, context }
 }
@@ -38,12 +38,12 @@ pub(crate) fn ask_meta<A: Actor>(
             (own, inherited) => own.or(inherited),
         };
         let chain = chain_to(cell, here)?;
-        let context = MessageContext { chain, deadline, span: span.clone() };
+        let context = MessageContext { chain, deadline, span: span.clone(), cancel: None };
         Ok(Meta { caller: here.caller, context: Some(Arc::new(context)) })
     });
     found.unwrap_or_else(|| {
         let context = (deadline.is_some() || span.is_some())
-            .then(|| Arc::new(MessageContext { chain: None, deadline, span }));
+            .then(|| Arc::new(MessageContext { deadline, span, ..MessageContext::default() }));
         Ok(Meta { caller: CallerId::NOBODY, context })
     })
 }

@@ -105,6 +105,8 @@ struct Inner<E, S> {
     outstanding: u32,
     rule: Rule,
     phase: Phase,
+    /// Signals are not taken any more either.
+    is_closed: bool,
 }
 
 /// A mailbox's two lanes; `E` is an envelope, `S` a signal.
@@ -127,6 +129,7 @@ impl<E, S> Lanes<E, S> {
                 rule,
                 // Busy until the consumer first looks: the actor is scheduled when it is spawned.
                 phase: Phase::Busy,
+                is_closed: false,
             }),
         }
     }
@@ -221,9 +224,12 @@ impl<E, S> Lanes<E, S> {
     }
 
     /// Puts a signal on its lane; `abort` asks the consumer to drop the handler it is in.
-    /// Nothing is put on a lane whose actor has ended for good.
-    pub(crate) fn signal(&self, signal: S, abort: bool) {
+    /// A lane that was closed hands it back.
+    pub(crate) fn signal(&self, signal: S, abort: bool) -> Option<S> {
         let mut inner = self.inner.lock();
+        if inner.is_closed {
+            return Some(signal);
+        }
         inner.signals.push_back(signal);
         self.flags.fetch_or(if abort { SIGNALLED | ABORTED } else { SIGNALLED }, Ordering::Release);
         if inner.phase == Phase::Idle {
@@ -232,6 +238,7 @@ impl<E, S> Lanes<E, S> {
         let waker = inner.consumer.clone();
         drop(inner);
         wake(waker);
+        None
     }
 
     /// Whether a signal waits. One load: asked before each message.
@@ -320,6 +327,7 @@ impl<E, S> Lanes<E, S> {
         {
             let mut inner = self.inner.lock();
             inner.consumer = None;
+            inner.is_closed = true;
             left.extend(inner.queue.drain(..));
         }
         left.extend(self.seal());

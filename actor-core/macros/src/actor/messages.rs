@@ -112,7 +112,8 @@ fn exclusive(
     let reply_ty = &method.reply.ty;
     let handle = handle_body(method);
     let receive = receive_body(method, later);
-    quote! {
+    let span = macro_span(method.ident.span());
+    quote_spanned! {span=>
         impl ::mobula::__macro::#handler<#message> for #self_path {
             async fn handle(
                 &mut self,
@@ -174,7 +175,8 @@ fn receive_body(method: &Method, later: &TokenStream) -> TokenStream {
         quote!(reply.send(#invocation #wait);)
     };
     if method.is_async {
-        quote! {
+        let span = macro_span(method.ident.span());
+        quote_spanned! {span=>
             #unpack
             ::mobula::__macro::Step::#later(async move { #run })
         }
@@ -204,7 +206,8 @@ fn shared(model: &ActorImpl, method: &Method, message: &Ident) -> TokenStream {
             }
         }
     });
-    quote! {
+    let span = macro_span(method.ident.span());
+    quote_spanned! {span=>
         impl ::mobula::__macro::SharedHandler<#message> for #self_path {
             async fn handle(&self, message: #message) -> #reply_ty {
                 #unpack

@@ -125,6 +125,10 @@ fn entrances(model: &TaskFn, receiver: &Receiver) -> TokenStream {
     let bind = bind(&this, &names, &types, &options);
     quote! {
         #[doc = #remote_doc]
+        ///
+        /// # Panics
+        /// Outside of a node.
+        #[track_caller]
         pub fn remote(
             #this #(#names: impl ::mobula::__macro::IntoArg<#types>),*
         ) -> #returned {

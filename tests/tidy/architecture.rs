@@ -38,7 +38,10 @@ pub(crate) fn untested_invariants(tree: &Tree) -> Vec<Finding> {
     let Some(page) = tree.file(PAGE) else {
         return findings;
     };
-    for (line, text) in page.lines().filter(|(_, text)| text.starts_with(INVARIANT)) {
+    for (line, text) in page
+        .lines()
+        .filter(|(_, text)| text.trim_start_matches("- ").starts_with(INVARIANT))
+    {
         let tests: Vec<(&str, &str)> = in_backticks(text)
             .filter_map(|quoted| quoted.split_once("::"))
             .collect();

@@ -101,10 +101,10 @@ fn names_crate(code: &str, name: &str) -> bool {
 pub(crate) fn private_versions(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (file, _, dependencies) in manifests(tree) {
-        for dependency in dependencies
+        let foreign = dependencies
             .iter()
-            .filter(|dependency| !dependency.is_shared)
-        {
+            .filter(|dependency| !is_ours(&dependency.name));
+        for dependency in foreign.filter(|dependency| !dependency.is_shared) {
             let what = format!(
                 "`{}` does not take its version from the workspace",
                 dependency.name

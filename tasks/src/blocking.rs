@@ -98,8 +98,8 @@ impl Worker {
 
 /// Runs one attempt on this thread; `None` when its body is a future and went to the executor.
 fn run(shared: &Shared, task: &Arc<OneShot>) -> Option<Ending> {
-    // Whoever started the task has its job; an empty place means that the task is settled.
-    let Some(mut job) = task.job.lock().take() else { return Some(Ending::Settled) };
+    // Whoever started the task finds its job there.
+    let Some(mut job) = task.job.lock().take() else { return Some(Ending::Nothing) };
     let keep = task.may_repeat();
     let result = panic_capture::guard(|| sync_scope(place(task), || job.start(keep)));
     let result = match result {

@@ -134,6 +134,8 @@ pub(crate) struct OneShot {
     /// The future that runs the body, if it is a future.
     pub(crate) driver: AtomicWaker,
     returner: Mutex<Option<Returner>>,
+    /// The error of an abandoned task, for the thread that its body ends on.
+    verdict: Mutex<Option<Box<TaskError>>>,
 }
 
 /// Who is told when a returning task has its CPUs.
@@ -175,6 +177,7 @@ impl OneShot {
             waits: AtomicU32::new(0),
             driver: AtomicWaker::new(),
             returner: Mutex::new(None),
+            verdict: Mutex::new(None),
         })
     }
 
@@ -258,6 +261,14 @@ impl OneShot {
         }
     }
 
+    /// Fails the results of an abandoned task, unless whoever abandoned it was faster.
+    pub(crate) fn fail_abandoned(&self) {
+        let verdict = self.verdict.lock().take();
+        if let Some(error) = verdict {
+            self.fail_outputs(&error);
+        }
+    }
+
     /// A returning task has its CPUs: whoever waits for that goes on.
     pub(crate) fn resume(&self) {
         match self.returner.lock().take() {
@@ -313,14 +324,17 @@ impl OneShot {
             match phase {
                 Phase::Waiting | Phase::Queued | Phase::BackingOff => {
                     if self.advance(phase, Phase::Done) {
-                        self.shared.forget_unstarted(self, phase == Phase::Queued);
-                        self.fail_outputs(&error());
+                        self.shared.forget_unstarted(self, phase == Phase::Queued, &error());
                         return true;
                     }
                 }
                 Phase::Running => {
+                    let mut verdict = self.verdict.lock();
                     if self.advance(Phase::Running, Phase::Abandoned) {
-                        self.fail_outputs(&error());
+                        let error = error();
+                        *verdict = Some(Box::new(error.clone()));
+                        drop(verdict);
+                        self.fail_outputs(&error);
                         self.driver.wake();
                         return true;
                     }

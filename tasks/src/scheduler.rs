@@ -268,10 +268,11 @@ impl Core {
 #[must_use]
 pub(crate) enum Ending {
     Result(Box<dyn Job>),
-    Failure(TaskError),
+    Failure(Box<dyn Job>, TaskError),
     Retry(Duration),
-    /// The result was settled before: the task was cancelled.
-    Settled,
+    /// The result was settled while the body ran: the task was cancelled.
+    Abandoned(Box<dyn Job>),
+    Nothing,
 }
 
 impl Shared {
@@ -379,53 +380,62 @@ impl Shared {
         mut job: Box<dyn Job>,
         result: Result<(), TaskError>,
     ) -> Ending {
-        match result {
-            Ok(()) => {
-                quietly(|| job.release());
-                if task.advance(Phase::Running, Phase::Done) {
-                    self.strike_off(task);
-                    return Ending::Result(job);
-                }
-            }
-            Err(error) => {
-                if let Some(after) = self.judge(task, &*job, &error) {
+        let result = match result {
+            Err(error) => match self.judge(task, &*job, &error) {
+                Some(after) => {
                     *task.job.lock() = Some(job);
                     if task.advance(Phase::Running, Phase::BackingOff) {
                         return Ending::Retry(after);
                     }
-                    let job = task.job.lock().take();
-                    quietly(|| drop(job));
-                } else {
-                    quietly(|| drop(job));
-                    if task.advance(Phase::Running, Phase::Done) {
-                        self.strike_off(task);
-                        return Ending::Failure(error);
+                    match task.job.lock().take() {
+                        Some(back) => job = back,
+                        None => return Ending::Nothing,
                     }
+                    Err(error)
                 }
-                self.strike_off_abandoned(task);
-                return Ending::Settled;
-            }
+                None => Err(error),
+            },
+            Ok(()) => Ok(()),
+        };
+        quietly(|| job.release());
+        let is_mine = task.advance(Phase::Running, Phase::Done);
+        if !is_mine {
+            let _was_abandoned = task.advance(Phase::Abandoned, Phase::Done);
         }
-        quietly(|| drop(job));
-        self.strike_off_abandoned(task);
-        Ending::Settled
+        self.strike_off(task);
+        match result {
+            _ if !is_mine => Ending::Abandoned(job),
+            Ok(()) => Ending::Result(job),
+            Err(error) => Ending::Failure(job, error),
+        }
     }
 
-    /// Shows the world how an attempt ended.
+    /// Shows the world how an attempt ended. The job goes last: its pens fail what was not written.
     pub(crate) fn publish(&self, task: &Arc<OneShot>, ending: Ending) {
         match ending {
             Ending::Result(mut job) => quietly(|| job.seal()),
-            Ending::Failure(error) => task.fail_outputs(&error),
+            Ending::Failure(job, error) => {
+                task.fail_outputs(&error);
+                quietly(|| drop(job));
+            }
+            Ending::Abandoned(job) => {
+                task.fail_abandoned();
+                quietly(|| drop(job));
+            }
             Ending::Retry(after) => attempt::retry(Arc::clone(task), after),
-            Ending::Settled => {}
+            Ending::Nothing => {}
         }
     }
 
-    /// A task that never ran is over; it may still lie in a queue.
-    pub(crate) fn forget_unstarted(&self, task: &OneShot, was_queued: bool) {
-        let job = task.job.lock().take();
-        quietly(|| drop(job));
+    /// A task that does not run any more is over; it may still lie in a queue.
+    pub(crate) fn forget_unstarted(&self, task: &OneShot, was_queued: bool, error: &TaskError) {
+        let mut job = task.job.lock().take();
+        if let Some(job) = &mut job {
+            quietly(|| job.release());
+        }
         self.strike_off(task);
+        task.fail_outputs(error);
+        quietly(|| drop(job));
         if !was_queued {
             return;
         }
@@ -436,12 +446,6 @@ impl Shared {
             let swept = core.admission.sweep(|task| task.phase() == Phase::Queued);
             drop(core);
             drop(swept);
-        }
-    }
-
-    fn strike_off_abandoned(&self, task: &OneShot) {
-        if task.advance(Phase::Abandoned, Phase::Done) {
-            self.strike_off(task);
         }
     }
 

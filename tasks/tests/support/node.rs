@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use mobula_actor_core::{Current, System, scope};
+use mobula_actor_core::{Current, System, current::Scoped, scope};
 use mobula_store::{Store, StoreConfig};
 use mobula_tasks::{Scheduler, SchedulerConfig};
 
@@ -31,7 +31,7 @@ impl Node {
     }
 
     /// Runs `driver` as a program of this node.
-    pub(crate) fn enter<F: Future>(&self, driver: F) -> impl Future<Output = F::Output> {
+    pub(crate) fn enter<F: Future>(&self, driver: F) -> Scoped<F> {
         scope(Current::root(self.system.clone()), driver)
     }
 
@@ -49,6 +49,7 @@ pub(crate) fn cpus(count: u32) -> SchedulerConfig {
 
 /// Writes what `#[mobula::task]` writes, for functions `fn name(arguments) -> Output` and `async fn`.
 /// `try fn` marks one that returns a `Result`.
+#[allow(unused_macro_rules, reason = "each test program uses some of these")]
 #[macro_export]
 macro_rules! task {
     ($(fn $name:ident($($arg:ident: $ty:ty),* $(,)?) -> $out:ty $body:block)*) => {$(

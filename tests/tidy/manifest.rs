@@ -47,8 +47,9 @@ pub(crate) fn dependencies(file: &Source) -> Vec<Dependency> {
             continue;
         };
         let shared_key = key.strip_suffix(".workspace");
+        let name = renamed(value).unwrap_or(shared_key.unwrap_or(key));
         found.push(Dependency {
-            name: shared_key.unwrap_or(key).trim_matches('"').to_owned(),
+            name: name.trim_matches('"').to_owned(),
             line: line_number,
             is_dev: section.ends_with("dev-dependencies"),
             is_shared: shared_key.is_some() || value.contains("workspace = true"),
@@ -74,11 +75,18 @@ fn key_and_value(line: &str) -> Option<(&str, &str)> {
     Some((key.trim(), value.trim()))
 }
 
+/// The crate behind a name of ours: `core = { package = "mobula-actor-core" }`.
+fn renamed(value: &str) -> Option<&str> {
+    let (_, rest) = value.split_once("package = \"")?;
+    rest.split('"').next()
+}
+
 #[test]
 fn all_forms_of_a_dependency_are_read() {
     let text = "[package]\nname = \"x\"\n[workspace.dependencies]\nserde = \"1\"\n[dependencies]\n# no = \"1\"\n\
                 tokio.workspace = true\nsyn = { version = \"2\", features = [\n  \"full\",\n] }\n\
-                [target.'cfg(loom)'.dependencies]\nloom = { workspace = true }\n[dev-dependencies]\nanyhow = \"1\"\n";
+                [target.'cfg(loom)'.dependencies]\nloom = { workspace = true }\n\
+                short = { package = \"long\", path = \"x\" }\n[dev-dependencies]\nanyhow = \"1\"\n";
     let file = Source::new("Cargo.toml", text);
     assert_eq!(package_name(&file).as_deref(), Some("x"));
     let read: Vec<(String, bool, bool)> = dependencies(&file)
@@ -89,6 +97,7 @@ fn all_forms_of_a_dependency_are_read() {
         ("tokio", false, true),
         ("syn", false, false),
         ("loom", false, true),
+        ("long", false, false),
         ("anyhow", true, false),
     ];
     assert_eq!(

@@ -3,6 +3,9 @@
 //! A refused spec is corrected in the source; a refused request is a question of time or of the
 //! wrong child. One big error type would make every caller match variants it can never meet.
 
+use std::fmt;
+
+use mobula_actor_core::ExitReason;
 use thiserror::Error;
 
 /// A child spec contradicts itself, its siblings or its supervisor.
@@ -57,6 +60,15 @@ pub enum Refusal {
     /// existing one stays, with its actor down.
     #[error("the child failed to start")]
     StartFailed,
+    /// The child's actor is down. Nothing changed. Restart the child, then ask again.
+    #[error("the child is down")]
+    Down,
+    /// The child is an actor of another type. Nothing changed. Correct the type asked for.
+    #[error("the child is an actor of another type")]
+    OtherType,
+    /// The spec contradicts itself or the supervisor. Nothing changed. Correct it.
+    #[error(transparent)]
+    BadSpec(SpecError),
     /// Somebody terminated the child while it was starting. It is down.
     #[error("the child was terminated while it was starting")]
     Terminated,
@@ -64,3 +76,36 @@ pub enum Refusal {
     #[error("the supervisor is shutting down")]
     ShuttingDown,
 }
+
+/// A supervisor refused a request about a child.
+#[derive(Clone, Debug)]
+pub struct ChildError {
+    /// The child's name.
+    pub child: String,
+    /// Why it was refused, and what to do.
+    pub refusal: Refusal,
+    /// Why its start failed, if that is what happened.
+    pub reason: Option<ExitReason>,
+}
+
+impl ChildError {
+    pub(crate) fn new(child: &str, refusal: Refusal) -> Self {
+        Self {
+            child: child.to_owned(),
+            refusal,
+            reason: None,
+        }
+    }
+}
+
+impl fmt::Display for ChildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "child `{}`: {}", self.child, self.refusal)?;
+        match &self.reason {
+            Some(reason) => write!(f, ": it {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ChildError {}

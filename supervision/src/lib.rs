@@ -20,3 +20,17 @@ pub mod children;
 pub mod settings;
 pub mod decide;
 pub mod error;
+pub mod child_spec;
+pub mod report;
+pub mod supervisor;
+pub mod dynamic;
+pub mod detached;
+
+pub use auto_shutdown::AutoShutdown;
+pub use child_spec::ChildSpec;
+pub use detached::RootSupervisor;
+pub use dynamic::{Dynamic, DynamicSpec};
+pub use report::{CrashReport, CrashReports};
+pub use restart::Restart;
+pub use shutdown::Shutdown;
+pub use supervisor::{Supervisor, builder::SupervisorBuilder};

@@ -9,6 +9,8 @@
 
 use std::fmt;
 
+use mobula_actor_core::ExitReason;
+
 /// How a child wants to be treated after it ended (OTP: restart type).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Restart {
@@ -36,12 +38,6 @@ impl Restart {
             (Self::Temporary, _) => Fate::Forget,
         }
     }
-
-    /// Whether an end of this class is a fault to report: a permanent child may not end at all.
-    #[must_use]
-    pub fn reports(self, exit: ExitClass) -> bool {
-        self == Self::Permanent || exit == ExitClass::Abnormal
-    }
 }
 
 impl fmt::Display for Restart {
@@ -68,6 +64,20 @@ pub enum ExitClass {
 impl ExitClass {
     /// All three.
     pub const ALL: [Self; 3] = [Self::Normal, Self::Shutdown, Self::Abnormal];
+
+    /// The class of a reason.
+    ///
+    /// A supervisor that gave up counts as shut down: OTP ends it with `shutdown`, so a permanent one
+    /// is restarted by its parent and a transient one is not.
+    #[must_use]
+    pub fn of(reason: &ExitReason) -> Self {
+        match reason {
+            ExitReason::Normal => Self::Normal,
+            ExitReason::Shutdown | ExitReason::Escalated { .. } => Self::Shutdown,
+            // The enum may grow: what is new is abnormal until OTP says otherwise.
+            _ => Self::Abnormal,
+        }
+    }
 }
 
 impl fmt::Display for ExitClass {

@@ -56,6 +56,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
         &[
             "actor-core/src/arbiter",
             "actor-core/src/actix_guest",
+            "actor-core/src/testkit",
             "benches/peers/",
         ],
     ),
@@ -131,7 +132,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     (
         "serde_json",
         "output of command lines",
-        &["src/bin/", "examples/", "benches/peers/", "tests/"],
+        &["src/", "examples/", "benches/peers/", "tests/"],
     ),
     ("sha2", "checks what was fetched", &["examples/tinystore/"]),
     ("smallbox", "envelopes in place", &["actor-core/src/"]),

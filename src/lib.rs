@@ -1,1 +1,119 @@
-//! Facade.
+//! Actors, tasks and objects: an actor framework that is also a (one day distributed) computer.
+//!
+//! # Five minutes
+//!
+//! **Tasks** are functions that run in the background. Calling `remote` gives a reference to the result at once; a
+//! reference given as an argument makes the next task wait for it, so calls build a graph.
+//!
+//! **Actors** are structs with a mailbox. Their methods become calls that are handled one at a time.
+//!
+//! **Objects** are results and values that were put: kept once, shared without copying, freed with the last reference.
+//!
+//! ```
+//! use mobula::prelude::*;
+//!
+//! #[mobula::task]
+//! fn square(x: u64) -> u64 { x * x }
+//!
+//! pub struct Counter { count: u64 }
+//!
+//! #[mobula::actor]
+//! impl Counter {
+//!     pub fn new(start: u64) -> Self { Self { count: start } }
+//!     pub fn add(&mut self, by: u64) -> u64 { self.count += by; self.count }
+//! }
+//!
+//! #[mobula::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let nine = square::remote(3);                      // ObjectRef<u64>, at once
+//!     let eighty_one = square::remote(&nine);            // runs when `nine` exists
+//!     let counter = Counter::remote(1);                  // ActorRef<Counter>
+//!     assert_eq!(counter.add(&eighty_one).await?, 82);   // a reference is an argument here, too
+//!     assert_eq!(*counter.add(1).remote().get().await?, 83); // and a call's result is an object
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Where to go on: [`actor`](macro@actor), [`task`](macro@task), [`Node`], [`Supervisor`], [`put`], [`get`], [`wait`].
+
+// Composition.
+mod config;
+mod entry;
+mod node;
+mod telemetry;
+mod wiring;
+pub mod prelude;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
+pub use config::{ConfigError, NodeConfig};
+pub use node::{Node, NodeBuilder, NodeError, NodeStatus};
+pub use wiring::naming::{actor, actor_in, list_named_actors};
+pub use wiring::objects::RemoteCall;
+
+// Macros.
+pub use mobula_actor_core::{actor, main, task, test};
+
+// Actors.
+pub use mobula_actor_core::{
+    Actor, ActorHandle, ActorId, ActorListing, ActorOptions, ActorRef, AsHandle, AskError, Call,
+    CallerId, Calls, ChildExited, Context, DEFAULT_NAMESPACE, DeadLetter, DeadLetterReason,
+    DeadLetterTap, DeadLetters, DeadlockPath, Deferred, ErrorText, Exclusive, ExitReason, Factory,
+    FlightRecord, Handler, Hook, IntoArg, IntoStart, Kind, Local, LocalHandler, LookupError, Mailbox,
+    Message, Method, MonitorRef, NoCalls, Overflow, PanicReport, Pin, Placement, Receive, Recipient,
+    Reply, Returned, Shared, SharedHandler, SpawnError, System, Target, TellError, TimerKey,
+    Undelivered, UnknownOutcome, WeakRef, spawn,
+};
+#[cfg(feature = "actix")]
+pub use mobula_actor_core::actix_guest;
+
+// Supervision.
+pub use mobula_supervision::{self as supervision, ChildSpec, Supervisor};
+
+// Objects.
+pub use mobula_store::{
+    Get, GetError, GetMany, Object, ObjectId, ObjectListing, ObjectRef, Put, ReferenceError, Store,
+    StoreError, StoreUsage, TaskError, Wait, WaitError, WireError, decode, free, get, put, wait,
+};
+
+// Tasks.
+pub use mobula_tasks::{
+    self as tasks, Bound, CurrentTask, FunctionEntry, IntoBound, ResourceAmount, TaskOptions,
+    UserError, functions,
+};
+
+/// What the running task knows of itself.
+pub mod task {
+    pub use mobula_tasks::task::{CancellationToken, CurrentTask, current};
+}
+
+#[doc(hidden)]
+pub mod __macro {
+    pub use crate::entry::{MainOptions, run_main, run_test};
+    pub use crate::node::Node;
+    pub use mobula_actor_core::__macro::*;
+    pub use mobula_store::ObjectRef;
+    pub use mobula_tasks::{
+        Body, Bound, BoundArg, FunctionEntry, IntoBound, TaskError, TaskFunction, TaskOptions,
+        UserError, bind, submit, submit_many,
+    };
+    pub use inventory;
+    pub mod duplicate {
+        pub use mobula_tasks::{CloneProbe, MaybeClone};
+    }
+}
+
+/// Names crates whose tasks and messages this program wants, so that the linker does not leave them out.
+///
+/// A library's tasks are entered in the function table when it is linked; a crate that the program never names is not.
+///
+/// ```
+/// mobula::functions!(mobula);
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! functions {
+    ($($krate:ident),* $(,)?) => {
+        $(const _: () = { use $krate as _; };)*
+    };
+}

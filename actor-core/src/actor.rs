@@ -9,6 +9,7 @@
 //! | [`Local`] | `&mut self` | one arbiter | anything, `!Send` too |
 //! | [`Shared`] | `&self`, up to n at once | any worker; sync ones on blocking threads | `Send + Sync` |
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -45,6 +46,12 @@ pub trait Actor: Sized + 'static {
     const KIND: Kind = Kind::Actor;
     /// How many messages it handles at once, in [`Shared`] mode.
     const MAX_CONCURRENCY: usize = 1;
+
+    /// How it is listed, where the constant [`NAME`](Self::NAME) does not say enough.
+    #[must_use]
+    fn type_name() -> Cow<'static, str> {
+        Self::NAME.into()
+    }
 
     /// Runs before the first message of each generation; an error ends the actor as `StartFailed`.
     fn started<'a>(&'a mut self, _ctx: &'a mut Context<Self>) -> Hook<'a, Self> {

@@ -460,7 +460,7 @@ impl<A: Actor> Citizen for Cell<A> {
     }
 
     fn type_name(&self) -> Cow<'static, str> {
-        A::NAME.into()
+        A::type_name()
     }
 
     fn name(&self) -> Option<String> {

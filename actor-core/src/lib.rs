@@ -28,6 +28,10 @@ pub mod flight_recorder;
 pub mod current;
 pub mod system;
 pub mod panic_capture;
+#[cfg(feature = "actix")]
+pub mod actix_guest;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod arbiters;
 mod cancel;
 mod cell;
@@ -52,7 +56,7 @@ pub use ask::Ask;
 pub use call::Call;
 pub use cancel::CallToken;
 pub use context::{AsHandle, Context};
-pub use current::{CallChain, Current, MessageContext, current_system, scope, sync_scope};
+pub use current::{CallChain, Current, MessageContext, Scoped, current_system, scope, sync_scope};
 pub use dead_letters::{DeadLetter, DeadLetterReason, DeadLetterTap, DeadLetters};
 pub use directory::{ActorListing, Citizen, Directory, Kind};
 pub use envelope::Gate;
@@ -76,7 +80,7 @@ pub use system::{System, SystemBuilder};
 pub use tell::Tell;
 pub use timers::TimerKey;
 
-pub use mobula_macros::{Message, actor};
+pub use mobula_macros::{Message, actor, main, task, test};
 
 #[doc(hidden)]
 pub mod __macro {

@@ -1,0 +1,284 @@
+//! Guests: existing actix actors as citizens of a node.
+//!
+//! An actix actor is a fine actor with no name, no watchers and a supervisor that keeps its damaged state. As a guest it
+//! gets all three from here. A [`Guest`] is an actor of ours, pinned to an actix arbiter, that hosts the actix one: it polls
+//! the guest's context as a task beside itself, forwards one message at a time, and awaits each reply before the next: so
+//! order holds across the bridge, and a slow guest fills our bounded mailbox and not its own.
+//!
+//! When the guest panics or stops, the hosting actor ends with that reason, and whoever supervises it starts a *fresh* guest
+//! from the factory. Addresses of the old guest that were kept elsewhere are then dead; references to the host are not.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use actix::{AsyncContext, Context as ActixContext};
+use futures_util::stream;
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, JoinHandle};
+
+use crate::actor::{Actor, Calls, Hook, Local, LocalHandler, Step};
+use crate::actor_ref::{ActorRef, Address};
+use crate::call::Call;
+use crate::context::Context;
+use crate::directory::Kind;
+use crate::error::UnknownOutcome;
+use crate::exit::ExitReason;
+use crate::message::Message;
+use crate::panic_capture::guard;
+use crate::reply::{Answer, ReplySlot};
+use crate::spawn::ActorOptions;
+
+/// How long a guest whose host stops may take to run its own `stopping` and `stopped`.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How often [`host`] has a guest restarted.
+pub const RESTARTS_DEFAULT: u32 = 10;
+
+/// An actix actor that can be a guest.
+pub trait Hostable: actix::Actor<Context = ActixContext<Self>> {}
+impl<G: actix::Actor<Context = ActixContext<G>>> Hostable for G {}
+
+/// Hosts an actix actor under a name: found by it, watched, and restarted fresh from `make` up to
+/// [`RESTARTS_DEFAULT`] times. For other choices spawn a [`Guest`] with options, or make it a child of a supervisor.
+///
+/// # Panics
+/// Outside a node.
+#[track_caller]
+pub fn host<G: Hostable>(
+    name: impl Into<String>,
+    mut make: impl FnMut() -> G + Send + Clone + 'static,
+) -> ActorRef<Guest<G>> {
+    ActorOptions::here().name(name).max_restarts(RESTARTS_DEFAULT).spawn_with(move || {
+        let mut make = make.clone();
+        Guest::new(move || make())
+    })
+}
+
+/// Hosts one actix actor; see the [module](self). Send to it through the host's reference:
+/// `host.send(message).await?`.
+pub struct Guest<G: Hostable> {
+    make: Option<Box<dyn FnOnce() -> G>>,
+    hosted: Option<Hosted<G>>,
+}
+
+struct Hosted<G: Hostable> {
+    address: actix::Addr<G>,
+    /// Gives the reason of the guest's end.
+    task: JoinHandle<ExitReason>,
+}
+
+impl<G: Hostable> Guest<G> {
+    /// A host for the guest that `make` makes, on the arbiter's thread, when the host starts.
+    pub fn new(make: impl FnOnce() -> G + 'static) -> Self {
+        Self { make: Some(Box::new(make)), hosted: None }
+    }
+
+    /// Starts the guest; its end comes as a [`GuestEnded`] message.
+    fn start(&mut self, ctx: &mut Context<Self>) {
+        let Some(make) = self.make.take() else { return };
+        let context = ActixContext::new();
+        let address = context.address();
+        let mut life = context.into_future(make());
+        let (sender, receiver) = oneshot::channel();
+        let task = tokio::task::spawn_local(async move {
+            let end = poll_fn(move |cx| match guard(|| Pin::new(&mut life).poll(cx)) {
+                Ok(Poll::Pending) => Poll::Pending,
+                Ok(Poll::Ready(())) => Poll::Ready(ExitReason::Normal),
+                Err(report) => Poll::Ready(ExitReason::Panic(report)),
+            })
+            .await;
+            // The host may have ended first.
+            let _ = sender.send(end.clone());
+            end
+        });
+        ctx.attach(stream::once(async move {
+            GuestEnded(receiver.await.unwrap_or(ExitReason::Killed))
+        }));
+        self.hosted = Some(Hosted { address, task });
+    }
+}
+
+/// Drops a guest that has not left by itself.
+struct Evict(AbortHandle);
+
+impl Drop for Evict {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<G: Hostable> Drop for Guest<G> {
+    fn drop(&mut self) {
+        if let Some(hosted) = &self.hosted {
+            hosted.task.abort();
+        }
+    }
+}
+
+impl<G: Hostable> Actor for Guest<G> {
+    type Mode = Local;
+    type Calls = GuestCalls<G>;
+    const NAME: &'static str = "Guest";
+    const KIND: Kind = Kind::Guest;
+
+    fn type_name() -> Cow<'static, str> {
+        let guest = std::any::type_name::<G>();
+        format!("Guest<{}>", guest.rsplit("::").next().unwrap_or(guest)).into()
+    }
+
+    fn started<'a>(&'a mut self, ctx: &'a mut Context<Self>) -> Hook<'a, Self> {
+        self.start(ctx);
+        Hook::done()
+    }
+
+    /// Lets go of the guest's address, which is how actix is told to stop, and waits for it a while.
+    fn stopping<'a>(&'a mut self, _ctx: &'a mut Context<Self>, _reason: ExitReason) -> Hook<'a, Self> {
+        let Some(Hosted { address, task }) = self.hosted.take() else { return Hook::done() };
+        drop(address);
+        Hook::later_local(async move {
+            let evict = Evict(task.abort_handle());
+            // Over time or not, the guest is gone after this.
+            let _ = tokio::time::timeout(FAREWELL, task).await;
+            drop(evict);
+            Ok(())
+        })
+    }
+}
+
+/// The guest has ended: so does its host, with the same reason.
+struct GuestEnded(ExitReason);
+
+impl Message for GuestEnded {
+    type Reply = ();
+    type Value = ();
+    type Refusal = std::convert::Infallible;
+    const NAME: &'static str = "GuestEnded";
+
+    fn into_result((): ()) -> Result<(), std::convert::Infallible> {
+        Ok(())
+    }
+
+    fn refusal_text(refusal: &std::convert::Infallible) -> String {
+        match *refusal {}
+    }
+}
+
+impl<G: Hostable> LocalHandler<GuestEnded> for Guest<G> {
+    async fn handle(&mut self, GuestEnded(reason): GuestEnded, ctx: &mut Context<Self>) {
+        ctx.exit_with(reason);
+    }
+}
+
+/// An actix message on its way to a guest.
+pub struct Forward<M>(M);
+
+impl<M> Message for Forward<M>
+where
+    M: actix::Message + Send + 'static,
+    M::Result: Send + 'static,
+{
+    type Reply = M::Result;
+    type Value = M::Result;
+    type Refusal = std::convert::Infallible;
+    const NAME: &'static str = "Guest::send";
+
+    fn into_result(reply: M::Result) -> Result<M::Result, std::convert::Infallible> {
+        Ok(reply)
+    }
+
+    fn refusal_text(refusal: &std::convert::Infallible) -> String {
+        match *refusal {}
+    }
+}
+
+impl<M: Clone> Clone for Forward<M> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<M> fmt::Debug for Forward<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Forward(..)")
+    }
+}
+
+impl<G, M> LocalHandler<Forward<M>> for Guest<G>
+where
+    G: Hostable + actix::Handler<M>,
+    M: actix::Message + Send + 'static,
+    M::Result: Send + 'static,
+{
+    fn handle(
+        &mut self,
+        _message: Forward<M>,
+        _ctx: &mut Context<Self>,
+    ) -> impl Future<Output = M::Result> {
+        // `receive` below does the work: only it can tell the asker that the guest died.
+        std::future::pending()
+    }
+
+    fn receive<'a>(
+        &'a mut self,
+        Forward(message): Forward<M>,
+        ctx: &'a mut Context<Self>,
+        reply: ReplySlot<Forward<M>>,
+    ) -> Step<'a, Self> {
+        let Some(hosted) = &mut self.hosted else { return Step::done() };
+        let answer = hosted.address.send(message);
+        Step::later_local(async move {
+            if let Ok(value) = answer.await {
+                reply.send(value);
+                return;
+            }
+            // The guest is dead or dying: its end says why.
+            let reason = match self.hosted.take() {
+                Some(hosted) => hosted.task.await.unwrap_or(ExitReason::Killed),
+                None => ExitReason::Killed,
+            };
+            reply.answer(Answer::Unknown(UnknownOutcome::ActorEnded(reason.clone())));
+            ctx.exit_with(reason);
+        })
+    }
+}
+
+/// The calls that a reference to a guest's host offers.
+pub struct GuestCalls<G: Hostable>(Address<Guest<G>>);
+
+impl<G: Hostable> GuestCalls<G> {
+    /// Sends an actix message to the guest: await the call, `.tell()` it, give it a `.timeout(..)`.
+    pub fn send<M>(&self, message: M) -> Call<'_, Guest<G>, Forward<M>>
+    where
+        G: actix::Handler<M>,
+        M: actix::Message + Send + 'static,
+        M::Result: Send + 'static,
+    {
+        Call::now(&self.0, Forward(message))
+    }
+}
+
+impl<G: Hostable> Calls<Guest<G>> for GuestCalls<G> {
+    fn new(address: Address<Guest<G>>) -> Self {
+        Self(address)
+    }
+
+    fn address(&self) -> &Address<Guest<G>> {
+        &self.0
+    }
+}
+
+impl<G: Hostable> fmt::Debug for GuestCalls<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GuestCalls")
+    }
+}
+
+impl<G: Hostable> fmt::Debug for Guest<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guest")
+    }
+}

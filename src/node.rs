@@ -1,0 +1,293 @@
+//! A node: the composition root. It starts the rooms in order, joins them, and stops them in reverse.
+//!
+//! Nothing else knows all rooms. A node is a value, not a global: two of them live in one process, and which one code
+//! belongs to follows the running task (see [`Node::enter`]).
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mobula_actor_core::{
+    ActorHandle, ActorListing, AsHandle, Current, DeadLetters, ExitReason, Scoped, System, scope,
+};
+use mobula_store::{ObjectListing, Store, StoreConfig, StoreUsage};
+use mobula_supervision::detached::RootSupervisor;
+use mobula_tasks::{ResourceAmount, Scheduler, SchedulerConfig};
+
+use crate::config::{ConfigError, NodeConfig};
+
+/// How long actors may take to stop when the node shuts down, before they are killed.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A running node; cheap to clone.
+///
+/// # Examples
+/// ```
+/// use mobula::prelude::*;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Node::builder().num_cpus(2.0).start().await?;
+/// let object = node.enter(async { mobula::put(7_u64).await }).await?;
+/// assert_eq!(*object.get().await?, 7);
+/// drop(object);
+/// node.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Node(Arc<Rooms>);
+
+struct Rooms {
+    system: System,
+    store: Arc<Store>,
+    scheduler: Arc<Scheduler>,
+    root: ActorHandle,
+    config: NodeConfig,
+}
+
+impl Node {
+    /// Describes a node, with the defaults.
+    #[must_use]
+    pub fn builder() -> NodeBuilder {
+        NodeBuilder { config: NodeConfig::default(), arbiter_here: false, spin: None }
+    }
+
+    /// The node that the running code belongs to; `None` outside one.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        let rooms = mobula_actor_core::current_system()?.extension::<Slot>()?;
+        rooms.0.upgrade().map(Self)
+    }
+
+    /// Runs `future` as belonging to this node, as a caller of its own.
+    pub fn enter<F: Future>(&self, future: F) -> Scoped<F> {
+        scope(Current::root(self.0.system.clone()), future)
+    }
+
+    /// Runs `work` on this thread as belonging to this node.
+    pub fn enter_sync<R>(&self, work: impl FnOnce() -> R) -> R {
+        mobula_actor_core::sync_scope(Current::root(self.0.system.clone()), work)
+    }
+
+    /// The floor: directory, names, dead letters.
+    #[must_use]
+    pub fn system(&self) -> &System {
+        &self.0.system
+    }
+
+    /// The object store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The settings it was started with.
+    #[must_use]
+    pub fn config(&self) -> &NodeConfig {
+        &self.0.config
+    }
+
+    /// Every citizen by id: actors, unfinished tasks, the store, supervisors.
+    #[must_use]
+    pub fn actors(&self) -> Vec<ActorListing> {
+        self.0.system.directory().list()
+    }
+
+    /// Every object.
+    #[must_use]
+    pub fn objects(&self) -> Vec<ObjectListing> {
+        self.0.store.list()
+    }
+
+    /// What tasks can have, and what is free of it.
+    #[must_use]
+    pub fn resources(&self) -> Vec<ResourceAmount> {
+        self.0.scheduler.resources()
+    }
+
+    /// Gives tasks more of a resource from now on: those that could not be met before start.
+    ///
+    /// # Errors
+    /// [`mobula_tasks::QuantityError`] for an amount that cannot be counted.
+    pub fn add_resource(
+        &self,
+        resource: &str,
+        amount: f64,
+    ) -> Result<(), mobula_tasks::QuantityError> {
+        self.0.scheduler.add_resource(resource, amount)
+    }
+
+    /// What was sent and will not be handled.
+    #[must_use]
+    pub fn dead_letters(&self) -> &DeadLetters {
+        self.0.system.dead_letters()
+    }
+
+    /// A summary of the node.
+    #[must_use]
+    pub fn status(&self) -> NodeStatus {
+        NodeStatus {
+            citizens: self.0.system.directory().len(),
+            unfinished_tasks: self.0.scheduler.unfinished(),
+            dead_letters: self.dead_letters().count(),
+            store: self.0.store.usage(),
+            resources: self.resources(),
+        }
+    }
+
+    /// Stops the node: cancels tasks, stops actors, waits for their ends for five seconds, then kills.
+    ///
+    /// # Cancel safety
+    /// Dropped on the way, the node is half stopped; call again.
+    pub async fn shutdown(&self) {
+        let Rooms { system, scheduler, root, .. } = &*self.0;
+        system.close();
+        scheduler.shut_down();
+        root.request_stop(ExitReason::Shutdown);
+        let stopped = tokio::time::timeout(SHUTDOWN_DEADLINE, root.closed()).await;
+        if stopped.is_err() {
+            root.kill();
+        }
+        let actors: Vec<ActorHandle> = self
+            .actors()
+            .iter()
+            .filter_map(|listing| system.directory().actor(listing.id))
+            .collect();
+        for actor in &actors {
+            actor.request_stop(ExitReason::Shutdown);
+        }
+        let all = async {
+            for actor in &actors {
+                actor.closed().await;
+            }
+        };
+        if tokio::time::timeout(SHUTDOWN_DEADLINE, all).await.is_err() {
+            actors.iter().for_each(ActorHandle::kill);
+        }
+        system.clear_extensions();
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+/// How running code finds its node without keeping it alive.
+struct Slot(std::sync::Weak<Rooms>);
+
+/// A summary of a node at one moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NodeStatus {
+    /// Actors, unfinished tasks, supervisors, the store.
+    pub citizens: usize,
+    /// Tasks that wait or run.
+    pub unfinished_tasks: usize,
+    /// Dead letters since the start.
+    pub dead_letters: u64,
+    /// The store's use.
+    pub store: StoreUsage,
+    /// What tasks can have.
+    pub resources: Vec<ResourceAmount>,
+}
+
+/// Describes a [`Node`] before it starts.
+#[derive(Clone, Debug)]
+#[must_use = "a builder starts nothing until `start`"]
+pub struct NodeBuilder {
+    config: NodeConfig,
+    arbiter_here: bool,
+    spin: Option<Duration>,
+}
+
+impl NodeBuilder {
+    /// All settings at once.
+    pub fn config(mut self, config: NodeConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// CPUs that tasks may use at once.
+    pub const fn num_cpus(mut self, cpus: f64) -> Self {
+        self.config.num_cpus = cpus;
+        self
+    }
+
+    /// An amount of a resource of your own.
+    pub fn resource(mut self, name: impl Into<String>, amount: f64) -> Self {
+        self.config.resources.insert(name.into(), amount);
+        self
+    }
+
+    /// Bytes that objects may use together.
+    pub const fn store_bytes(mut self, bytes: u64) -> Self {
+        self.config.store_bytes = bytes;
+        self
+    }
+
+    /// Threads for pinned actors.
+    pub const fn arbiters(mut self, count: usize) -> Self {
+        self.config.arbiters = count;
+        self
+    }
+
+    /// Pinned actors run on the calling thread's actix arbiter, and idle threads do not spin: for virtual time.
+    pub(crate) const fn under_virtual_time(mut self) -> Self {
+        self.arbiter_here = true;
+        self.spin = Some(Duration::ZERO);
+        self
+    }
+
+    /// Starts the node on the running tokio runtime.
+    ///
+    /// # Errors
+    /// [`NodeError`]: a setting makes no sense, or the root supervisor did not start. Nothing is left running.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn start(self) -> Result<Node, NodeError> {
+        let Self { config, arbiter_here, spin } = self;
+        config.validate()?;
+        let builder = System::builder().arbiters(config.arbiters);
+        let system = if arbiter_here { builder.arbiter_here() } else { builder }.build();
+        let mut store_config = StoreConfig::default().capacity_bytes(config.store_bytes);
+        let mut tasks_config = SchedulerConfig::default()
+            .num_cpus(config.num_cpus)
+            .queued_max(config.queued_tasks_max);
+        if let Some(spin) = spin {
+            store_config = store_config.spin_rounds(0);
+            tasks_config = tasks_config.spin(spin);
+        }
+        for (name, amount) in &config.resources {
+            tasks_config = tasks_config.resource(name.clone(), *amount);
+        }
+        let store = Arc::new(Store::new(store_config));
+        system.set_extension(Arc::clone(&store));
+        let scheduler =
+            Arc::new(Scheduler::try_new(system.clone(), Arc::clone(&store), tasks_config)?);
+        system.set_extension(Arc::clone(&scheduler));
+        let root = RootSupervisor::spawn(&system).as_handle();
+        root.ready().await.map_err(NodeError::Root)?;
+        let node = Node(Arc::new(Rooms { system, store, scheduler, root, config }));
+        node.0.system.set_extension(Arc::new(Slot(Arc::downgrade(&node.0))));
+        Ok(node)
+    }
+}
+
+/// A node did not start. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// A setting makes no sense. Mend it.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The scheduler refused its settings. Mend them.
+    #[error(transparent)]
+    Tasks(#[from] mobula_tasks::ConfigError),
+    /// The root supervisor did not start: a defect of mobula's; please report it.
+    #[error("the root supervisor did not start: {0}")]
+    Root(ExitReason),
+}

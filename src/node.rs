@@ -4,12 +4,12 @@
 //! belongs to follows the running task (see [`Node::enter`]).
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mobula_actor_core::{
-    ActorHandle, ActorListing, AsHandle, Current, DeadLetters, ExitReason, Scoped, System, scope,
+    ActorHandle, ActorListing, ActorRef, Current, DeadLetters, ExitReason, Scoped, System, scope,
 };
 use mobula_store::{ObjectListing, Store, StoreConfig, StoreUsage};
 use mobula_supervision::detached::RootSupervisor;
@@ -42,7 +42,8 @@ struct Rooms {
     system: System,
     store: Arc<Store>,
     scheduler: Arc<Scheduler>,
-    root: ActorHandle,
+    /// The last reference to it would end it.
+    root: ActorRef<RootSupervisor>,
     config: NodeConfig,
 }
 
@@ -144,10 +145,9 @@ impl Node {
         let Rooms { system, scheduler, root, .. } = &*self.0;
         system.close();
         scheduler.shut_down();
-        root.request_stop(ExitReason::Shutdown);
-        let stopped = tokio::time::timeout(SHUTDOWN_DEADLINE, root.closed()).await;
+        let stopped = tokio::time::timeout(SHUTDOWN_DEADLINE, root.stop().into_future()).await;
         if stopped.is_err() {
-            root.kill();
+            drop(root.kill());
         }
         let actors: Vec<ActorHandle> = self
             .actors()
@@ -269,7 +269,7 @@ impl NodeBuilder {
         let scheduler =
             Arc::new(Scheduler::try_new(system.clone(), Arc::clone(&store), tasks_config)?);
         system.set_extension(Arc::clone(&scheduler));
-        let root = RootSupervisor::spawn(&system).as_handle();
+        let root = RootSupervisor::spawn(&system);
         root.ready().await.map_err(NodeError::Root)?;
         let node = Node(Arc::new(Rooms { system, store, scheduler, root, config }));
         node.0.system.set_extension(Arc::new(Slot(Arc::downgrade(&node.0))));

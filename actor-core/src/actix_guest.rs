@@ -50,7 +50,7 @@ impl<G: actix::Actor<Context = ActixContext<G>>> Hostable for G {}
 #[track_caller]
 pub fn host<G: Hostable>(
     name: impl Into<String>,
-    mut make: impl FnMut() -> G + Send + Clone + 'static,
+    make: impl FnMut() -> G + Send + Clone + 'static,
 ) -> ActorRef<Guest<G>> {
     ActorOptions::here().name(name).max_restarts(RESTARTS_DEFAULT).spawn_with(move || {
         let mut make = make.clone();

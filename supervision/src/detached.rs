@@ -160,12 +160,14 @@ impl Actor for RootSupervisor {
         let child = exited.child.clone();
         let reason = exited.reason.clone();
         report(ctx.system(), exited, incident);
-        match incident {
-            Incident::Restarting { delay, .. } if delay.is_zero() => self.restart(id),
-            Incident::Restarting { delay, .. } => {
+        if let Incident::Restarting { delay, .. } = incident {
+            if delay.is_zero() {
+                self.restart(id);
+            } else {
                 ctx.after(delay, BackoffOver(id));
             }
-            _ => child.terminate(reason),
+        } else {
+            child.terminate(reason);
         }
         Hook::done()
     }

@@ -51,9 +51,47 @@ use crate::{
 
 /// An actor that starts other actors, starts them again when they fail, and stops them in order.
 ///
-/// Described by [`SupervisorBuilder`]; asked through
-/// [`SupervisorCalls`]. Its children end with it, its grandchildren with them. When it is itself
-/// restarted by its parent, its children are made anew: look them up again.
+/// Described by [`SupervisorBuilder`]; asked through [`SupervisorCalls`]. What becomes of a child that
+/// ended depends on its restart type and on how it ended, whoever ended it: a permanent child that
+/// somebody stops or kills comes back, as in OTP; [`terminate_child`](SupervisorCalls::terminate_child)
+/// is the way to be rid of it. References stay good over restarts, except when a child was stopped
+/// or killed for good by others: then it comes back as a new actor.
+///
+/// Children end with their supervisor, grandchildren with them. When a supervisor is itself restarted
+/// by its parent, its children are made anew: look them up again. Every fault is filed in the
+/// node's [`CrashReports`], where `CrashReports::of(&system).list()` shows the newest.
+///
+/// # Examples
+/// ```
+/// # extern crate mobula_actor_core as mobula;
+/// use std::time::Duration;
+/// use mobula::{System, actor};
+/// use mobula_supervision::{ChildSpec, Supervisor};
+///
+/// struct Ledger { balance: i64 }
+///
+/// #[actor]
+/// impl Ledger {
+///     pub fn new() -> Self { Self { balance: 0 } }
+///     pub fn add(&mut self, amount: i64) -> i64 {
+///         self.balance = self.balance.checked_add(amount).expect("no more than i64 holds");
+///         self.balance
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let system = System::builder().build();
+/// let supervisor = Supervisor::one_for_one()
+///     .intensity(5, Duration::from_secs(10))
+///     .child(ChildSpec::new("ledger", Ledger::new).shutdown(Duration::from_secs(5)))
+///     .spawn_on(&system);
+/// let ledger = supervisor.child::<Ledger>("ledger").await.unwrap();
+/// assert_eq!(ledger.add(i64::MAX).await.unwrap(), i64::MAX);
+/// assert!(ledger.add(1).await.is_err(), "it panics, and is made anew");
+/// while ledger.add(1).await.is_err() {}
+/// # }
+/// ```
 pub struct Supervisor {
     core: Core,
     rng: SmallRng,

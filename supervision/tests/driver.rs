@@ -21,3 +21,6 @@ mod dynamic;
 
 #[path = "driver/root.rs"]
 mod root;
+
+#[path = "driver/chaos.rs"]
+mod chaos;

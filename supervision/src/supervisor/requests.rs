@@ -78,9 +78,11 @@ impl Supervisor {
             return;
         };
         let result = result.map_err(|refusal| {
-            let reason = match refusal {
-                Refusal::StartFailed => self.waiting.start_failure.take(),
-                _ => None,
+            let failed = refusal == Refusal::StartFailed;
+            let reason = if failed {
+                self.waiting.start_failure.take()
+            } else {
+                None
             };
             ChildError {
                 child: owed.name.to_string(),

@@ -8,9 +8,9 @@ use crate::worker::{Log, Worker, crash, node, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn sessions(log: &Log) -> DynamicSpec<String, Worker> {
+fn connections(log: &Log) -> DynamicSpec<String, Worker> {
     let log = log.clone();
-    DynamicSpec::new("session", move |user: String| {
+    DynamicSpec::new("connection", move |user: String| {
         Worker::new(user, log.clone())
     })
     .each(|child| child.transient().shutdown(2 * SECOND))
@@ -19,7 +19,7 @@ fn sessions(log: &Log) -> DynamicSpec<String, Worker> {
 #[tokio::test(start_paused = true)]
 async fn children_come_and_go_and_nothing_remains_of_them() {
     let (system, log) = (node(), Log::default());
-    let dynamic = Supervisor::dynamic(sessions(&log)).spawn_on(&system);
+    let dynamic = Supervisor::dynamic(connections(&log)).spawn_on(&system);
     let ann = dynamic.start_child("ann".into()).await.unwrap();
     let bob = dynamic.clone().start_child("bob".into()).await.unwrap();
     crash(&ann).await;
@@ -32,10 +32,10 @@ async fn children_come_and_go_and_nothing_remains_of_them() {
     settle().await;
     let rows = dynamic.supervisor().which_children().await.unwrap();
     let names: Vec<_> = rows.iter().map(|row| &*row.name).collect();
-    assert_eq!(names, ["session-1"]);
+    assert_eq!(names, ["connection-1"]);
     dynamic
         .supervisor()
-        .terminate_child("session-1")
+        .terminate_child("connection-1")
         .await
         .unwrap();
     assert_eq!(
@@ -47,7 +47,7 @@ async fn children_come_and_go_and_nothing_remains_of_them() {
 #[tokio::test(start_paused = true)]
 async fn a_thousand_children_stop_together() {
     let (system, log) = (node(), Log::default());
-    let dynamic = Supervisor::dynamic(sessions(&log)).spawn_on(&system);
+    let dynamic = Supervisor::dynamic(connections(&log)).spawn_on(&system);
     for index in 0..1000 {
         let child = dynamic.start_child(index.to_string()).await.unwrap();
         child.hang_in_stopping().await.unwrap();
@@ -62,7 +62,7 @@ async fn a_thousand_children_stop_together() {
 #[tokio::test(start_paused = true)]
 async fn there_are_no_more_children_than_allowed() {
     let (system, log) = (node(), Log::default());
-    let dynamic = Supervisor::dynamic(sessions(&log))
+    let dynamic = Supervisor::dynamic(connections(&log))
         .max_children(2)
         .spawn_on(&system);
     let first = dynamic.start_child("a".into()).await.unwrap();
@@ -77,12 +77,12 @@ async fn there_are_no_more_children_than_allowed() {
 #[tokio::test(start_paused = true)]
 async fn a_dynamic_supervisor_may_be_a_child() {
     let (system, log) = (node(), Log::default());
-    let spec = sessions(&log);
+    let spec = connections(&log);
     let below = Supervisor::dynamic(spec.clone()).into_supervisor();
     let root = Supervisor::one_for_one()
-        .child(ChildSpec::supervisor("sessions", below))
+        .child(ChildSpec::supervisor("connections", below))
         .spawn_on(&system);
-    let supervisor = root.child::<Supervisor>("sessions").await.unwrap();
+    let supervisor = root.child::<Supervisor>("connections").await.unwrap();
     let dynamic = Dynamic::over(supervisor, spec);
     dynamic.start_child("ann".into()).await.unwrap();
     root.stop().await.unwrap();

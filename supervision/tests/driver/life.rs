@@ -203,6 +203,21 @@ async fn a_killed_supervisor_takes_its_children_along() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_supervisor_that_panics_takes_its_children_along() {
+    let (system, log) = (node(), Log::default());
+    let broken = log.spec("b").options(|_| panic!("no options today"));
+    let supervisor = Supervisor::one_for_one()
+        .child(log.spec("a"))
+        .child(broken)
+        .spawn_on(&system);
+    let reason = supervisor.closed().await;
+    assert!(matches!(reason, ExitReason::Panic(_)), "{reason}");
+    settle().await;
+    assert_eq!(log.take(), "+a");
+    assert_eq!(system.directory().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_last_reference_to_a_supervisor_ends_it_in_order() {
     let (system, log) = (node(), Log::default());
     let supervisor = abc(Supervisor::one_for_one(), &log).spawn_on(&system);

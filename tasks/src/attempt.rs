@@ -1,4 +1,4 @@
-//! One attempt of an `async fn` on the executor, and the pause before the next attempt of any task.
+//! One attempt of an `async fn` on the executor.
 //!
 //! The future of a body is wrapped in a driver, because three things must happen between its polls that
 //! the body knows nothing of: a cancelled task's future is dropped at its await; a body that waits in a
@@ -10,47 +10,38 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
-    time::Duration,
 };
 
 use mobula_actor_core::{current::Current, panic_capture, sync_scope};
 use mobula_store::TaskError;
 
 use crate::{
+    conclude::{panicked, task_error},
+    dispatch::Shared,
     job::{Failure, Job},
     one_shot::{OneShot, Phase, Seat, place},
-    scheduler::{panicked, task_error},
 };
 
 /// Starts an attempt of a task that holds its resources.
-pub(crate) fn spawn(task: Arc<OneShot>) {
+pub(crate) fn spawn(shared: &Arc<Shared>, task: Arc<OneShot>) {
     let job = task.job.lock().take();
-    if let Some(job) = job {
-        run(Attempt { task, job: Some(job), has_started: false });
+    if job.is_some() {
+        run(Attempt { shared: Arc::clone(shared), task, job, has_started: false });
     }
 }
 
 /// Goes on with an attempt that a compute thread began, whose body turned out to be a future.
-pub(crate) fn go_on(task: Arc<OneShot>, job: Box<dyn Job>) {
-    run(Attempt { task, job: Some(job), has_started: true });
+pub(crate) fn go_on(shared: &Arc<Shared>, task: Arc<OneShot>, job: Box<dyn Job>) {
+    run(Attempt { shared: Arc::clone(shared), task, job: Some(job), has_started: true });
 }
 
 fn run(attempt: Attempt) {
-    let runtime = attempt.task.shared.system.runtime().clone();
+    let runtime = attempt.shared.system.runtime().clone();
     drop(runtime.spawn(attempt));
 }
 
-/// Queues the next attempt after a pause.
-pub(crate) fn retry(task: Arc<OneShot>, after: Duration) {
-    let runtime = task.shared.system.runtime().clone();
-    drop(runtime.spawn(async move {
-        tokio::time::sleep(after).await;
-        let shared = Arc::clone(&task.shared);
-        shared.enqueue(task, Phase::BackingOff);
-    }));
-}
-
 struct Attempt {
+    shared: Arc<Shared>,
     task: Arc<OneShot>,
     job: Option<Box<dyn Job>>,
     has_started: bool,
@@ -68,7 +59,7 @@ impl Future for Attempt {
             return Poll::Ready(());
         }
         // A wait that was dropped has left the task without its CPUs.
-        if task.waits.load(Ordering::Acquire) == 0 && !task.shared.come_back(task) {
+        if task.waits.load(Ordering::Acquire) == 0 && !this.shared.come_back(task) {
             return Poll::Pending;
         }
         let Some(job) = &mut this.job else { return Poll::Ready(()) };
@@ -103,10 +94,10 @@ impl Attempt {
     fn pause(&self) {
         let waits = self.task.waits.load(Ordering::Acquire);
         match self.task.seat() {
-            Seat::Holding if waits > 0 => self.task.shared.give_back(&self.task),
+            Seat::Holding if waits > 0 => self.shared.give_back(&self.task),
             // Nothing is waited for by name any more: stand in line for the CPUs.
             Seat::GivenBack if waits == 0 => {
-                if self.task.shared.come_back(&self.task) {
+                if self.shared.come_back(&self.task) {
                     self.task.driver.wake();
                 }
             }
@@ -116,7 +107,7 @@ impl Attempt {
 
     fn end(&mut self, result: Result<(), TaskError>) {
         let Some(job) = self.job.take() else { return };
-        let shared = Arc::clone(&self.task.shared);
+        let shared = Arc::clone(&self.shared);
         let ending = shared.settle(&self.task, job, result);
         let mut core = shared.core.lock();
         core.release(&self.task);

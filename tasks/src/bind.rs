@@ -3,7 +3,10 @@
 //!
 //! Submitting a bound call submits what it depends on first, each once, however many calls share it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use mobula_actor_core::{Arg, IntoArg};
 use mobula_store::{Object, ObjectRef};
@@ -14,32 +17,33 @@ use crate::{function::TaskFunction, input::TaskArgs, options::TaskOptions, submi
 /// A call that is submitted later, by [`submit`](Bound::submit). Clones are the same call.
 #[must_use = "a bound call does nothing until it is submitted"]
 pub struct Bound<T> {
-    call: Arc<Mutex<Call<T>>>,
+    call: Arc<Call<T>>,
 }
 
-enum Call<T> {
-    Bound(Box<dyn FnOnce() -> ObjectRef<T> + Send>),
-    /// Being submitted, right now.
-    Submitting,
-    Submitted(ObjectRef<T>),
+struct Call<T> {
+    /// Taken by the one submission.
+    submission: Mutex<Option<Submission<T>>>,
+    reference: OnceLock<ObjectRef<T>>,
 }
+
+type Submission<T> = Box<dyn FnOnce() -> ObjectRef<T> + Send>;
 
 impl<T: Object> Bound<T> {
     /// Submits the call and what it depends on. Submitting it again gives the same reference.
     ///
     /// # Panics
-    /// Outside a node.
+    /// Outside a node; and when an earlier submission of this call panicked.
     #[track_caller]
     #[must_use]
     pub fn submit(&self) -> ObjectRef<T> {
-        let mut call = self.call.lock();
-        let reference = match std::mem::replace(&mut *call, Call::Submitting) {
-            Call::Bound(bound) => bound(),
-            Call::Submitted(reference) => reference,
-            Call::Submitting => panic!("a bound call was interrupted while it was submitted"),
-        };
-        *call = Call::Submitted(reference.clone());
-        reference
+        let reference = self.call.reference.get_or_init(|| {
+            let submission = self.call.submission.lock().take();
+            match submission {
+                Some(submit) => submit(),
+                None => panic!("an earlier submission of this bound call panicked"),
+            }
+        });
+        reference.clone()
     }
 }
 
@@ -142,7 +146,8 @@ where
     F::Output: Object,
 {
     let call = move || submit::<F>(options, args.submit());
-    Bound { call: Arc::new(Mutex::new(Call::Bound(Box::new(call)))) }
+    let submission = Mutex::new(Some(Box::new(call) as Submission<F::Output>));
+    Bound { call: Arc::new(Call { submission, reference: OnceLock::new() }) }
 }
 
 macro_rules! tuples {

@@ -18,8 +18,9 @@ use mobula_actor_core::{panic_capture, sync_scope};
 
 use crate::{
     attempt,
+    conclude::{Ending, panicked, task_error},
+    dispatch::Shared,
     one_shot::{OneShot, place},
-    scheduler::{Ending, Shared, panicked, task_error},
 };
 
 /// Looks at the bell this often before asking the clock and letting other threads run.
@@ -50,8 +51,9 @@ impl Worker {
             let (call, work) = core.next_call(&self.shared.config);
             if call.is_none() {
                 // What the result releases is for this thread, and nobody needs to be woken for it.
-                self.is_searching = core.begin_search(&self.shared);
+                self.is_searching = core.begin_search();
             }
+            self.shared.has_searcher.store(core.is_searched(), Ordering::Relaxed);
             drop(core);
             if let Some(ending) = ending {
                 self.shared.publish(&task, ending);
@@ -68,18 +70,19 @@ impl Worker {
             let bell = self.shared.bell.load(Ordering::Acquire);
             let mut core = self.shared.core.lock();
             if std::mem::take(&mut self.is_searching) {
-                core.end_search(&self.shared);
+                core.end_search();
             }
             let (call, work) = core.next_call(&self.shared.config);
             let spin = self.shared.config.spin;
             let is_over = began.is_some_and(|began: Instant| began.elapsed() >= spin);
             if call.is_none() {
                 self.is_searching =
-                    !is_over && !spin.is_zero() && core.begin_search(&self.shared);
+                    !is_over && !spin.is_zero() && core.begin_search();
                 if !self.is_searching {
-                    core.workers -= 1;
+                    core.end_worker();
                 }
             }
+            self.shared.has_searcher.store(core.is_searched(), Ordering::Relaxed);
             drop(core);
             self.shared.perform(work);
             if call.is_some() || !self.is_searching {
@@ -97,7 +100,7 @@ impl Worker {
 }
 
 /// Runs one attempt on this thread; `None` when its body is a future and went to the executor.
-fn run(shared: &Shared, task: &Arc<OneShot>) -> Option<Ending> {
+fn run(shared: &Arc<Shared>, task: &Arc<OneShot>) -> Option<Ending> {
     // Whoever started the task finds its job there.
     let Some(mut job) = task.job.lock().take() else { return Some(Ending::Nothing) };
     let keep = task.may_repeat();
@@ -105,7 +108,7 @@ fn run(shared: &Shared, task: &Arc<OneShot>) -> Option<Ending> {
     let result = match result {
         Ok(Poll::Ready(result)) => result.map_err(|failure| task_error(task, failure)),
         Ok(Poll::Pending) => {
-            attempt::go_on(Arc::clone(task), job);
+            attempt::go_on(shared, Arc::clone(task), job);
             return None;
         }
         Err(report) => Err(panicked(task, report)),

@@ -1,12 +1,12 @@
 //! Tasks: plain functions that run in the background, as a graph, on what the node has.
 //!
 //! A task is submitted with values and references as arguments and gives a reference to its result at
-//! once. It waits for its inputs ([`graph`]), then for resources ([`admission`] over [`queue`] and
-//! [`resources`]), then runs: a plain function on a compute thread ([`blocking`]), an `async fn` on the
-//! executor ([`attempt`]). It is a citizen like every actor ([`one_shot`]): it has an id and a line in the
-//! listing, and killing it cancels it.
+//! once. It waits for its inputs (`arrival` over `graph`), then for resources (`plan` over `admission`,
+//! `queue` and [`resources`]), then runs: a plain function on a compute thread (`blocking`), an `async fn`
+//! on the executor (`attempt`). It is a citizen like every actor (`one_shot`): it has an id and a line in
+//! the listing, and killing it cancels it.
 //!
-//! Read the pure cores first, then [`one_shot`], then [`scheduler`]. Users take all of this through
+//! Read the pure cores first, then `one_shot`, `dispatch` and `conclude`. Users take all of this through
 //! `#[mobula::task]` and the facade crate `mobula`.
 
 // What users see.
@@ -32,9 +32,13 @@ mod input;
 mod output;
 mod job;
 mod one_shot;
-mod scheduler;
-mod blocking;
+mod plan;
+mod dispatch;
+mod conclude;
+mod arrival;
 mod attempt;
+mod blocking;
+mod scheduler;
 
 pub use bind::{Bound, BoundArg, BoundArgs, IntoBound, bind};
 pub use body::Body;

@@ -23,10 +23,14 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
-use mobula_actor_core::{ActorId, Citizen, Kind, current};
-use mobula_store::{BlockHook, Canceller, ObjectId, TaskError, TaskLabel, TaskSlot};
+use mobula_actor_core::{ActorId, Citizen, Kind, System, current};
+use mobula_store::{BlockHook, Canceller, TaskError, TaskLabel, TaskSlot};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
+
+mod phase;
+
+pub(crate) use phase::{InputKey, Phase, Seat};
 
 use crate::{
     admission::ShapeId,
@@ -37,77 +41,24 @@ use crate::{
     options::Extras,
     output::Entries,
     retry::RETRY_FOREVER,
-    scheduler::Shared,
 };
 
-/// Where a task stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Phase {
-    /// Inputs are missing.
-    Waiting,
-    /// Ready, and resources are missing.
-    Queued,
-    /// Its body runs.
-    Running,
-    /// Its body runs, but its result is settled: it was cancelled, or its time was up.
-    Abandoned,
-    /// An attempt failed; the next one starts in a while.
-    BackingOff,
-    /// Over.
-    Done,
-}
+/// What a task asks of the scheduler that it belongs to: a port, so that tasks do not depend on it.
+pub(crate) trait Host: Send + Sync {
+    /// The node.
+    fn system(&self) -> &System;
 
-impl Phase {
-    const ALL: [Self; 6] = [
-        Self::Waiting,
-        Self::Queued,
-        Self::Running,
-        Self::Abandoned,
-        Self::BackingOff,
-        Self::Done,
-    ];
+    /// The running task waits: its CPUs are free for others.
+    fn give_back(self: Arc<Self>, task: &OneShot);
 
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Abandoned => "cancelling",
-            Self::BackingOff => "retrying",
-            Self::Done => "done",
-        }
-    }
-}
+    /// The running task goes on: `true` if it has its CPUs, `false` if it will be resumed later.
+    fn come_back(&self, task: &OneShot) -> bool;
 
-/// What a running task holds in the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Seat {
-    /// All it asked for.
-    Holding,
-    /// It is blocked: all but its CPUs.
-    GivenBack,
-    /// It could go on, and waits for its CPUs.
-    Returning,
-}
+    /// A task that does not run any more is over with this error; it may still lie in a queue.
+    fn forget_unstarted(&self, task: &OneShot, was_queued: bool, error: &TaskError);
 
-/// What an object is called among a task's missing inputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum InputKey {
-    /// An object of the store.
-    Object(ObjectId),
-    /// Something that can only be polled.
-    Port,
-}
-
-impl fmt::Display for InputKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Object(id) => fmt::Display::fmt(id, f),
-            Self::Port => f.write_str("an argument that is on its way"),
-        }
-    }
+    /// Why a queued task of this shape does not run.
+    fn why(&self, shape: ShapeId) -> String;
 }
 
 /// One task.
@@ -119,7 +70,7 @@ pub(crate) struct OneShot {
     pub(crate) depth: u32,
     pub(crate) shape: ShapeId,
     pub(crate) is_blocking: bool,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) host: Arc<dyn Host>,
     me: Weak<Self>,
     pub(crate) outputs: Entries,
     pub(crate) tree: CancelNode<Self>,
@@ -155,17 +106,17 @@ pub(crate) struct Spec {
 }
 
 impl OneShot {
-    pub(crate) fn new(shared: Arc<Shared>, spec: Spec) -> Arc<Self> {
+    pub(crate) fn new(host: Arc<dyn Host>, spec: Spec) -> Arc<Self> {
         let Spec { function, extras, depth, shape, is_blocking, outputs } = spec;
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
-            id: shared.system.next_id(),
+            id: host.system().next_id(),
             function,
             extras,
             depth,
             shape,
             is_blocking,
-            shared,
+            host,
             outputs,
             tree: CancelNode::new(),
             job: Mutex::new(None),
@@ -194,8 +145,7 @@ impl OneShot {
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        let word = self.phase.load(Ordering::Acquire);
-        Phase::ALL.get(usize::from(word)).copied().unwrap_or(Phase::Done)
+        Phase::from_word(self.phase.load(Ordering::Acquire))
     }
 
     /// Changes the phase if it is still `from`.
@@ -228,11 +178,7 @@ impl OneShot {
     }
 
     pub(crate) fn seat(&self) -> Seat {
-        match self.seat.load(Ordering::Acquire) {
-            0 => Seat::Holding,
-            1 => Seat::GivenBack,
-            _ => Seat::Returning,
-        }
+        Seat::from_word(self.seat.load(Ordering::Acquire))
     }
 
     /// Only under the scheduler's lock.
@@ -283,7 +229,7 @@ impl OneShot {
     pub(crate) fn why(&self) -> String {
         match self.phase() {
             Phase::Waiting => format!("waiting for {}", self.open.lock().text()),
-            Phase::Queued => self.shared.why(self.shape),
+            Phase::Queued => self.host.why(self.shape),
             Phase::Running => match self.seat() {
                 Seat::Holding => format!("running, attempt {}", self.attempt()),
                 Seat::GivenBack => "running, blocked in a get or wait".to_owned(),
@@ -324,7 +270,7 @@ impl OneShot {
             match phase {
                 Phase::Waiting | Phase::Queued | Phase::BackingOff => {
                     if self.advance(phase, Phase::Done) {
-                        self.shared.forget_unstarted(self, phase == Phase::Queued, &error());
+                        self.host.forget_unstarted(self, phase == Phase::Queued, &error());
                         return true;
                     }
                 }
@@ -379,18 +325,22 @@ impl Citizen for OneShot {
     fn kill(&self) {
         Self::cancel(self, true);
     }
+
+    fn why(&self) -> Option<String> {
+        Some(Self::why(self))
+    }
 }
 
 impl BlockHook for OneShot {
     fn blocked(&self) {
         self.waits.fetch_add(1, Ordering::AcqRel);
-        self.shared.give_back(self);
+        Arc::clone(&self.host).give_back(self);
     }
 
     fn poll_unblocked(&self, cx: &mut Context<'_>) -> Poll<()> {
         // Left before asking, so that a grant in between finds it.
         *self.returner.lock() = Some(Returner::Waker(cx.waker().clone()));
-        if !self.shared.come_back(self) {
+        if !self.host.come_back(self) {
             return Poll::Pending;
         }
         self.returner.lock().take();
@@ -400,7 +350,7 @@ impl BlockHook for OneShot {
 
     fn unblocked_blocking(&self) {
         *self.returner.lock() = Some(Returner::Thread(std::thread::current()));
-        while !self.shared.come_back(self) {
+        while !self.host.come_back(self) {
             std::thread::park();
         }
         self.returner.lock().take();
@@ -426,5 +376,5 @@ pub(crate) fn slot(task: &Arc<OneShot>) -> Arc<dyn Any + Send + Sync> {
 
 /// Where the body of `task` runs.
 pub(crate) fn place(task: &Arc<OneShot>) -> current::Current {
-    current::Current::citizen(task.shared.system.clone(), task.id).with_task(slot(task))
+    current::Current::citizen(task.host.system().clone(), task.id).with_task(slot(task))
 }

@@ -54,9 +54,8 @@ impl fmt::Debug for Entries {
 }
 
 /// One result.
-#[doc(hidden)]
 #[derive(Debug)]
-pub struct One<T>(PhantomData<fn() -> T>);
+pub(crate) struct One<T>(PhantomData<fn() -> T>);
 
 impl<T: Object> Outputs for One<T> {
     type Value = T;

@@ -22,13 +22,13 @@ pub const RETRY_FOREVER: u32 = u32::MAX;
 
 /// How a task is retried. The default: not at all.
 #[derive(Clone)]
-pub struct RetryRule {
+pub(crate) struct RetryRule {
     /// Attempts after the first; [`RETRY_FOREVER`] has no end.
-    pub retries_max: u32,
+    pub(crate) retries_max: u32,
     /// Which errors are worth another attempt.
-    pub on: RetryOn,
+    pub(crate) on: RetryOn,
     /// The first delay, and the one that it grows to.
-    pub backoff: Range<Duration>,
+    pub(crate) backoff: Range<Duration>,
 }
 
 impl Default for RetryRule {
@@ -53,8 +53,7 @@ impl fmt::Debug for RetryRule {
 
 /// Which errors are worth another attempt.
 #[derive(Clone, Default)]
-#[non_exhaustive]
-pub enum RetryOn {
+pub(crate) enum RetryOn {
     /// Panics, and what a node does to a task; not the function's own errors.
     #[default]
     Crashes,
@@ -77,7 +76,7 @@ impl fmt::Debug for RetryOn {
 /// What to do after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// The error is the task's result.
     GiveUp,
     /// Run it again after this long.
@@ -89,7 +88,7 @@ pub enum Verdict {
 
 impl RetryRule {
     /// Judges the failure of attempt number `attempt` (the first is 1).
-    pub fn judge(&self, attempt: u32, error: &TaskError, rng: &mut impl Rng) -> Verdict {
+    pub(crate) fn judge(&self, attempt: u32, error: &TaskError, rng: &mut impl Rng) -> Verdict {
         let is_left = self.retries_max == RETRY_FOREVER || attempt <= self.retries_max;
         if !is_left || !self.is_worth_it(error) {
             return Verdict::GiveUp;
@@ -122,5 +121,66 @@ impl RetryRule {
         let ceiling = self.backoff.start.saturating_mul(1 << doublings);
         let ceiling = ceiling.min(self.backoff.end.max(self.backoff.start));
         ceiling.mul_f64(rng.random_range(0.5..=1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng as _, rngs::StdRng};
+
+    use super::*;
+
+    fn errors() -> [(TaskError, &'static str); 5] {
+        let task = || "f a1".into();
+        let user = TaskError::user_error("f a1", "no");
+        let lost =
+            TaskError::Lost { task: task(), node: None, attempt: 1, text: "gone".into() };
+        let panic =
+            TaskError::Panicked { task: task(), message: "boom".into(), location: None };
+        let dependency = TaskError::dependency("g a2", &user);
+        let cancelled = TaskError::Cancelled { task: task() };
+        [
+            (panic, "crash"),
+            (lost, "crash"),
+            (user, "error"),
+            (dependency, "never"),
+            (cancelled, "never"),
+        ]
+    }
+
+    #[test]
+    fn crashes_errors_and_hopeless_cases_are_told_apart() {
+        let only_boom: RetryPredicate = Arc::new(|error| error.to_string().contains("boom"));
+        for (error, kind) in errors() {
+            for (on, expected) in [
+                (RetryOn::Crashes, kind == "crash"),
+                (RetryOn::Errors, kind != "never"),
+                (RetryOn::If(Arc::clone(&only_boom)), error.to_string().contains("boom")),
+            ] {
+                let rule = RetryRule { retries_max: 1, on, ..RetryRule::default() };
+                let verdict = rule.judge(1, &error, &mut StdRng::seed_from_u64(1));
+                assert_eq!(verdict != Verdict::GiveUp, expected, "{error} {rule:?}");
+                let last = rule.judge(2, &error, &mut StdRng::seed_from_u64(1));
+                assert_eq!(last, Verdict::GiveUp);
+            }
+        }
+    }
+
+    #[test]
+    fn delays_double_within_their_range_and_never_overflow() {
+        let mut rng = StdRng::seed_from_u64(2);
+        let rule = RetryRule {
+            retries_max: RETRY_FOREVER,
+            backoff: Duration::from_secs(1)..Duration::from_secs(60),
+            ..RetryRule::default()
+        };
+        for (attempt, ceiling) in [(1, 1.0), (2, 2.0), (6, 32.0), (7, 60.0), (u32::MAX, 60.0)] {
+            for _ in 0..100 {
+                let delay = rule.delay(attempt, &mut rng).as_secs_f64();
+                assert!((ceiling / 2.0..=ceiling).contains(&delay), "{attempt}: {delay}");
+            }
+        }
+        let odd = RetryRule { backoff: Duration::from_secs(5)..Duration::ZERO, ..rule };
+        assert!(odd.delay(9, &mut rng) <= Duration::from_secs(5));
     }
 }

@@ -50,6 +50,7 @@ task! {
         amount
     }
     fn answer() -> u64 { 42 }
+    fn double(x: u64) -> u64 { x * 2 }
     fn hold(started: mpsc::Sender<()>, gate: mpsc::Receiver<u64>) -> u64 {
         started.send(()).unwrap();
         gate.recv().unwrap()
@@ -196,6 +197,37 @@ async fn r4_a_wait_that_was_given_up_takes_the_cpu_again_before_the_body_goes_on
     })
     .await;
     assert!(node.is_idle());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pending_task_can_say_what_it_waits_for() {
+    let node = Node::new(cpus(1));
+    node.enter(async {
+        let gate = Gate::default();
+        let running = after::remote(Arc::clone(&gate));
+        let _waiting = double::remote(&running);
+        let _queued = answer::remote();
+        let _odd = answer::with(TaskOptions::new().resource("tpu", 2.0));
+        settle().await;
+        let directory = node.system.directory();
+        let why: Vec<String> = directory
+            .list()
+            .iter()
+            .map(|row| directory.get(row.id).unwrap().why().unwrap())
+            .collect();
+        assert_eq!(
+            why,
+            [
+                "running, attempt 1".to_owned(),
+                format!("waiting for {}", running.id()),
+                "waiting for 1 CPU (0 of 1 free)".to_owned(),
+                "needs 1 CPU and 2 tpu, which no node can ever meet; this node has 1 cpu".to_owned(),
+            ]
+        );
+        node.scheduler.shut_down();
+        settle().await;
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

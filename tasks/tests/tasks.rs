@@ -1,17 +1,13 @@
-//! Behaviours T1 to T9, T12 and T24: calling, nesting, dependencies.
+//! Behaviours T1 to T9 and T12: calling, nesting, dependencies.
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
+    sync::{Arc, mpsc},
 };
 
 use mobula_actor_core::IntoArg as _;
-use mobula_store::{ObjectRef, get, put, wait};
-use mobula_tasks::{SchedulerConfig, TaskOptions, submit_many, task as this_task};
+use mobula_store::{ObjectRef, get, put};
+use mobula_tasks::{TaskOptions, submit_many, task as this_task};
 use serde::{Deserialize, Serialize};
 
 #[path = "support/node.rs"]
@@ -261,33 +257,6 @@ async fn t12_a_task_with_two_waits_at_once_gives_its_cpu_back_until_both_are_ove
         }
     })
     .await;
-    assert!(node.is_idle());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn t24_many_threads_submit_get_put_and_wait_at_once() {
-    let node = Node::new(SchedulerConfig::default().num_cpus(2.0));
-    let done = Arc::new(AtomicUsize::new(0));
-    let mut threads = tokio::task::JoinSet::new();
-    for thread in 0..10u64 {
-        let done = Arc::clone(&done);
-        threads.spawn(node.enter(async move {
-            for step in 0..25 {
-                let stored = put(thread * step).await.unwrap();
-                let refs =
-                    vec![increment::remote(&stored), increment_later::remote(&stored), stored];
-                let (ready, rest) = wait(refs.clone()).num_returns(3).await.unwrap();
-                assert_eq!((ready.len(), rest.len()), (3, 0));
-                let sum: u64 = get(&refs).await.unwrap().iter().map(|value| **value).sum();
-                assert_eq!(sum, 3 * thread * step + 2);
-                done.fetch_add(1, Ordering::Relaxed);
-            }
-        }));
-    }
-    while let Some(ended) = threads.join_next().await {
-        ended.unwrap();
-    }
-    assert_eq!(done.load(Ordering::Relaxed), 250);
     assert!(node.is_idle());
 }
 

@@ -1,0 +1,187 @@
+//! The end of an attempt: what comes of it, and in which order the world sees it.
+//!
+//! The obvious order, publish the result and then clean up, lets the caller of `get` see a task that is
+//! over and still listed, with arguments pinned and a CPU in use; tests of such a system sleep a little.
+//!
+//! Invariant: inputs are unpinned, the task is struck off, its resources are released, and then the
+//! result is published. Whoever sees the result sees the rest.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use mobula_actor_core::{PanicReport, panic_capture};
+use mobula_store::TaskError;
+use rand::{SeedableRng as _, rngs::SmallRng};
+
+use crate::{
+    admission::Admission,
+    dispatch::Shared,
+    job::{Failure, Job},
+    one_shot::{OneShot, Phase},
+    retry::Verdict,
+};
+
+/// How an attempt ended, for everybody else to see once its resources are released.
+#[must_use]
+pub(crate) enum Ending {
+    Result(Box<dyn Job>),
+    Failure(Box<dyn Job>, TaskError),
+    Retry(Duration),
+    /// The result was settled while the body ran: the task was cancelled.
+    Abandoned(Box<dyn Job>),
+    Nothing,
+}
+
+impl Shared {
+    /// An attempt is over: settles what comes of it. Resources are still held.
+    pub(crate) fn settle(
+        &self,
+        task: &Arc<OneShot>,
+        mut job: Box<dyn Job>,
+        result: Result<(), TaskError>,
+    ) -> Ending {
+        let result = match result {
+            Err(error) => match self.judge(task, &*job, &error) {
+                Some(after) => {
+                    *task.job.lock() = Some(job);
+                    if task.advance(Phase::Running, Phase::BackingOff) {
+                        return Ending::Retry(after);
+                    }
+                    match task.job.lock().take() {
+                        Some(back) => job = back,
+                        None => return Ending::Nothing,
+                    }
+                    Err(error)
+                }
+                None => Err(error),
+            },
+            Ok(()) => Ok(()),
+        };
+        quietly(|| job.release());
+        let is_mine = task.advance(Phase::Running, Phase::Done);
+        if !is_mine {
+            let _was_abandoned = task.advance(Phase::Abandoned, Phase::Done);
+        }
+        self.strike_off(task);
+        match result {
+            _ if !is_mine => Ending::Abandoned(job),
+            Ok(()) => Ending::Result(job),
+            Err(error) => Ending::Failure(job, error),
+        }
+    }
+
+    /// Shows the world how an attempt ended. The job goes last: its pens fail what was not written.
+    pub(crate) fn publish(self: &Arc<Self>, task: &Arc<OneShot>, ending: Ending) {
+        match ending {
+            Ending::Result(mut job) => quietly(|| job.seal()),
+            Ending::Failure(job, error) => {
+                task.fail_outputs(&error);
+                quietly(|| drop(job));
+            }
+            Ending::Abandoned(job) => {
+                task.fail_abandoned();
+                quietly(|| drop(job));
+            }
+            Ending::Retry(after) => self.retry(Arc::clone(task), after),
+            Ending::Nothing => {}
+        }
+    }
+
+    /// A task that does not run any more is over; it may still lie in a queue.
+    pub(crate) fn forget_unstarted(&self, task: &OneShot, was_queued: bool, error: &TaskError) {
+        let mut job = task.job.lock().take();
+        if let Some(job) = &mut job {
+            quietly(|| job.release());
+        }
+        self.strike_off(task);
+        task.fail_outputs(error);
+        quietly(|| drop(job));
+        if !was_queued {
+            return;
+        }
+        let swept = self.core.lock().bury();
+        drop(swept);
+    }
+
+    /// Queues the next attempt after a pause.
+    fn retry(self: &Arc<Self>, task: Arc<OneShot>, after: Duration) {
+        let shared = Arc::clone(self);
+        drop(self.system.runtime().spawn(async move {
+            tokio::time::sleep(after).await;
+            shared.enqueue(task, Phase::BackingOff);
+        }));
+    }
+
+    fn strike_off(&self, task: &OneShot) {
+        if let Some(timer) = task.timer.lock().take() {
+            timer.abort();
+        }
+        self.system.directory().remove(task.id);
+        if task.shape != Admission::<Arc<OneShot>>::ONE_CPU {
+            self.core.lock().admission.forget(task.shape);
+        }
+        self.unfinished.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// The delay before another attempt, if there is to be one.
+    fn judge(&self, task: &OneShot, job: &dyn Job, error: &TaskError) -> Option<Duration> {
+        let rule = &task.extras.as_ref()?.retry;
+        if rule.retries_max == 0 || self.is_closed.load(Ordering::Acquire) {
+            return None;
+        }
+        // A predicate is user code: one that panics says no.
+        let mut rng = SmallRng::from_rng(&mut rand::rng());
+        match panic_capture::guard(|| rule.judge(task.attempt(), error, &mut rng)) {
+            Ok(Verdict::Again { after }) if job.can_repeat() => Some(after),
+            Ok(Verdict::Again { .. }) => {
+                tracing::warn!(
+                    task = %task.id,
+                    "`{}` is not retried: its arguments cannot be cloned", task.display_name()
+                );
+                None
+            }
+            Ok(Verdict::GiveUp) => None,
+            Err(report) => {
+                tracing::warn!(task = %task.id, "the retry predicate panicked: {report}");
+                None
+            }
+        }
+    }
+}
+
+/// What an attempt's failure is called outside.
+pub(crate) fn task_error(task: &OneShot, failure: Failure) -> TaskError {
+    match failure {
+        Failure::User(error) => TaskError::user_error(task.label(), error.into_inner()),
+        Failure::Dependency(failed) => TaskError::from_dependency(task.label(), &failed),
+        Failure::Bug(text) => {
+            debug_assert!(false, "{text}");
+            tracing::error!(task = %task.id, "a bug in the scheduler: {text}");
+            TaskError::Lost {
+                task: task.label(),
+                node: None,
+                attempt: task.attempt(),
+                text: text.into(),
+            }
+        }
+    }
+}
+
+/// What a panic of a task's body is called outside.
+pub(crate) fn panicked(task: &OneShot, report: PanicReport) -> TaskError {
+    let PanicReport { message, location, .. } = report;
+    TaskError::Panicked {
+        task: task.label(),
+        message: message.into(),
+        location: location.map(Into::into),
+    }
+}
+
+/// Runs the drops of user values; a panic in one of them ends here.
+fn quietly(work: impl FnOnce()) {
+    if let Err(report) = panic_capture::guard(work) {
+        tracing::error!("a value panicked while it was dropped: {report}");
+    }
+}

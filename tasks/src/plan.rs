@@ -1,0 +1,175 @@
+//! Who may start now, and what has to be done about it.
+//!
+//! Admission says which task is next; this adds who is to run it. A future is handed out to be spawned;
+//! a plain function waits for a compute thread, and one must come for it. Waking a thread for every
+//! function would cost more than most functions, so at most one thread is *searching* (woken, or looking
+//! for more work). Nobody wakes another meanwhile; the searching one, when it has found something, has
+//! the next woken if there is more. So the submitter of ten thousand functions pays for a few wake-ups.
+//!
+//! Nothing here wakes, spawns or runs anything: that is [`Work`], to be performed without the lock.
+
+use std::sync::Arc;
+
+use crate::{
+    admission::Admission,
+    config::SchedulerConfig,
+    one_shot::{OneShot, Phase, Seat},
+    resources::Ledger,
+};
+
+/// What is under the scheduler's lock.
+pub(crate) struct Core {
+    pub(crate) admission: Admission<Arc<OneShot>>,
+    /// Compute threads, in whatever state.
+    workers: usize,
+    /// Whether a compute thread was woken or looks for work.
+    is_searched: bool,
+    /// Cancelled tasks that still lie in queues.
+    tombstones: usize,
+    has_warned_of_threads: bool,
+}
+
+/// Cancelled tasks that may lie in queues before these are swept.
+const TOMBSTONES_MAX: usize = 1024;
+
+/// What has to be done after letting go of the lock.
+#[derive(Default)]
+#[must_use]
+pub(crate) struct Work {
+    /// Blocked tasks that have their CPUs again.
+    pub(crate) granted: Vec<Arc<OneShot>>,
+    /// Tasks to be spawned on the executor.
+    pub(crate) futures: Vec<Arc<OneShot>>,
+    /// A compute thread is to be started; it is counted already.
+    pub(crate) wake: bool,
+    /// The searching compute thread is to look again.
+    pub(crate) ring: bool,
+    /// There should be more compute threads than there may; said once.
+    pub(crate) warn_of_threads: bool,
+}
+
+impl Core {
+    pub(crate) fn new(ledger: Ledger) -> Self {
+        Self {
+            admission: Admission::new(ledger),
+            workers: 0,
+            is_searched: false,
+            tombstones: 0,
+            has_warned_of_threads: false,
+        }
+    }
+
+    /// The next task that may start, holding its resources from here on; or one that was cancelled, and
+    /// is only taken out of the queue.
+    fn take(&mut self) -> Option<Option<Arc<OneShot>>> {
+        let (shape, task) = self.admission.next()?;
+        if task.try_start() {
+            task.take_seat(Seat::Holding);
+            return Some(Some(task));
+        }
+        self.admission.finish(shape);
+        self.tombstones = self.tombstones.saturating_sub(1);
+        Some(None)
+    }
+
+    fn grant(&mut self, work: &mut Work) {
+        while let Some(task) = self.admission.grant() {
+            task.take_seat(Seat::Holding);
+            work.granted.push(task);
+        }
+    }
+
+    /// Everything that may start now, except plain functions: those are left to compute threads, and
+    /// one is woken for them.
+    pub(crate) fn plan(&mut self, config: &SchedulerConfig) -> Work {
+        let mut work = Work::default();
+        self.grant(&mut work);
+        self.plan_starts(config, &mut work);
+        work
+    }
+
+    fn plan_starts(&mut self, config: &SchedulerConfig, work: &mut Work) {
+        while let Some((_, task)) = self.admission.peek() {
+            if task.is_blocking && task.phase() == Phase::Queued {
+                return self.plan_thread(config, work);
+            }
+            if let Some(Some(task)) = self.take() {
+                work.futures.push(task);
+            }
+        }
+    }
+
+    /// There is a plain function that may start: the searching thread hears of it, or one is woken.
+    fn plan_thread(&mut self, config: &SchedulerConfig, work: &mut Work) {
+        if self.is_searched {
+            work.ring = true;
+        } else if self.workers < config.compute_threads_max {
+            self.workers += 1;
+            self.is_searched = true;
+            work.wake = true;
+        } else if !std::mem::replace(&mut self.has_warned_of_threads, true) {
+            work.warn_of_threads = true;
+        }
+    }
+
+    /// A compute thread has nothing to do: `true` if it may look for more, `false` if another does.
+    #[must_use]
+    pub(crate) fn begin_search(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_searched, true)
+    }
+
+    /// The searching thread found something, or gives up.
+    pub(crate) fn end_search(&mut self) {
+        self.is_searched = false;
+    }
+
+    /// The next plain function for a compute thread that has none, and what else may start.
+    pub(crate) fn next_call(&mut self, config: &SchedulerConfig) -> (Option<Arc<OneShot>>, Work) {
+        let mut work = Work::default();
+        self.grant(&mut work);
+        while let Some(taken) = self.take() {
+            let Some(task) = taken else { continue };
+            if task.is_blocking {
+                if self.admission.ready_count() > 0 {
+                    self.plan_starts(config, &mut work);
+                }
+                return (Some(task), work);
+            }
+            work.futures.push(task);
+        }
+        (None, work)
+    }
+
+    /// A compute thread goes.
+    pub(crate) fn end_worker(&mut self) {
+        self.workers -= 1;
+    }
+
+    /// Whether a compute thread was woken or looks for work.
+    pub(crate) const fn is_searched(&self) -> bool {
+        self.is_searched
+    }
+
+    /// A queued task was cancelled where it lies. Gives back what was swept out, to be dropped without
+    /// the lock.
+    #[must_use]
+    pub(crate) fn bury(&mut self) -> Vec<Arc<OneShot>> {
+        self.tombstones += 1;
+        if self.tombstones <= TOMBSTONES_MAX || self.tombstones <= self.admission.ready_count() / 2 {
+            return Vec::new();
+        }
+        self.tombstones = 0;
+        self.admission.sweep(|task| task.phase() == Phase::Queued)
+    }
+
+    /// A task's body is over: its resources are free.
+    pub(crate) fn release(&mut self, task: &OneShot) {
+        match task.seat() {
+            Seat::Holding => self.admission.finish(task.shape),
+            Seat::GivenBack | Seat::Returning => {
+                self.admission.finish_blocked(task.shape, |other| other.id == task.id);
+            }
+        }
+        task.take_seat(Seat::Holding);
+    }
+}

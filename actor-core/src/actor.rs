@@ -417,9 +417,9 @@ impl<M: Message, A: SharedHandler<M>> Receive<M, Shared> for A {
                     reply.send(value);
                 }
             };
-            ctx.run_blocking(run);
+            ctx.run_blocking(M::NAME, run);
         } else {
-            ctx.run_beside(async move {
+            ctx.run_beside(M::NAME, async move {
                 let value = actor.handle(message).await;
                 drop(actor);
                 reply.send(value);

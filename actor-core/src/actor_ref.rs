@@ -240,10 +240,14 @@ impl<A: Actor> Serialize for ActorRef<A> {
     }
 }
 
+#[derive(Deserialize)]
+#[serde(rename = "$mobula::ActorRef")]
+struct WireRef(ActorId);
+
 /// Becomes a reference to the actor of that id on the current node.
 impl<'de, A: Actor> Deserialize<'de> for ActorRef<A> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let id = ActorId::deserialize(deserializer)?;
+        let WireRef(id) = WireRef::deserialize(deserializer)?;
         let system = current::current_system()
             .ok_or_else(|| D::Error::custom("a reference to an actor is read outside any node"))?;
         let handle = system

@@ -111,9 +111,20 @@ impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
         cx: &TaskContext<'_>,
     ) -> Result<(), AskError<M>> {
         let cell = self.address.cell();
-        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
-        let meta = ask_meta(cell, deadline).map_err(AskError::Deadlock)?;
-        if let Some(deadline) = deadline {
+        let now = self.timeout.map(|_| Instant::now());
+        let own = now.zip(self.timeout).and_then(|(now, timeout)| now.checked_add(timeout));
+        let meta = ask_meta(cell, own).map_err(AskError::Deadlock)?;
+        // The deadline of the call being handled holds for this ask, too.
+        if let Some(deadline) = meta.context.as_ref().and_then(|context| context.deadline) {
+            let left = deadline.saturating_duration_since(now.unwrap_or_else(Instant::now));
+            if left.is_zero() {
+                let message = match payload {
+                    Payload::Now(message) => Some(message),
+                    Payload::Gated(_) => None,
+                };
+                return Err(self.not_delivered(message, Undelivered::Expired));
+            }
+            self.timeout = Some(left);
             self.alarm = Some(Box::pin(tokio::time::sleep_until(deadline)));
         }
         let (sender, receiver) = oneshot::channel();
@@ -253,7 +264,7 @@ pub(crate) fn ask_into<A: Receive<M>, M: Message>(
     let Ask { address, payload, retry, timeout } = ask;
     let cell = address.cell();
     let slot = ReplySlot(Slot::Sink(Box::new(sink)));
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     // Nobody waits here, so this ask cannot be part of a deadlock: it takes along no chain.
     let mut meta = crate::send::tell_meta();
     let span = meta.context.take().and_then(|context| context.span.clone());

@@ -227,7 +227,7 @@ impl<A: Actor> Cell<A> {
             message: envelope.message_name(),
             reason: dead_letter_reason(&reason),
         };
-        if envelope.reject(reason) {
+        if crate::ending::dispose(move || envelope.reject(reason)) {
             self.system.dead_letters().record(&letter);
         }
     }
@@ -243,7 +243,7 @@ impl<A: Actor> Cell<A> {
             message: envelope.message_name(),
             reason: DeadLetterReason::Displaced,
         };
-        if envelope.reject(Undelivered::MailboxFull) && !quiet {
+        if crate::ending::dispose(move || envelope.reject(Undelivered::MailboxFull)) && !quiet {
             self.system.dead_letters().record(&letter);
         }
     }
@@ -255,9 +255,16 @@ impl<A: Actor> Cell<A> {
         self.life.lock().told_to_end = true;
     }
 
-    /// Ends a cell that no generation was launched for.
+    /// Ends a cell whose generation was never launched, or was lost.
     pub(crate) fn never_started(&self, reason: ExitReason) {
         self.end(&reason, VecDeque::new(), Vec::new());
+    }
+
+    /// It takes nothing new, and will end for `reason`.
+    pub(crate) fn stopping(&self, reason: &ExitReason) {
+        let mut life = self.life.lock();
+        life.phase = Phase::Stopping;
+        life.rest().reason = Some(reason.clone());
     }
 
     pub(crate) fn entered(&self, phase: Phase) {
@@ -276,7 +283,7 @@ impl<A: Actor> Cell<A> {
 
     /// A generation has ended.
     pub(crate) fn ended(&self, remains: Remains<A>) {
-        let mut life = self.life.lock();
+        let life = self.life.lock();
         let told_to = life.told_to_end || self.is_unreferenced();
         let verdict = fate(self.parent().is_some(), remains.factory.is_restartable(), told_to);
         match verdict {
@@ -285,6 +292,10 @@ impl<A: Actor> Cell<A> {
                 self.end(&remains.reason, remains.batch, remains.flight);
             }
             Fate::Suspend => {
+                drop(life);
+                // Before anybody can see it suspended, and end it: what is kept must not be put into a closed mailbox.
+                let discarded = self.keep_retried(remains.batch);
+                let mut life = self.life.lock();
                 life.phase = Phase::Suspended;
                 let generation = life.generation;
                 let rest = life.rest();
@@ -296,7 +307,9 @@ impl<A: Actor> Cell<A> {
                 rest.watchers = waiters;
                 let links = std::mem::take(&mut rest.links);
                 drop(life);
-                self.discard(remains.batch, &remains.reason);
+                for envelope in discarded {
+                    self.reject(envelope, Undelivered::Discarded(remains.reason.clone()));
+                }
                 notify(gone, &remains.reason);
                 self.unlink(links, &remains.reason);
                 self.report(generation, remains.reason, remains.flight, false);
@@ -306,44 +319,61 @@ impl<A: Actor> Cell<A> {
     }
 
     /// Keeps what is to be retried for the next generation, and hands back the rest.
-    fn discard(&self, batch: VecDeque<BoxedEnvelope<A>>, reason: &ExitReason) {
+    fn keep_retried(&self, batch: VecDeque<BoxedEnvelope<A>>) -> Vec<BoxedEnvelope<A>> {
         let (kept, mut discarded): (Vec<_>, Vec<_>) =
             batch.into_iter().partition(|envelope| envelope.is_retried());
         let kept = VecDeque::from(kept);
         discarded.extend(self.lanes.renew(kept, |envelope| envelope.is_retried()));
-        for envelope in discarded {
-            self.reject(envelope, Undelivered::Discarded(reason.clone()));
-        }
+        discarded
     }
 
     /// Between two generations nobody reads the signals: those that end the actor take effect here.
     fn hear_while_suspended(&self) {
-        while self.phase() == Phase::Suspended {
-            match self.lanes.pop_signal() {
+        while let Some((signal, told_to_end)) = self.pop_while_suspended() {
+            match signal {
                 // Told to end for good, it does; a second kill of what has ended already changes nothing.
-                Some(Signal::Stop(reason) | Signal::Kill(reason)) => {
-                    if self.life.lock().told_to_end {
-                        self.terminate(reason);
+                Signal::Stop(ref reason) | Signal::Kill(ref reason) if told_to_end => {
+                    if !self.end_suspended(reason) {
+                        // The next generation has begun meanwhile: it is the one to hear this.
+                        self.signal(signal);
                     }
                 }
-                // It has ended already; the supervisor that asked for it decides on.
-                Some(Signal::Shutdown(_)) => {}
-                Some(Signal::Unreferenced) if self.is_unreferenced() => {
-                    self.terminate(ExitReason::Normal);
+                Signal::Unreferenced if self.is_unreferenced() => {
+                    self.end_suspended(&ExitReason::Normal);
                 }
-                // What the last generation watched or raised is no concern of the next one.
-                Some(
-                    Signal::Unreferenced
-                    | Signal::Exit { .. }
-                    | Signal::Down { .. }
-                    | Signal::ChildExited(_),
-                ) => {}
-                None => break,
+                // The child was the last generation's; the next one does not know it.
+                Signal::ChildExited(exited) => exited.child.terminate(exited.reason),
+                // It has ended already; the supervisor that asked for it decides on. What the last
+                // generation watched or raised is no concern of the next one.
+                Signal::Stop(_)
+                | Signal::Kill(_)
+                | Signal::Shutdown(_)
+                | Signal::Unreferenced
+                | Signal::Exit { .. }
+                | Signal::Down { .. } => {}
             }
         }
         if self.parent().is_some_and(|parent| !parent.is_alive()) {
             self.terminate(self.last_reason());
         }
+    }
+
+    /// A signal that was meant for the generation before; one for the next is never taken.
+    fn pop_while_suspended(&self) -> Option<(Signal, bool)> {
+        let life = self.life.lock();
+        let is_suspended = life.phase == Phase::Suspended;
+        let signal = if is_suspended { self.lanes.pop_signal() } else { None };
+        signal.map(|(signal, _)| (signal, life.told_to_end))
+    }
+
+    /// Ends the cell for good if it is suspended; false if it is not.
+    fn end_suspended(&self, reason: &ExitReason) -> bool {
+        let life = self.life.lock();
+        let is_suspended = life.phase == Phase::Suspended;
+        if is_suspended {
+            self.end_locked(life, reason, VecDeque::new(), Vec::new());
+        }
+        is_suspended
     }
 
     /// The end for good.
@@ -384,7 +414,7 @@ impl<A: Actor> Cell<A> {
         for envelope in batch.into_iter().chain(left) {
             self.reject(envelope, Undelivered::ActorGone(reason.clone()));
         }
-        while let Some(signal) = self.lanes.pop_signal() {
+        while let Some((signal, _)) = self.lanes.pop_signal() {
             if let Signal::ChildExited(exited) = signal {
                 exited.child.terminate(exited.reason);
             }
@@ -525,17 +555,19 @@ impl<A: Actor> AnyCell for Cell<A> {
     }
 
     fn terminate(&self, reason: ExitReason) {
-        let life = self.life.lock();
-        if life.phase == Phase::Suspended {
-            self.end_locked(life, &reason, VecDeque::new(), Vec::new());
-        }
+        self.end_suspended(&reason);
     }
 
     fn add_monitor(&self, watcher: Watcher) {
         let mut life = self.life.lock();
         let ended = life.phase == Phase::Ended;
         if !ended {
-            life.rest().watchers.push(watcher);
+            let watchers = &mut life.rest().watchers;
+            // Before it grows: futures that gave up waiting for the end must not pile up.
+            if watchers.len() == watchers.capacity() {
+                watchers.retain(|watcher| !watcher.is_given_up());
+            }
+            watchers.push(watcher);
             return;
         }
         let reason = life.reason();
@@ -554,16 +586,17 @@ impl<A: Actor> AnyCell for Cell<A> {
         }
     }
 
-    fn add_link(&self, peer: ActorHandle) {
+    fn add_link(&self, peer: ActorHandle) -> bool {
         let mut life = self.life.lock();
         if life.phase == Phase::Ended {
             drop(life);
-            return;
+            return false;
         }
         let links = &mut life.rest().links;
         if !links.contains(&peer) {
             links.push(peer);
         }
+        true
     }
 
     fn remove_link(&self, peer: ActorId) {
@@ -576,7 +609,11 @@ impl<A: Actor> AnyCell for Cell<A> {
         let mut life = self.life.lock();
         let answer = match life.phase {
             Phase::Starting | Phase::Suspended => {
-                life.rest().starting.push(waiter);
+                let starting = &mut life.rest().starting;
+                if starting.len() == starting.capacity() {
+                    starting.retain(|waiter| !waiter.is_closed());
+                }
+                starting.push(waiter);
                 return;
             }
             Phase::Running | Phase::Stopping => Ok(()),

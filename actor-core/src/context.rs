@@ -15,6 +15,7 @@ use crate::actor::{Actor, Receive};
 use crate::actor_ref::{ActorRef, Address, WeakRef};
 use crate::cell::Cell;
 use crate::current::{self, Current};
+use crate::ending;
 use crate::envelope::{Meta, Nobody, Payload, seal};
 use crate::exit::{ErrorText, ExitReason};
 use crate::extras::Extras;
@@ -292,10 +293,8 @@ impl<A: Actor> Context<A> {
             return;
         }
         self.handle().0.add_link(other.clone());
-        if other.is_alive() {
-            other.0.add_link(self.handle());
-        }
-        if !other.is_alive() {
+        // An end after this tells us by itself; one before it leaves that to us. Never both.
+        if !other.0.add_link(self.handle()) {
             self.handle().0.remove_link(other.id());
             let reason = ExitReason::NoActor;
             self.handle().0.signal(crate::signal::Signal::Exit { from: other, reason });
@@ -317,18 +316,42 @@ impl<A: Actor> Context<A> {
 
     // Beside each other, in `Shared` mode.
 
-    pub(crate) fn run_beside(&mut self, handler: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn run_beside(
+        &mut self,
+        message: &'static str,
+        handler: impl Future<Output = ()> + Send + 'static,
+    ) {
         let scoped = current::scope(self.current_for_blocking(), handler);
-        self.extras().beside.push(Box::pin(scoped));
+        let contained = async move {
+            let mut scoped = std::pin::pin!(scoped);
+            std::future::poll_fn(|cx| {
+                match ending::contain(message, || scoped.as_mut().poll(cx)) {
+                    Ok(polled) => polled,
+                    // The run loop's guard takes it from here.
+                    Err(report) => std::panic::resume_unwind(Box::new(report)),
+                }
+            })
+            .await;
+        };
+        self.extras().beside.push(Box::pin(contained));
     }
 
-    pub(crate) fn run_blocking(&mut self, handler: impl FnOnce() + Send + 'static) {
-        let handler = self.system().runtime().spawn_blocking(handler);
+    pub(crate) fn run_blocking(
+        &mut self,
+        message: &'static str,
+        handler: impl FnOnce() + Send + 'static,
+    ) {
+        let runtime = self.system().runtime();
+        let handler = runtime.spawn_blocking(move || ending::contain(message, handler));
         self.extras().beside.push(Box::pin(async move {
-            if let Err(error) = handler.await
-                && let Ok(panic) = error.try_into_panic()
-            {
-                std::panic::resume_unwind(panic);
+            match handler.await {
+                Ok(Ok(())) => {}
+                Ok(Err(report)) => std::panic::resume_unwind(Box::new(report)),
+                Err(error) => {
+                    if let Ok(panic) = error.try_into_panic() {
+                        std::panic::resume_unwind(panic);
+                    }
+                }
             }
         }));
     }

@@ -193,6 +193,8 @@ struct Careful<M: Message> {
     message: Option<M>,
     retry: Option<Retry<M>>,
     running: Option<Arc<RetryCell<M>>>,
+    /// What came of the last run, for an asker whose message does not get another one.
+    stands: Option<Answer<M>>,
     reply: Option<ReplySlot<M>>,
     meta: Meta,
 }
@@ -222,7 +224,9 @@ impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
     fn reject(&mut self, reason: Undelivered) -> bool {
         let Some(reply) = self.reply.take() else { return false };
         let waits = !reply.is_none();
-        reply.answer(Answer::NotDelivered(self.message.take(), reason));
+        let answer = self.stands.take();
+        // A handler that saw it once must not be denied: sending again would not be safe.
+        reply.answer(answer.unwrap_or_else(|| Answer::NotDelivered(self.message.take(), reason)));
         !waits
     }
 
@@ -260,6 +264,7 @@ impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
             && retry.left > 0
         {
             retry.left -= 1;
+            self.stands = Some(answer);
             return Finished::Again;
         }
         if let Some(reply) = self.reply.take() {
@@ -274,6 +279,7 @@ impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
             && retry.left > 0
         {
             retry.left -= 1;
+            self.stands = Some(Answer::Unknown(UnknownOutcome::ActorEnded(reason.clone())));
             return Finished::Again;
         }
         if let Some(reply) = self.reply.take() {
@@ -303,5 +309,13 @@ pub(crate) fn seal<A: Receive<M>, M: Message, R: ReplyTo<M> + 'static>(
         (Payload::Now(message), Some(_)) => (None, Some(message)),
         (Payload::Gated(gate), _) => (Some(gate), None),
     };
-    smallbox!(Careful { gate, message, retry, running: None, reply: Some(reply.into_slot()), meta })
+    smallbox!(Careful {
+        gate,
+        message,
+        retry,
+        running: None,
+        stands: None,
+        reply: Some(reply.into_slot()),
+        meta
+    })
 }

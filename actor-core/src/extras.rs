@@ -40,6 +40,8 @@ pub(crate) struct Extras<A: Actor> {
     /// The envelope whose handler runs and may be retried.
     pub(crate) retrying: Option<BoxedEnvelope<A>>,
     pub(crate) recorder: Option<FlightRecorder>,
+    /// Which source is polled first, by turns.
+    turn: u8,
 }
 
 impl<A: Actor> Default for Extras<A> {
@@ -58,6 +60,7 @@ impl<A: Actor> Default for Extras<A> {
             held_reply: None,
             retrying: None,
             recorder: None,
+            turn: 0,
         }
     }
 }
@@ -82,11 +85,11 @@ pub(crate) enum FromSource<A: Actor> {
 impl<A: Actor> Extras<A> {
     pub(crate) fn set_timer(&mut self, key: TimerKey, delay: Duration, give: BoxedEnvelope<A>) {
         self.tickers.remove(&key);
-        self.timers.set(key, (Instant::now() + delay).into_std(), None, Some(give));
+        self.timers.set(key, after(delay), None, Some(give));
     }
 
     pub(crate) fn set_ticker(&mut self, key: TimerKey, period: Duration, make: Ticker<A>) {
-        self.timers.set(key.clone(), (Instant::now() + period).into_std(), Some(period), None);
+        self.timers.set(key.clone(), after(period), Some(period), None);
         self.tickers.insert(key, make);
     }
 
@@ -121,16 +124,37 @@ impl<A: Actor> Extras<A> {
         !self.parked.is_empty()
     }
 
-    /// One envelope of a source that is ready; registers with all of them otherwise. Panics in handlers that run
-    /// beside come out of here.
-    pub(crate) fn poll(&mut self, cx: &mut TaskContext<'_>) -> Option<FromSource<A>> {
+    /// One envelope of a source that is ready, by turns; registers with all of them otherwise. Nothing while
+    /// `concurrency` handlers run beside each other, nothing new while `draining`. Panics in handlers
+    /// that run beside come out of here.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        concurrency: usize,
+        draining: bool,
+    ) -> Option<FromSource<A>> {
         while let Poll::Ready(Some(())) = self.beside.poll_next_unpin(cx) {}
-        self.poll_parked(cx).or_else(|| self.poll_timers(cx)).or_else(|| {
-            match self.streams.poll_next_unpin(cx) {
-                Poll::Ready(Some(envelope)) => Some(FromSource::Envelope(envelope)),
-                Poll::Ready(None) | Poll::Pending => None,
+        if self.beside.len() >= concurrency {
+            return None;
+        }
+        if draining {
+            return self.poll_parked(cx);
+        }
+        for _ in 0..3 {
+            self.turn = (self.turn + 1) % 3;
+            let found = match self.turn {
+                0 => self.poll_parked(cx),
+                1 => self.poll_timers(cx),
+                _ => match self.streams.poll_next_unpin(cx) {
+                    Poll::Ready(Some(envelope)) => Some(FromSource::Envelope(envelope)),
+                    Poll::Ready(None) | Poll::Pending => None,
+                },
+            };
+            if found.is_some() {
+                return found;
             }
-        })
+        }
+        None
     }
 
     fn poll_parked(&mut self, cx: &mut TaskContext<'_>) -> Option<FromSource<A>> {
@@ -181,4 +205,11 @@ impl<A: Actor> Extras<A> {
             }
         }
     }
+}
+
+/// When `delay` from now is; a delay beyond what the clock can tell is thirty years, as in tokio.
+fn after(delay: Duration) -> std::time::Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    let now = Instant::now();
+    now.checked_add(delay).unwrap_or_else(|| now + FAR).into_std()
 }

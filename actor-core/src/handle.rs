@@ -17,7 +17,8 @@ pub(crate) trait AnyCell: Citizen {
     fn terminate(&self, reason: ExitReason);
     fn add_monitor(&self, watcher: Watcher);
     fn remove_monitor(&self, monitor: MonitorRef);
-    fn add_link(&self, peer: ActorHandle);
+    /// False if the actor has ended for good.
+    fn add_link(&self, peer: ActorHandle) -> bool;
     fn remove_link(&self, peer: ActorId);
     fn on_started(&self, waiter: oneshot::Sender<Result<(), ExitReason>>);
     fn is_alive(&self) -> bool;
@@ -32,6 +33,16 @@ pub(crate) enum Watcher {
     Actor { monitor: MonitorRef, watcher: ActorHandle },
     /// A future, at the actor's final end.
     Waiter(oneshot::Sender<ExitReason>),
+}
+
+impl Watcher {
+    /// Whether nobody wants to know any more.
+    pub(crate) fn is_given_up(&self) -> bool {
+        match self {
+            Self::Actor { .. } => false,
+            Self::Waiter(sender) => sender.is_closed(),
+        }
+    }
 }
 
 /// An actor without its type. Does not count as a reference: it keeps no actor alive.

@@ -43,9 +43,18 @@ pub fn guard<R>(work: impl FnOnce() -> R) -> Result<R, PanicReport> {
     result.map_err(|payload| report(payload.as_ref()))
 }
 
-/// The last panic's report on this thread, for a payload that something else caught.
+/// Whether a panic on this thread would be caught by [`guard`] now.
+pub(crate) fn is_guarded() -> bool {
+    GUARDED.with(Cell::get)
+}
+
+/// The last panic's report on this thread, for a payload that something else caught. A payload that is a
+/// report already, resumed from another thread, is that report.
 #[must_use]
 pub fn report(payload: &(dyn Any + Send)) -> PanicReport {
+    if let Some(report) = payload.downcast_ref::<PanicReport>() {
+        return report.clone();
+    }
     let message = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

@@ -48,15 +48,31 @@ pub(crate) fn run<A: Actor>(
     factory: Factory<A>,
 ) -> current::Scoped<impl Future<Output = ()>> {
     let here = Current::citizen(cell.system().clone(), cell.actor_id());
-    current::scope(here, live(cell, factory))
+    current::scope(here, live(Tenant { cell, has_left: false }, factory))
 }
 
-async fn live<A: Actor>(cell: Arc<Cell<A>>, mut factory: Factory<A>) {
+/// A generation's hold on its cell. Dropped before the generation has ended, with its executor, say, it
+/// ends the cell, so that nobody waits for an actor that nobody runs.
+struct Tenant<A: Actor> {
+    cell: Arc<Cell<A>>,
+    has_left: bool,
+}
+
+impl<A: Actor> Drop for Tenant<A> {
+    fn drop(&mut self) {
+        if !self.has_left {
+            self.cell.never_started(ExitReason::Shutdown);
+        }
+    }
+}
+
+async fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Factory<A>) {
+    let cell = &tenant.cell;
     let mut batch = VecDeque::new();
-    let reason = match start(&cell, &mut factory).await {
-        Err(reason) => reason,
+    let (reason, flight) = match start(cell, &mut factory).await {
+        Err(reason) => (reason, Vec::new()),
         Ok(actor) => {
-            let mut run = Run::new(&cell, &mut batch);
+            let mut run = Run::new(cell, &mut batch);
             let mut state = A::Mode::hold(actor);
             let reason = run.generation(&mut state).await;
             let Context { extras, .. } = run.ctx;
@@ -72,11 +88,11 @@ async fn live<A: Actor>(cell: Arc<Cell<A>>, mut factory: Factory<A>) {
             for envelope in left.into_iter().rev() {
                 batch.push_front(envelope);
             }
-            cell.ended(Remains { reason, factory, batch, flight });
-            return;
+            (reason, flight)
         }
     };
-    cell.ended(Remains { reason, factory, batch, flight: Vec::new() });
+    cell.ended(Remains { reason, factory, batch, flight });
+    tenant.has_left = true;
 }
 
 /// Runs the constructor. Its panic or error is the actor's end.
@@ -104,7 +120,10 @@ async fn start<A: Actor>(cell: &Cell<A>, factory: &mut Factory<A>) -> Result<A, 
         }
     };
     match aborted(cell) {
-        Some(reason) => Err(reason),
+        Some(reason) => {
+            ending::drop_as(&reason, result);
+            Err(reason)
+        }
         None => result.map_err(ExitReason::StartFailed),
     }
 }
@@ -119,18 +138,20 @@ fn panicked(report: PanicReport) -> ExitReason {
 fn aborted<A: Actor>(cell: &Cell<A>) -> Option<ExitReason> {
     while cell.lanes.is_aborted() {
         match cell.lanes.pop_signal() {
-            Some(Signal::Kill(reason)) => return Some(reason),
-            Some(Signal::Exit { from, reason }) if reason.is_abnormal() => {
+            Some((Signal::Kill(reason), true)) => return Some(reason),
+            Some((Signal::Exit { from, reason }, true)) => {
                 return Some(ExitReason::Linked { from: from.id(), reason: Arc::new(reason) });
             }
-            Some(Signal::ChildExited(exited)) => exited.child.terminate(exited.reason),
-            Some(
-                Signal::Exit { .. }
+            Some((Signal::ChildExited(exited), _)) => exited.child.terminate(exited.reason),
+            Some((
+                Signal::Kill(_)
+                | Signal::Exit { .. }
                 | Signal::Stop(_)
                 | Signal::Shutdown(_)
                 | Signal::Down { .. }
                 | Signal::Unreferenced,
-            )
+                _,
+            ))
             | None => {}
         }
     }
@@ -149,6 +170,8 @@ struct Run<'c, A: Actor> {
     release_at: Option<u32>,
     capacity: usize,
     budget: u32,
+    /// Whether the envelope before came from a source, so that it is the mailbox's turn.
+    mailbox_first: bool,
     /// The end that `stop` or the last reference's going asked for: when everything is handled.
     draining: Option<ExitReason>,
     /// Whether the current message context must be cleared.
@@ -159,6 +182,7 @@ impl<'c, A: Actor> Run<'c, A> {
     fn new(cell: &'c Arc<Cell<A>>, batch: &'c mut VecDeque<BoxedEnvelope<A>>) -> Self {
         let settings = cell.settings();
         let mut ctx = Context::new(Arc::clone(cell));
+        cell.set_trap_exits(false);
         if let Some(records) = settings.and_then(|settings| NonZeroUsize::new(settings.flight_records)) {
             ctx.extras().recorder = Some(FlightRecorder::new(records));
         }
@@ -173,6 +197,7 @@ impl<'c, A: Actor> Run<'c, A> {
             release_at,
             capacity: usize::try_from(counted.unwrap_or(0)).unwrap_or(usize::MAX),
             budget: BUDGET,
+            mailbox_first: false,
             draining: None,
             has_context: false,
         }
@@ -225,6 +250,10 @@ impl<'c, A: Actor> Run<'c, A> {
                 Ok(None) => continue,
                 Err(reason) => return reason,
             };
+            // What hooks, streams and gates do is no part of the message before.
+            if std::mem::take(&mut self.has_context) {
+                current::with_mut(|here| here.message = None);
+            }
             if let Err(reason) = handled {
                 return reason;
             }
@@ -240,9 +269,20 @@ impl<'c, A: Actor> Run<'c, A> {
     /// Waits for a signal, an envelope of a source, or a batch of messages.
     async fn next(&mut self) -> Result<Option<BoxedEnvelope<A>>, ExitReason> {
         poll_fn(|cx| {
+            if std::mem::take(&mut self.mailbox_first)
+                && self.batch.is_empty()
+                && !self.is_at_capacity()
+            {
+                let unreleased = std::mem::take(&mut self.unreleased);
+                match self.cell.lanes.take(self.batch, unreleased, cx.waker()) {
+                    Taken::Batch | Taken::Signal => return Poll::Ready(Ok(None)),
+                    Taken::Idle | Taken::Drained => {}
+                }
+            }
             if self.ctx.extras.is_some()
                 && let Some(polled) = self.poll_sources(cx)
             {
+                self.mailbox_first = true;
                 return Poll::Ready(polled.map(Some));
             }
             if self.is_at_capacity() || !self.batch.is_empty() {
@@ -290,7 +330,9 @@ impl<'c, A: Actor> Run<'c, A> {
     ) -> Option<Result<BoxedEnvelope<A>, ExitReason>> {
         loop {
             let extras = self.ctx.extras.as_mut()?;
-            match guard(|| extras.poll(cx)) {
+            let concurrency = if A::Mode::SHARED { A::MAX_CONCURRENCY.max(1) } else { usize::MAX };
+            let draining = self.draining.is_some();
+            match guard(|| extras.poll(cx, concurrency, draining)) {
                 Ok(None) => return None,
                 Ok(Some(FromSource::Envelope(envelope))) => return Some(Ok(envelope)),
                 Ok(Some(FromSource::Parked(envelope, holds_slot))) => {
@@ -328,7 +370,7 @@ impl<'c, A: Actor> Run<'c, A> {
         if self.draining.is_some() {
             return;
         }
-        self.cell.entered(Phase::Stopping);
+        self.cell.stopping(&reason);
         for envelope in self.cell.lanes.seal() {
             self.cell.reject(envelope, Undelivered::ActorGone(reason.clone()));
         }
@@ -339,12 +381,15 @@ impl<'c, A: Actor> Run<'c, A> {
     async fn signals(&mut self, state: &mut StateOf<A>) -> Handled {
         while self.cell.lanes.is_signalled() {
             self.signal(state).await?;
+            if matches!(self.ctx.ending, Some(Ending::Now(_))) {
+                break;
+            }
         }
         Ok(())
     }
 
     async fn signal(&mut self, state: &mut StateOf<A>) -> Handled {
-        match self.cell.lanes.pop_signal() {
+        match self.cell.lanes.pop_signal().map(|(signal, _)| signal) {
             None => Ok(()),
             Some(Signal::Kill(reason) | Signal::Shutdown(reason)) => Err(reason),
             Some(Signal::Stop(reason)) => {
@@ -428,13 +473,7 @@ impl<'c, A: Actor> Run<'c, A> {
                 self.has_context = true;
                 span
             }
-            None => {
-                if self.has_context {
-                    current::with_mut(|here| here.message = None);
-                    self.has_context = false;
-                }
-                None
-            }
+            None => None,
         };
         if envelope.is_retried() {
             return Box::pin(self.handle_again(state, envelope, span)).await;
@@ -449,11 +488,8 @@ impl<'c, A: Actor> Run<'c, A> {
             Ok(Step(Some(future))) => {
                 drop(envelope);
                 let unreleased = std::mem::take(&mut self.unreleased);
-                let watch = Watch { span, cancel: cancel_of(has_context) };
-                drive(self.cell, future, unreleased, watch)
-                    .await
-                    .map(drop)
-                    .map_err(|end| during(end, name))
+                let watch = Watch { span, cancel: cancel_of(has_context), message: Some(name) };
+                drive(self.cell, future, unreleased, watch).await.map(drop)
             }
             Err(report) => {
                 let reason = during(ExitReason::Panic(report), name);
@@ -470,17 +506,25 @@ impl<'c, A: Actor> Run<'c, A> {
         mut envelope: BoxedEnvelope<A>,
         span: Option<Span>,
     ) -> Handled {
-        let name = envelope.message_name();
         let reason = loop {
             match self.attempt(state, &mut envelope, span.clone()).await {
                 Ok(()) => match envelope.finished() {
-                    Finished::Done => return Ok(()),
-                    Finished::Again => match self.signals(state).await {
-                        Ok(()) => {}
-                        Err(reason) => break reason,
-                    },
+                    Finished::Done => {
+                        ending::dispose(move || drop(envelope));
+                        return Ok(());
+                    }
+                    Finished::Again => {
+                        self.budget = self.budget.saturating_sub(1);
+                        if self.budget == 0 {
+                            self.budget = BUDGET;
+                            yield_now().await;
+                        }
+                        if let Err(reason) = self.signals(state).await {
+                            break reason;
+                        }
+                    }
                 },
-                Err(end) => break during(end, name),
+                Err(end) => break end,
             }
         };
         ending::answer_orphans(&reason);
@@ -504,10 +548,11 @@ impl<'c, A: Actor> Run<'c, A> {
             Ok(Step(None)) => Ok(()),
             Ok(Step(Some(future))) => {
                 let unreleased = std::mem::take(&mut self.unreleased);
-                let watch = Watch { span, cancel: cancel_of(has_context) };
+                let message = Some(envelope.message_name());
+                let watch = Watch { span, cancel: cancel_of(has_context), message };
                 drive(self.cell, future, unreleased, watch).await.map(drop)
             }
-            Err(report) => Err(ExitReason::Panic(report)),
+            Err(report) => Err(during(ExitReason::Panic(report), envelope.message_name())),
         }
     }
 
@@ -661,6 +706,7 @@ fn cancel_of(has_context: bool) -> Option<CallToken> {
 struct Watch {
     span: Option<Span>,
     cancel: Option<CallToken>,
+    message: Option<&'static str>,
 }
 
 /// Polls user code to its end, unless a signal aborts it or it panics. `None`: the call was taken back.
@@ -683,7 +729,10 @@ async fn drive<A: Actor, F: Future + Unpin>(
         drop(entered);
         match polled {
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(Some(output))),
-            Err(report) => Poll::Ready(Err(ExitReason::Panic(report))),
+            Err(report) => {
+                let while_handling = watch.message;
+                Poll::Ready(Err(ExitReason::Panic(PanicReport { while_handling, ..report })))
+            }
             Ok(Poll::Pending) => {
                 if !waiting {
                     waiting = true;

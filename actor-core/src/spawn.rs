@@ -171,7 +171,7 @@ impl<A: Actor> ActorOptions<A> {
         if self.settings.parent.is_none()
             && (self.settings.detached || self.settings.max_restarts.is_some_and(|count| count > 0))
         {
-            self.settings.parent = Some(self.system.root().cloned().ok_or(SpawnError::NoSupervisor)?);
+            self.settings.parent = Some(self.system.root().ok_or(SpawnError::NoSupervisor)?);
         }
         if self.system.is_closing() {
             return Err(SpawnError::ShuttingDown);
@@ -185,7 +185,7 @@ impl<A: Actor> ActorOptions<A> {
             if let Some(name) = &name
                 && let Err(holder) = system.names().claim(Arc::clone(name), cell.handle().0)
             {
-                cell.never_started(ExitReason::NameTaken(name.to_string()));
+                // Nobody has seen this cell, and no supervisor need hear of it.
                 if !self.get_if_exists {
                     return Err(SpawnError::NameTaken { name: name.to_string(), holder: holder.id() });
                 }

@@ -7,7 +7,7 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use crate::arbiters::{ArbiterChoice, Arbiters};
 use crate::dead_letters::DeadLetters;
 use crate::directory::Directory;
-use crate::handle::ActorHandle;
+use crate::handle::{ActorHandle, AnyCell};
 use crate::id::ActorId;
 use crate::names::Names;
 
@@ -32,7 +32,8 @@ struct Inner {
     names: Names,
     dead_letters: DeadLetters,
     extensions: ArcSwap<Extensions>,
-    root: OnceLock<ActorHandle>,
+    /// Weak: the root's cell holds this system.
+    root: OnceLock<Weak<dyn AnyCell>>,
     arbiters: Arbiters,
     closing: AtomicBool,
 }
@@ -99,13 +100,13 @@ impl System {
     /// Makes `root` the supervisor of detached actors and of those with `max_restarts`. Only the first
     /// call counts; returns whether this was it. For the composition root.
     pub fn set_root(&self, root: ActorHandle) -> bool {
-        self.0.root.set(root).is_ok()
+        self.0.root.set(Arc::downgrade(&root.0)).is_ok()
     }
 
     /// The node's root supervisor, if there is one.
     #[must_use]
-    pub fn root(&self) -> Option<&ActorHandle> {
-        self.0.root.get()
+    pub fn root(&self) -> Option<ActorHandle> {
+        self.0.root.get().and_then(Weak::upgrade).map(ActorHandle)
     }
 
     /// Lets no new actor start. For the composition root, when the node shuts down.

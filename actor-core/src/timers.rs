@@ -144,7 +144,8 @@ fn next_tick(last: Instant, every: Duration, now: Instant) -> Instant {
     let every = every.max(Duration::from_nanos(1));
     let missed = now.saturating_duration_since(last).as_nanos() / every.as_nanos();
     let ticks = u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1);
-    last + every.saturating_mul(ticks)
+    let far = Duration::from_secs(30 * 365 * 24 * 3600);
+    last.checked_add(every.saturating_mul(ticks)).unwrap_or_else(|| last + far)
 }
 
 #[cfg(test)]

@@ -87,8 +87,15 @@ pub(crate) enum Taken {
 struct Waiting<E> {
     ticket: u64,
     envelope: E,
-    /// `None`: nobody watches this place, the envelope was left in line by its sender.
+    /// Whether a future watches this place, and takes the envelope back when the mailbox closes. Else the
+    /// envelope was left in line by its sender.
+    watched: bool,
     waker: Option<Waker>,
+}
+
+struct Signalled<S> {
+    signal: S,
+    aborts: bool,
 }
 
 struct Line<E> {
@@ -99,10 +106,12 @@ struct Line<E> {
 struct Inner<E, S> {
     queue: VecDeque<E>,
     consumer: Option<Waker>,
-    signals: VecDeque<S>,
+    signals: VecDeque<Signalled<S>>,
     line: Option<Box<Line<E>>>,
     capacity: u32,
     outstanding: u32,
+    /// How many of the signals abort.
+    aborts: u32,
     rule: Rule,
     phase: Phase,
     /// Signals are not taken any more either.
@@ -126,6 +135,7 @@ impl<E, S> Lanes<E, S> {
                 line: None,
                 capacity: capacity.max(1),
                 outstanding: 0,
+                aborts: 0,
                 rule,
                 // Busy until the consumer first looks: the actor is scheduled when it is spawned.
                 phase: Phase::Busy,
@@ -190,7 +200,12 @@ impl<E, S> Lanes<E, S> {
         }
         let ticket = line.next_ticket;
         line.next_ticket += 1;
-        line.waiting.push_back(Waiting { ticket, envelope, waker: waker.cloned() });
+        line.waiting.push_back(Waiting {
+            ticket,
+            envelope,
+            watched: waker.is_some(),
+            waker: waker.cloned(),
+        });
         Admission::Waiting(ticket)
     }
 
@@ -230,8 +245,9 @@ impl<E, S> Lanes<E, S> {
         if inner.is_closed {
             return Some(signal);
         }
-        inner.signals.push_back(signal);
-        self.flags.fetch_or(if abort { SIGNALLED | ABORTED } else { SIGNALLED }, Ordering::Release);
+        inner.signals.push_back(Signalled { signal, aborts: abort });
+        inner.aborts += u32::from(abort);
+        self.flags.store(inner.flags(), Ordering::Release);
         if inner.phase == Phase::Idle {
             inner.phase = Phase::Busy;
         }
@@ -251,14 +267,13 @@ impl<E, S> Lanes<E, S> {
         self.flags.load(Ordering::Acquire) & ABORTED != 0
     }
 
-    /// The next signal; the flags fall with the last one.
-    pub(crate) fn pop_signal(&self) -> Option<S> {
+    /// The next signal, and whether it aborts; a flag falls with the last signal that raised it.
+    pub(crate) fn pop_signal(&self) -> Option<(S, bool)> {
         let mut inner = self.inner.lock();
-        let signal = inner.signals.pop_front();
-        if inner.signals.is_empty() {
-            self.flags.fetch_and(!(SIGNALLED | ABORTED), Ordering::Release);
-        }
-        signal
+        let Signalled { signal, aborts } = inner.signals.pop_front()?;
+        inner.aborts -= u32::from(aborts);
+        self.flags.store(inner.flags(), Ordering::Release);
+        Some((signal, aborts))
     }
 
     /// Stores the consumer's waker without going idle: it waits inside a handler.
@@ -335,7 +350,7 @@ impl<E, S> Lanes<E, S> {
     }
 
     /// For a new generation: puts `front` at the head, keeps of the queue what `keep` says, and returns
-    /// the rest. The line stays and moves up.
+    /// the rest. The line stays and moves up; a sealed mailbox takes messages again.
     pub(crate) fn renew(&self, front: VecDeque<E>, mut keep: impl FnMut(&E) -> bool) -> Vec<E> {
         let mut inner = self.inner.lock();
         let mut discarded = Vec::new();
@@ -350,9 +365,7 @@ impl<E, S> Lanes<E, S> {
         inner.queue = kept;
         inner.consumer = None;
         inner.outstanding = u32::try_from(inner.queue.len()).unwrap_or(u32::MAX);
-        if inner.phase == Phase::Idle {
-            inner.phase = Phase::Busy;
-        }
+        inner.phase = Phase::Busy;
         let wakers = inner.release(0);
         drop(inner);
         wakers.into_iter().for_each(Waker::wake);
@@ -375,6 +388,12 @@ enum Room {
 }
 
 impl<E, S> Inner<E, S> {
+    fn flags(&self) -> u8 {
+        let signalled = if self.signals.is_empty() { 0 } else { SIGNALLED };
+        let aborted = if self.aborts == 0 { 0 } else { ABORTED };
+        signalled | aborted
+    }
+
     fn room(&self) -> Room {
         if self.phase == Phase::Sealed {
             Room::Closed
@@ -429,12 +448,11 @@ impl<E, S> Inner<E, S> {
         let (mut left, mut wakers) = (Vec::new(), Vec::new());
         let Some(line) = &mut self.line else { return (left, wakers) };
         for mut waiting in std::mem::take(&mut line.waiting) {
-            match waiting.waker.take() {
-                Some(waker) => {
-                    wakers.push(waker);
-                    line.waiting.push_back(waiting);
-                }
-                None => left.push(waiting.envelope),
+            if waiting.watched {
+                wakers.extend(waiting.waker.take());
+                line.waiting.push_back(waiting);
+            } else {
+                left.push(waiting.envelope);
             }
         }
         (left, wakers)

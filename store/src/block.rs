@@ -22,16 +22,15 @@ pub trait BlockHook: Any + Send + Sync {
     /// The task is about to wait: give its CPU to others.
     fn blocked(&self);
 
-    /// The wait is over: take a CPU again, and wake `cx` when there may be one.
-    ///
-    /// Called by one wait at a time; a wait that is dropped meanwhile calls [`abandoned`](BlockHook::abandoned).
+    /// The wait is over: take a CPU again, and wake `cx` when there may be one. Several waits of one task may
+    /// ask; one that is dropped meanwhile calls [`abandoned`](BlockHook::abandoned).
     fn poll_unblocked(&self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// The wait is over, on a compute thread: take a CPU again and park the thread until there is one.
     fn unblocked_blocking(&self);
 
-    /// The wait was dropped, so the task goes on now: take a CPU even if there is none, for a moment more are
-    /// in use than there are.
+    /// The wait was dropped, and the task goes on: take a CPU again, at the latest before the task is polled
+    /// next.
     fn abandoned(&self);
 }
 

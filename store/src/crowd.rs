@@ -1,54 +1,78 @@
-//! Registration of one waiting future with many objects.
+//! A future's use of one board, for as long as it waits.
 //!
-//! The owner of the crowd keeps the objects; the crowd knows them by their place in the owner's list, so that
-//! joining and leaving touch no counts.
-//!
-//! Invariant: an owner calls [`Crowd::leave`] before its list changes or goes, and then no object that is still
-//! pending remembers the crowd.
+//! Invariant: every object of the list that is pending has the crowd's board; dropping the crowd leaves the board
+//! behind, idle.
 
 use std::{
     sync::Arc,
     task::{Context, Poll},
 };
 
-use crate::{board::Board, object_ref::ObjectRef, waiters::WaiterKey};
+use crate::{board::Board, entry::Readiness, object_ref::ObjectRef};
 
-/// One [`Board`] and its places at the objects it waits for.
+/// A busy [`Board`].
 pub(crate) struct Crowd {
     board: Arc<Board>,
-    /// Places in the owner's list, and what to withdraw there.
-    keys: Vec<(usize, WaiterKey)>,
 }
 
 impl Crowd {
-    /// Waits until `missing` of `list` are ready, or until one of them failed if `failure_ends`. Those that are
-    /// ready already count.
-    pub(crate) fn gather<T>(list: &[ObjectRef<T>], missing: usize, failure_ends: bool) -> Self {
-        let board = Arc::new(Board::new(missing, failure_ends));
-        let keys = list
-            .iter()
-            .enumerate()
-            .filter_map(|(place, object)| Some((place, object.hold().entry().register(&board)?)))
-            .collect();
-        Self { board, keys }
+    /// Takes over the board that the pending objects of `list` have from the last time, or brings a new one.
+    pub(crate) fn gather<T>(list: &[ObjectRef<T>]) -> Self {
+        let entries = || {
+            let entries = list.iter().map(|object| object.hold().entry());
+            entries.filter(|entry| !entry.is_ready())
+        };
+        if let Some(board) = entries().next().and_then(|entry| entry.idle_board()) {
+            let old = Self { board };
+            if entries().all(|entry| entry.has_board(&old.board)) {
+                return old;
+            }
+        }
+        let new = Self {
+            board: Arc::new(Board::new()),
+        };
+        entries().for_each(|entry| entry.register(&new.board));
+        new
     }
 
     pub(crate) fn is_complete(&self) -> bool {
         self.board.is_complete()
     }
 
-    pub(crate) fn poll_complete(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Ready when it is time to look at `list` again: `wanted` of it may be ready, or one of it may have failed
+    /// if `failure_ends`.
+    pub(crate) fn poll<T>(
+        &self,
+        list: &[ObjectRef<T>],
+        wanted: usize,
+        failure_ends: bool,
+        cx: &Context<'_>,
+    ) -> Poll<()> {
+        // Incomplete means armed: only the waker is new.
+        if self.board.poll_complete(cx.waker()).is_pending() {
+            return Poll::Pending;
+        }
+        let arrivals = self.board.arrivals(failure_ends);
+        let mut ready_count = 0;
+        for readiness in list
+            .iter()
+            .filter_map(|object| object.hold().entry().readiness())
+        {
+            if failure_ends && Readiness::failed(readiness) {
+                return Poll::Ready(());
+            }
+            ready_count += 1;
+        }
+        if ready_count >= wanted {
+            return Poll::Ready(());
+        }
+        self.board.arm(arrivals, (wanted - ready_count) as u64);
         self.board.poll_complete(cx.waker())
     }
+}
 
-    /// Leaves the objects that are still pending; `list` is the one that was gathered from.
-    pub(crate) fn leave<T>(self, list: &[ObjectRef<T>]) {
-        for (place, key) in self.keys {
-            if let Some(object) = list.get(place)
-                && !object.is_ready()
-            {
-                object.hold().entry().forget(key);
-            }
-        }
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        self.board.release();
     }
 }

@@ -16,7 +16,7 @@ use std::{
     fmt,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -80,6 +80,9 @@ pub struct Entry {
     /// if there is no value.
     ready: AtomicU64,
     running: AtomicBool,
+    /// Where the board is that registered last; 0 if none did. The board lives while this points at it, since
+    /// only a later registration takes it off.
+    board: AtomicUsize,
     written: Mutex<Written>,
 }
 
@@ -93,6 +96,15 @@ enum Waiter {
     Waker(Waker),
     Board(Arc<Board>),
     Callback(Box<dyn FnOnce() + Send>),
+}
+
+impl Waiter {
+    fn is_unused(&self) -> bool {
+        match self {
+            Self::Board(board) => board.try_retire(),
+            Self::Waker(_) | Self::Callback(_) => false,
+        }
+    }
 }
 
 /// The order of becoming ready, and whether there is a value.
@@ -116,6 +128,7 @@ impl Entry {
             counts: Counts::one_local(),
             ready: AtomicU64::new(0),
             running: AtomicBool::new(false),
+            board: AtomicUsize::new(0),
             written: Mutex::new(Written {
                 slot: Slot::Pending,
                 waiters: Waiters::new(),
@@ -256,16 +269,35 @@ impl Entry {
         Poll::Pending
     }
 
-    /// Tells `board` once ready, at once if it is; the key withdraws it.
-    pub(crate) fn register(&self, board: &Arc<Board>) -> Option<WaiterKey> {
-        if !self.is_ready() {
-            let mut written = self.written.lock();
-            if !self.is_ready() {
-                return Some(written.waiters.insert(Waiter::Board(Arc::clone(board))));
-            }
+    /// Tells `board` once ready; takes the place of a board that nobody uses.
+    pub(crate) fn register(&self, board: &Arc<Board>) {
+        if self.is_ready() {
+            return;
         }
-        board.arrived(self.readiness().is_some_and(Readiness::failed));
-        None
+        let waiter = Waiter::Board(Arc::clone(board));
+        let mut written = self.written.lock();
+        if self.is_ready() {
+            return;
+        }
+        let displaced = written.waiters.replace(waiter, Waiter::is_unused);
+        self.board
+            .store(Arc::as_ptr(board).addr(), Ordering::Relaxed);
+        drop(written);
+        drop(displaced);
+    }
+
+    /// A board that was left behind here, now in use.
+    pub(crate) fn idle_board(&self) -> Option<Arc<Board>> {
+        let written = self.written.lock();
+        written.waiters.first_few().find_map(|waiter| match waiter {
+            Waiter::Board(board) => board.try_acquire().then(|| Arc::clone(board)),
+            Waiter::Waker(_) | Waiter::Callback(_) => None,
+        })
+    }
+
+    /// Whether `board` registered here last; asked by whoever uses it, so that nobody takes it off meanwhile.
+    pub(crate) fn has_board(&self, board: &Arc<Board>) -> bool {
+        self.board.load(Ordering::Relaxed) == Arc::as_ptr(board).addr()
     }
 
     /// Turns a few rounds in place if the producer is at work, since it may be done sooner than a wake-up takes.

@@ -134,10 +134,8 @@ impl<T: Any + Send + Sync> Waitable for All<'_, T> {
 
     fn register(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let references = self.references;
-        let crowd = self
-            .crowd
-            .get_or_insert_with(|| Crowd::gather(references, references.len(), true));
-        crowd.poll_complete(cx)
+        let crowd = self.crowd.get_or_insert_with(|| Crowd::gather(references));
+        crowd.poll(references, references.len(), true, cx)
     }
 
     fn expired(&mut self, after: Duration) -> Self::Output {
@@ -156,13 +154,5 @@ impl<T: Any + Send + Sync> Waitable for All<'_, T> {
                 },
             )
         })
-    }
-}
-
-impl<T> Drop for All<'_, T> {
-    fn drop(&mut self) {
-        if let Some(crowd) = self.crowd.take() {
-            crowd.leave(self.references);
-        }
     }
 }

@@ -139,12 +139,6 @@ impl<T> First<T> {
         Ok(())
     }
 
-    fn leave(&mut self) {
-        if let Some(crowd) = self.crowd.take() {
-            crowd.leave(&self.references);
-        }
-    }
-
     /// When each reference became ready, as of now.
     fn times(&self) -> Vec<Option<Readiness>> {
         self.references
@@ -156,7 +150,7 @@ impl<T> First<T> {
     /// Takes the oldest ready ones, at most as many as were asked for. One look at the times decides all: what
     /// becomes ready meanwhile is left for the next wait.
     fn split(&mut self, times: &[Option<Readiness>]) -> Split<T> {
-        self.leave();
+        self.crowd = None;
         let mut oldest_first: Vec<(Readiness, usize)> = (0..)
             .zip(times)
             .filter_map(|(place, time)| Some(((*time)?, place)))
@@ -207,18 +201,12 @@ impl<T> Waitable for First<T> {
             num_returns,
             crowd,
         } = self;
-        let crowd = crowd.get_or_insert_with(|| Crowd::gather(references, *num_returns, false));
-        crowd.poll_complete(cx)
+        let crowd = crowd.get_or_insert_with(|| Crowd::gather(references));
+        crowd.poll(references, *num_returns, false, cx)
     }
 
     fn expired(&mut self, _: Duration) -> Self::Output {
         let times = self.times();
         Ok(self.split(&times))
-    }
-}
-
-impl<T> Drop for First<T> {
-    fn drop(&mut self) {
-        self.leave();
     }
 }

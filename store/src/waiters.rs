@@ -6,6 +6,9 @@
 //! This is a slab whose first place is inline: entering and leaving take constant time, and the common case
 //! allocates nothing.
 //!
+//! Some listeners never leave but may become unused; they are replaced by the next that comes, or swept out when
+//! the crowd has doubled, which costs constant time each in the long run.
+//!
 //! Invariant: a [`WaiterKey`] is removed at most once, by whoever got it from `insert`.
 //!
 //! Pure: no clock, no I/O, no tasks.
@@ -16,6 +19,9 @@ use std::mem;
 #[derive(Debug)]
 #[must_use = "a listener that is not needed any more must be withdrawn by its key"]
 pub struct WaiterKey(u32);
+
+/// So many places beyond the first are searched for an unused listener.
+const FEW: usize = 4;
 
 /// The listeners of one object.
 #[derive(Debug)]
@@ -49,6 +55,35 @@ impl<W> Waiters<W> {
         self.more.push(Some(waiter));
         // Memory ends long before 2^32 listeners do.
         WaiterKey(u32::try_from(self.more.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Enters `waiter` for good, in the place of an unused one if there is one at hand. Returns who had to go.
+    pub(crate) fn replace(&mut self, waiter: W, is_unused: impl Fn(&W) -> bool) -> Vec<W> {
+        let few = self
+            .first
+            .iter_mut()
+            .chain(self.more.iter_mut().take(FEW).flatten());
+        if let Some(place) = few.into_iter().find(|place| is_unused(place)) {
+            return vec![mem::replace(place, waiter)];
+        }
+        let mut swept = Vec::new();
+        if self.vacant.is_empty() && self.more.len() > FEW && self.more.len().is_power_of_two() {
+            for (place, slot) in (0_u32..).zip(&mut self.more) {
+                if let Some(unused) = slot.take_if(|waiter| is_unused(waiter)) {
+                    swept.push(unused);
+                    self.vacant.push(place);
+                }
+            }
+        }
+        let WaiterKey(_never_withdrawn) = self.insert(waiter);
+        swept
+    }
+
+    /// Those that are found without searching a crowd.
+    pub(crate) fn first_few(&self) -> impl Iterator<Item = &W> {
+        self.first
+            .iter()
+            .chain(self.more.iter().take(FEW).flatten())
     }
 
     pub(crate) fn get_mut(&mut self, key: &WaiterKey) -> Option<&mut W> {
@@ -113,6 +148,26 @@ mod tests {
         assert_eq!(told, ['c', 'e']);
         assert_eq!(waiters.remove(c), None, "was told already");
         assert_eq!(waiters.remove(d), None);
+    }
+
+    #[test]
+    fn unused_listeners_make_way_and_never_pile_up() {
+        let mut waiters = Waiters::new();
+        for used in 0..100 {
+            assert!(waiters.replace(used, |_| false).is_empty());
+        }
+        for unused in 1000..5000 {
+            let _gone = waiters.replace(unused, |waiter| *waiter >= 1000);
+        }
+        assert!(waiters.more.len() <= 256, "{}", waiters.more.len());
+        assert_eq!(
+            waiters.into_iter().filter(|waiter| *waiter < 1000).count(),
+            100
+        );
+        let mut waiters = Waiters::new();
+        assert!(waiters.replace('a', |_| true).is_empty());
+        assert_eq!(waiters.replace('b', |_| true), ['a']);
+        assert_eq!(waiters.first_few().copied().collect::<String>(), "b");
     }
 
     #[test]

@@ -252,6 +252,32 @@ fn poll_ready(wait: mobula_store::Wait<usize>) -> (usize, usize) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn w6_a_wait_after_one_that_gave_up_hears_of_the_same_objects() {
+    let store = store();
+    let (objects, mut sealers) = pending(&store, 4);
+    for _ in 0..3 {
+        let (ready, _) = wait(objects.clone()).timeout(SECOND).await.unwrap();
+        assert!(ready.is_empty());
+        assert!(
+            get(&objects)
+                .timeout(SECOND)
+                .await
+                .unwrap_err()
+                .is_timeout()
+        );
+    }
+    let part = wait(objects[..2].to_vec());
+    let (part, all) = (
+        tokio::spawn(part),
+        tokio::spawn(wait(objects.clone()).num_returns(2)),
+    );
+    tokio::task::yield_now().await;
+    seal(&mut sealers, &[3, 1]);
+    assert_eq!(ids(&part.await.unwrap().unwrap().0), [objects[1].id()]);
+    assert_eq!(all.await.unwrap().unwrap().0.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn w7_wait_for_nothing_returns_two_empty_lists() {
     let (ready, rest) = wait(Vec::<ObjectRef<u8>>::new()).await.unwrap();
     assert!(ready.is_empty() && rest.is_empty());

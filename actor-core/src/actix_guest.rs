@@ -88,7 +88,7 @@ impl<G: Hostable> Guest<G> {
             let end = poll_fn(move |cx| match guard(|| Pin::new(&mut life).poll(cx)) {
                 Ok(Poll::Pending) => Poll::Pending,
                 Ok(Poll::Ready(())) => Poll::Ready(ExitReason::Normal),
-                Err(report) => Poll::Ready(ExitReason::Panic(report)),
+                Err(report) => Poll::Ready(ExitReason::Panic(std::sync::Arc::new(report))),
             })
             .await;
             // The host may have ended first.

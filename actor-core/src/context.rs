@@ -41,7 +41,7 @@ pub(crate) enum Ending {
 /// A handler gets it as `ctx: &mut Context<Self>`.
 pub struct Context<A: Actor> {
     pub(crate) cell: Arc<Cell<A>>,
-    pub(crate) ending: Option<Ending>,
+    pub(crate) ending: Option<Box<Ending>>,
     pub(crate) extras: Option<Box<Extras<A>>>,
     pub(crate) sender: CallerId,
 }
@@ -96,23 +96,23 @@ impl<A: Actor> Context<A> {
 
     /// Takes nothing new, handles what waits, then ends as [`ExitReason::Normal`].
     pub fn stop(&mut self) {
-        self.ending.get_or_insert(Ending::Drain(ExitReason::Normal));
+        self.ending.get_or_insert_with(|| Box::new(Ending::Drain(ExitReason::Normal)));
     }
 
     /// Ends as soon as this handler returns: what waits is answered `NotDelivered`. Runs `stopping`; a
     /// supervised permanent child is restarted, as in OTP.
     pub fn exit(&mut self) {
-        self.ending = Some(Ending::Now(ExitReason::Normal));
+        self.ending = Some(Box::new(Ending::Now(ExitReason::Normal)));
     }
 
     /// Gives up with an error as soon as this handler returns: an abnormal end.
     pub fn fail(&mut self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) {
-        self.ending = Some(Ending::Now(ExitReason::Failed(ErrorText::new(error))));
+        self.ending = Some(Box::new(Ending::Now(ExitReason::Failed(ErrorText::new(error)))));
     }
 
     /// Ends for any reason as soon as this handler returns.
     pub fn exit_with(&mut self, reason: ExitReason) {
-        self.ending = Some(Ending::Now(reason));
+        self.ending = Some(Box::new(Ending::Now(reason)));
     }
 
     /// Like [`exit`](Self::exit), and for good: no supervisor restarts it (`ray.exit_actor`).

@@ -7,6 +7,7 @@
 //! Only where a guard will catch the panic, though: in a task of the user's own nobody would come for it.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use crate::exit::{ExitReason, PanicReport};
 use crate::panic_capture::{guard, is_guarded};
@@ -59,7 +60,7 @@ pub(crate) fn contain<R>(
 ) -> Result<R, PanicReport> {
     guard(work).map_err(|report| {
         let report = PanicReport { while_handling: Some(message), ..report };
-        answer_orphans(&ExitReason::Panic(report.clone()));
+        answer_orphans(&ExitReason::Panic(Arc::new(report.clone())));
         report
     })
 }

@@ -23,7 +23,7 @@ pub enum ExitReason {
     /// It was killed: no hook ran, what was running was dropped at its await.
     Killed,
     /// A handler, a hook or the constructor panicked.
-    Panic(PanicReport),
+    Panic(Arc<PanicReport>),
     /// The constructor or `started` returned an error; the actor never served.
     StartFailed(ErrorText),
     /// The actor gave itself up with an error (`ctx.fail`).

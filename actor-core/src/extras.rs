@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::actor::{Actor, BoxFuture};
 use crate::arg::DependencyFailed;
+use crate::drive::Watch;
 use crate::envelope::BoxedEnvelope;
 use crate::flight_recorder::FlightRecorder;
 use crate::handle::ActorHandle;
@@ -38,7 +39,9 @@ pub(crate) struct Extras<A: Actor> {
     pub(crate) traps_exits: bool,
     pub(crate) held_reply: Option<Box<dyn Any + Send>>,
     /// The envelope whose handler runs and may be retried.
-    pub(crate) retrying: Option<BoxedEnvelope<A>>,
+    pub(crate) retrying: Option<(BoxedEnvelope<A>, Option<Box<Watch>>)>,
+    /// The envelope that a source gave and that is handled next.
+    pub(crate) from_source: Option<BoxedEnvelope<A>>,
     pub(crate) recorder: Option<FlightRecorder>,
     /// Which source is polled first, by turns.
     turn: u8,
@@ -59,6 +62,7 @@ impl<A: Actor> Default for Extras<A> {
             traps_exits: false,
             held_reply: None,
             retrying: None,
+            from_source: None,
             recorder: None,
             turn: 0,
         }

@@ -35,6 +35,7 @@ pub mod testkit;
 mod arbiters;
 mod cancel;
 mod cell;
+mod drive;
 mod ending;
 mod envelope;
 mod extras;

@@ -22,13 +22,14 @@ use std::task::Poll;
 use tokio::time::Instant;
 use tracing::Span;
 
-use crate::cancel::CallToken;
 use crate::actor::{Actor, Hook, HookStep, Mode, StateOf, Step};
+use crate::cancel::CallToken;
 use crate::cell::{Cell, Remains};
 use crate::context::{Context, Ending};
-use crate::current::{self, Current};
+use crate::current::{self, Current, MessageContext};
+use crate::drive::{Drive, Watch, aborted};
 use crate::ending;
-use crate::envelope::{BoxedEnvelope, Finished};
+use crate::envelope::{BoxedEnvelope, Finished, Meta};
 use crate::error::Undelivered;
 use crate::exit::{ErrorText, ExitReason, PanicReport};
 use crate::extras::FromSource;
@@ -69,17 +70,24 @@ impl<A: Actor> Drop for Tenant<A> {
 async fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Factory<A>) {
     let cell = &tenant.cell;
     let mut batch = VecDeque::new();
-    let (reason, flight) = match start(cell, &mut factory).await {
+    // Boxed, as all that runs once is: what stays in this future is what an idle actor costs.
+    let (reason, flight) = match Box::pin(start(cell, &mut factory)).await {
         Err(reason) => (reason, Vec::new()),
         Ok(actor) => {
             let mut run = Run::new(cell, &mut batch);
             let mut state = A::Mode::hold(actor);
-            let reason = run.generation(&mut state).await;
+            let started = Box::pin(run.begin(&mut state)).await;
+            let reason = match started {
+                Ok(()) => run.serve(&mut state).await,
+                Err(reason) => reason,
+            };
+            let reason = Box::pin(run.leave(&mut state, reason)).await;
             let Context { extras, .. } = run.ctx;
             ending::drop_as(&reason, state);
             let left = extras.map(|mut extras| {
+                let retried = extras.retrying.take().map(|(envelope, _)| envelope);
                 let left: Vec<_> =
-                    extras.retrying.take().into_iter().chain(extras.unpark_all()).collect();
+                    retried.into_iter().chain(extras.from_source.take()).chain(extras.unpark_all()).collect();
                 let flight = extras.recorder.as_mut().map(FlightRecorder::drain);
                 ending::drop_as(&reason, extras);
                 (left, flight.unwrap_or_default())
@@ -129,37 +137,37 @@ async fn start<A: Actor>(cell: &Cell<A>, factory: &mut Factory<A>) -> Result<A, 
 }
 
 fn panicked(report: PanicReport) -> ExitReason {
-    let reason = ExitReason::Panic(report);
+    let reason = ExitReason::Panic(Arc::new(report));
     ending::answer_orphans(&reason);
     reason
 }
 
-/// The reason of the first signal that aborts, if one waits; signals before it are of no use any more.
-fn aborted<A: Actor>(cell: &Cell<A>) -> Option<ExitReason> {
-    while cell.lanes.is_aborted() {
-        match cell.lanes.pop_signal() {
-            Some((Signal::Kill(reason), true)) => return Some(reason),
-            Some((Signal::Exit { from, reason }, true)) => {
-                return Some(ExitReason::Linked { from: from.id(), reason: Arc::new(reason) });
-            }
-            Some((Signal::ChildExited(exited), _)) => exited.child.terminate(exited.reason),
-            Some((
-                Signal::Kill(_)
-                | Signal::Exit { .. }
-                | Signal::Stop(_)
-                | Signal::Shutdown(_)
-                | Signal::Down { .. }
-                | Signal::Unreferenced,
-                _,
-            ))
-            | None => {}
-        }
-    }
-    None
-}
-
 /// What came to an end: the handler, or the generation.
 type Handled = Result<(), ExitReason>;
+
+/// What became of one turn.
+enum Turn<'r, A: Actor> {
+    /// Done.
+    Handled,
+    /// The handler awaits.
+    Waits(Drive<'r, A, <A::Mode as Mode<A>>::Handling<'r>>),
+    /// The message may be retried: it lies in `retrying`.
+    Retried,
+    /// Nothing to handle.
+    Empty,
+    /// The budget is spent.
+    Over,
+    /// The handler panicked.
+    Ended(ExitReason),
+}
+
+/// A [`Turn`] that borrows nothing any more.
+enum After {
+    Handled(Handled),
+    Retried,
+    Empty,
+    Over,
+}
 
 struct Run<'c, A: Actor> {
     cell: &'c Arc<Cell<A>>,
@@ -173,7 +181,7 @@ struct Run<'c, A: Actor> {
     /// Whether the envelope before came from a source, so that it is the mailbox's turn.
     mailbox_first: bool,
     /// The end that `stop` or the last reference's going asked for: when everything is handled.
-    draining: Option<ExitReason>,
+    draining: Option<Box<ExitReason>>,
     /// Whether the current message context must be cleared.
     has_context: bool,
 }
@@ -203,18 +211,16 @@ impl<'c, A: Actor> Run<'c, A> {
         }
     }
 
-    /// `started`, messages, `stopping`.
-    async fn generation(&mut self, state: &mut StateOf<A>) -> ExitReason {
-        let started = Box::pin(self.hook(state, |actor, ctx| actor.started(ctx))).await;
-        let reason = match started {
-            Err(HookEnd::Failed(error)) => ExitReason::StartFailed(error),
-            Err(HookEnd::Ended(reason)) => reason,
+    /// Runs `started`.
+    async fn begin(&mut self, state: &mut StateOf<A>) -> Handled {
+        match self.hook(state, |actor, ctx| actor.started(ctx)).await {
+            Err(HookEnd::Failed(error)) => Err(ExitReason::StartFailed(error)),
+            Err(HookEnd::Ended(reason)) => Err(reason),
             Ok(()) => {
                 self.cell.entered(Phase::Running);
-                self.serve(state).await
+                Ok(())
             }
-        };
-        Box::pin(self.leave(state, reason)).await
+        }
     }
 
     /// Handles messages until there is a reason to end.
@@ -230,25 +236,32 @@ impl<'c, A: Actor> Run<'c, A> {
             {
                 return reason;
             }
-            let from_source = if self.budget == 0 {
-                self.budget = BUDGET;
-                yield_now().await;
-                self.from_sources().await
-            } else if self.is_at_capacity() {
-                self.next().await
-            } else if let Some(envelope) = self.batch.pop_front() {
-                self.unreleased += u32::from(self.release_at.is_some());
-                match self.in_turn(envelope) {
-                    Some(envelope) => Ok(Some(envelope)),
-                    None => continue,
-                }
-            } else {
-                self.next().await
+            // In two steps, since a turn borrows everything.
+            let after = match self.turn(state) {
+                Turn::Handled => After::Handled(Ok(())),
+                Turn::Waits(drive) => After::Handled(drive.await.map(drop)),
+                Turn::Ended(reason) => After::Handled(Err(reason)),
+                Turn::Retried => After::Retried,
+                Turn::Empty => After::Empty,
+                Turn::Over => After::Over,
             };
-            let handled = match from_source {
-                Ok(Some(envelope)) => self.handle(state, envelope).await,
-                Ok(None) => continue,
-                Err(reason) => return reason,
+            let handled = match after {
+                After::Handled(handled) => handled,
+                After::Retried => Box::pin(self.handle_again(state)).await,
+                After::Empty => {
+                    if let Err(reason) = self.next().await {
+                        return reason;
+                    }
+                    continue;
+                }
+                After::Over => {
+                    self.budget = BUDGET;
+                    yield_now().await;
+                    if let Err(reason) = self.look_at_sources().await {
+                        return reason;
+                    }
+                    continue;
+                }
             };
             // What hooks, streams and gates do is no part of the message before.
             if std::mem::take(&mut self.has_context) {
@@ -260,6 +273,28 @@ impl<'c, A: Actor> Run<'c, A> {
         }
     }
 
+    /// The next envelope, a source's or the batch's, handed to its handler. No await in it: what it leaves to do is
+    /// returned, so that it takes no room in the actor's future.
+    fn turn<'r>(&'r mut self, state: &'r mut StateOf<A>) -> Turn<'r, A> {
+        if self.budget == 0 {
+            return Turn::Over;
+        }
+        let from_source = self.ctx.extras.as_mut().and_then(|extras| extras.from_source.take());
+        let envelope = match from_source {
+            Some(envelope) => envelope,
+            None if self.is_at_capacity() => return Turn::Empty,
+            None => {
+                let Some(envelope) = self.batch.pop_front() else { return Turn::Empty };
+                self.unreleased += u32::from(self.release_at.is_some());
+                match self.in_turn(envelope) {
+                    Some(envelope) => envelope,
+                    None => return Turn::Handled,
+                }
+            }
+        };
+        self.handle(state, envelope)
+    }
+
     /// Whether as many handlers run beside each other as may.
     fn is_at_capacity(&self) -> bool {
         A::Mode::SHARED
@@ -267,7 +302,7 @@ impl<'c, A: Actor> Run<'c, A> {
     }
 
     /// Waits for a signal, an envelope of a source, or a batch of messages.
-    async fn next(&mut self) -> Result<Option<BoxedEnvelope<A>>, ExitReason> {
+    async fn next(&mut self) -> Handled {
         poll_fn(|cx| {
             if std::mem::take(&mut self.mailbox_first)
                 && self.batch.is_empty()
@@ -275,7 +310,7 @@ impl<'c, A: Actor> Run<'c, A> {
             {
                 let unreleased = std::mem::take(&mut self.unreleased);
                 match self.cell.lanes.take(self.batch, unreleased, cx.waker()) {
-                    Taken::Batch | Taken::Signal => return Poll::Ready(Ok(None)),
+                    Taken::Batch | Taken::Signal => return Poll::Ready(Ok(())),
                     Taken::Idle | Taken::Drained => {}
                 }
             }
@@ -283,28 +318,29 @@ impl<'c, A: Actor> Run<'c, A> {
                 && let Some(polled) = self.poll_sources(cx)
             {
                 self.mailbox_first = true;
-                return Poll::Ready(polled.map(Some));
+                return Poll::Ready(polled);
             }
             if self.is_at_capacity() || !self.batch.is_empty() {
                 // Room comes from a handler that ends, or a signal.
                 self.release();
                 self.cell.lanes.register(cx.waker());
                 return if self.cell.lanes.is_signalled() || !self.is_at_capacity() {
-                    Poll::Ready(Ok(None))
+                    Poll::Ready(Ok(()))
                 } else {
                     Poll::Pending
                 };
             }
             let unreleased = std::mem::take(&mut self.unreleased);
             match self.cell.lanes.take(self.batch, unreleased, cx.waker()) {
-                Taken::Batch | Taken::Signal => Poll::Ready(Ok(None)),
+                Taken::Batch | Taken::Signal => Poll::Ready(Ok(())),
                 Taken::Idle => Poll::Pending,
                 Taken::Drained if self.is_busy() => {
                     self.cell.lanes.register(cx.waker());
                     Poll::Pending
                 }
                 Taken::Drained => {
-                    Poll::Ready(Err(self.draining.clone().unwrap_or(ExitReason::Normal)))
+                    let reason = self.draining.as_deref().cloned();
+                    Poll::Ready(Err(reason.unwrap_or(ExitReason::Normal)))
                 }
             }
         })
@@ -319,25 +355,26 @@ impl<'c, A: Actor> Run<'c, A> {
             .is_some_and(|extras| !extras.beside.is_empty() || extras.has_parked())
     }
 
-    /// One envelope of a source, if one is ready.
-    async fn from_sources(&mut self) -> Result<Option<BoxedEnvelope<A>>, ExitReason> {
-        poll_fn(|cx| Poll::Ready(self.poll_sources(cx).transpose())).await
+    /// Polls the sources once.
+    async fn look_at_sources(&mut self) -> Handled {
+        poll_fn(|cx| Poll::Ready(self.poll_sources(cx).unwrap_or(Ok(())))).await
     }
 
-    fn poll_sources(
-        &mut self,
-        cx: &mut std::task::Context<'_>,
-    ) -> Option<Result<BoxedEnvelope<A>, ExitReason>> {
+    /// Whether a source is ready: then its envelope lies in `from_source`.
+    fn poll_sources(&mut self, cx: &mut std::task::Context<'_>) -> Option<Handled> {
         loop {
             let extras = self.ctx.extras.as_mut()?;
+            if extras.from_source.is_some() {
+                return Some(Ok(()));
+            }
             let concurrency = if A::Mode::SHARED { A::MAX_CONCURRENCY.max(1) } else { usize::MAX };
             let draining = self.draining.is_some();
             match guard(|| extras.poll(cx, concurrency, draining)) {
                 Ok(None) => return None,
-                Ok(Some(FromSource::Envelope(envelope))) => return Some(Ok(envelope)),
+                Ok(Some(FromSource::Envelope(envelope))) => extras.from_source = Some(envelope),
                 Ok(Some(FromSource::Parked(envelope, holds_slot))) => {
                     self.unreleased += u32::from(holds_slot);
-                    return Some(Ok(envelope));
+                    extras.from_source = Some(envelope);
                 }
                 Ok(Some(FromSource::Failed(envelope, holds_slot, error))) => {
                     self.unreleased += u32::from(holds_slot);
@@ -356,7 +393,7 @@ impl<'c, A: Actor> Run<'c, A> {
 
     /// What the handler before asked for.
     fn heed_ending(&mut self) -> Option<ExitReason> {
-        match self.ctx.ending.take()? {
+        match *self.ctx.ending.take()? {
             Ending::Now(reason) => Some(reason),
             Ending::Drain(reason) => {
                 self.drain(reason);
@@ -374,14 +411,14 @@ impl<'c, A: Actor> Run<'c, A> {
         for envelope in self.cell.lanes.seal() {
             self.cell.reject(envelope, Undelivered::ActorGone(reason.clone()));
         }
-        self.draining = Some(reason);
+        self.draining = Some(Box::new(reason));
     }
 
     /// Hears every signal that waits.
     async fn signals(&mut self, state: &mut StateOf<A>) -> Handled {
         while self.cell.lanes.is_signalled() {
             self.signal(state).await?;
-            if matches!(self.ctx.ending, Some(Ending::Now(_))) {
+            if matches!(self.ctx.ending.as_deref(), Some(Ending::Now(_))) {
                 break;
             }
         }
@@ -447,67 +484,84 @@ impl<'c, A: Actor> Run<'c, A> {
         None
     }
 
-    async fn handle(&mut self, state: &mut StateOf<A>, mut envelope: BoxedEnvelope<A>) -> Handled {
+    fn handle<'r>(
+        &'r mut self,
+        state: &'r mut StateOf<A>,
+        mut envelope: BoxedEnvelope<A>,
+    ) -> Turn<'r, A> {
         self.budget = self.budget.saturating_sub(1);
         if self.release_at.is_some_and(|release_at| self.unreleased >= release_at) {
             self.release();
         }
-        let caller = envelope.meta().caller;
-        if let Some(recorder) = self.ctx.extras.as_mut().and_then(|extras| extras.recorder.as_mut()) {
-            recorder.record(envelope.message_name(), caller);
-        }
-        self.ctx.sender = caller;
-        let span = match &envelope.meta().context {
-            Some(context) => {
-                if context.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                    self.cell.reject(envelope, Undelivered::Expired);
-                    return Ok(());
-                }
-                if context.cancel.as_ref().is_some_and(CallToken::is_cancelled) {
-                    self.cell.reject(envelope, Undelivered::Cancelled);
-                    return Ok(());
-                }
-                let context = Arc::clone(context);
-                let span = context.span.as_ref().map(|sender| self.span(&envelope, sender));
-                current::with_mut(|here| here.message = Some(context));
-                self.has_context = true;
-                span
-            }
+        let Meta { caller, context } = envelope.meta();
+        self.ctx.sender = *caller;
+        let watch = match context {
             None => None,
+            Some(context) => match self.watch(&envelope, Arc::clone(context)) {
+                Ok(watch) => watch,
+                Err(reason) => {
+                    self.cell.reject(envelope, reason);
+                    return Turn::Handled;
+                }
+            },
         };
+        if let Some(extras) = &mut self.ctx.extras
+            && let Some(recorder) = &mut extras.recorder
+        {
+            recorder.record(envelope.message_name(), self.ctx.sender);
+        }
         if envelope.is_retried() {
-            return Box::pin(self.handle_again(state, envelope, span)).await;
+            self.ctx.extras().retrying = Some((envelope, watch));
+            return Turn::Retried;
         }
         let name = envelope.message_name();
-        let has_context = self.has_context;
-        let entered = span.as_ref().map(Span::enter);
+        let entered = watch.as_ref().map(|watch| watch.span.enter());
         let step = guard(|| envelope.run(state, &mut self.ctx));
         drop(entered);
         match step {
-            Ok(Step(None)) => Ok(()),
+            Ok(Step(None)) => Turn::Handled,
             Ok(Step(Some(future))) => {
-                drop(envelope);
                 let unreleased = std::mem::take(&mut self.unreleased);
-                let watch = Watch { span, cancel: cancel_of(has_context), message: Some(name) };
-                drive(self.cell, future, unreleased, watch).await.map(drop)
+                Turn::Waits(Drive::new(self.cell, future, unreleased, Some(name), watch))
             }
             Err(report) => {
-                let reason = during(ExitReason::Panic(report), name);
+                let reason = during(report, name);
                 ending::answer_orphans(&reason);
-                Err(reason)
+                Turn::Ended(reason)
             }
         }
     }
 
-    /// A message that may be retried stays at hand until its handler has answered.
-    async fn handle_again(
+    /// Makes what came with a message current, and says what to watch while it is handled; or why it is not to be.
+    fn watch(
         &mut self,
-        state: &mut StateOf<A>,
-        mut envelope: BoxedEnvelope<A>,
-        span: Option<Span>,
-    ) -> Handled {
+        envelope: &BoxedEnvelope<A>,
+        context: Arc<MessageContext>,
+    ) -> Result<Option<Box<Watch>>, Undelivered> {
+        if context.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Err(Undelivered::Expired);
+        }
+        if context.cancel.as_ref().is_some_and(CallToken::is_cancelled) {
+            return Err(Undelivered::Cancelled);
+        }
+        let watch = (context.span.is_some() || context.cancel.is_some()).then(|| {
+            let span = match &context.span {
+                Some(sender) => self.span(envelope, sender),
+                None => Span::none(),
+            };
+            Box::new(Watch { span, cancel: context.cancel.clone() })
+        });
+        current::with_mut(|here| here.message = Some(context));
+        self.has_context = true;
+        Ok(watch)
+    }
+
+    /// A message that may be retried stays at hand until its handler has answered.
+    async fn handle_again(&mut self, state: &mut StateOf<A>) -> Handled {
+        let retrying = self.ctx.extras.as_mut().and_then(|extras| extras.retrying.take());
+        let Some((mut envelope, watch)) = retrying else { return Ok(()) };
         let reason = loop {
-            match self.attempt(state, &mut envelope, span.clone()).await {
+            match self.attempt(state, &mut envelope, watch.clone()).await {
                 Ok(()) => match envelope.finished() {
                     Finished::Done => {
                         ending::dispose(move || drop(envelope));
@@ -529,7 +583,7 @@ impl<'c, A: Actor> Run<'c, A> {
         };
         ending::answer_orphans(&reason);
         if envelope.crashed(&reason) == Finished::Again {
-            self.ctx.extras().retrying = Some(envelope);
+            self.ctx.extras().retrying = Some((envelope, None));
         }
         Err(reason)
     }
@@ -538,21 +592,19 @@ impl<'c, A: Actor> Run<'c, A> {
         &mut self,
         state: &mut StateOf<A>,
         envelope: &mut BoxedEnvelope<A>,
-        span: Option<Span>,
+        watch: Option<Box<Watch>>,
     ) -> Handled {
-        let has_context = self.has_context;
-        let entered = span.as_ref().map(Span::enter);
+        let name = envelope.message_name();
+        let entered = watch.as_ref().map(|watch| watch.span.enter());
         let step = guard(|| envelope.run(state, &mut self.ctx));
         drop(entered);
         match step {
             Ok(Step(None)) => Ok(()),
             Ok(Step(Some(future))) => {
                 let unreleased = std::mem::take(&mut self.unreleased);
-                let message = Some(envelope.message_name());
-                let watch = Watch { span, cancel: cancel_of(has_context), message };
-                drive(self.cell, future, unreleased, watch).await.map(drop)
+                Drive::new(self.cell, future, unreleased, Some(name), watch).await.map(drop)
             }
-            Err(report) => Err(during(ExitReason::Panic(report), envelope.message_name())),
+            Err(report) => Err(during(report, name)),
         }
     }
 
@@ -591,7 +643,7 @@ impl<'c, A: Actor> Run<'c, A> {
             HookStep::Done(result) => result.map_err(HookEnd::Failed),
             HookStep::Later(future) => {
                 let unreleased = std::mem::take(&mut self.unreleased);
-                match drive(self.cell, future, unreleased, Watch::default()).await {
+                match Drive::new(self.cell, future, unreleased, None, None).await {
                     Ok(result) => result.unwrap_or(Ok(())).map_err(HookEnd::Failed),
                     Err(reason) => Err(HookEnd::Ended(reason)),
                 }
@@ -682,76 +734,9 @@ enum HookEnd {
     Ended(ExitReason),
 }
 
-/// A panic's report, with the message whose handler panicked.
-fn during(end: ExitReason, message: &'static str) -> ExitReason {
-    match end {
-        ExitReason::Panic(report) => {
-            ExitReason::Panic(PanicReport { while_handling: Some(message), ..report })
-        }
-        other => other,
-    }
-}
-
-/// The token of the call that is being handled, if it has one.
-fn cancel_of(has_context: bool) -> Option<CallToken> {
-    if !has_context {
-        return None;
-    }
-    let token = |here: &Current| here.message.as_ref().and_then(|message| message.cancel.clone());
-    current::try_with(token).flatten()
-}
-
-/// What goes with a running handler.
-#[derive(Default)]
-struct Watch {
-    span: Option<Span>,
-    cancel: Option<CallToken>,
-    message: Option<&'static str>,
-}
-
-/// Polls user code to its end, unless a signal aborts it or it panics. `None`: the call was taken back.
-async fn drive<A: Actor, F: Future + Unpin>(
-    cell: &Cell<A>,
-    mut future: F,
-    unreleased: u32,
-    watch: Watch,
-) -> Result<Option<F::Output>, ExitReason> {
-    let mut waiting = false;
-    let result = poll_fn(|cx| {
-        if waiting && let Some(reason) = aborted(cell) {
-            return Poll::Ready(Err(reason));
-        }
-        if watch.cancel.as_ref().is_some_and(|cancel| cancel.poll(cx)) {
-            return Poll::Ready(Ok(None));
-        }
-        let entered = watch.span.as_ref().map(Span::enter);
-        let polled = guard(|| Pin::new(&mut future).poll(cx));
-        drop(entered);
-        match polled {
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(Some(output))),
-            Err(report) => {
-                let while_handling = watch.message;
-                Poll::Ready(Err(ExitReason::Panic(PanicReport { while_handling, ..report })))
-            }
-            Ok(Poll::Pending) => {
-                if !waiting {
-                    waiting = true;
-                    cell.lanes.register(cx.waker());
-                    cell.lanes.release(unreleased);
-                }
-                // A signal may have come before the waker was there.
-                aborted(cell).map_or(Poll::Pending, |reason| Poll::Ready(Err(reason)))
-            }
-        }
-    })
-    .await;
-    if !waiting && unreleased > 0 {
-        cell.lanes.release(unreleased);
-    }
-    if let Err(reason) = &result {
-        ending::drop_as(reason, future);
-    }
-    result
+/// A handler's panic, with the message that it handled.
+fn during(report: PanicReport, message: &'static str) -> ExitReason {
+    ExitReason::Panic(Arc::new(PanicReport { while_handling: Some(message), ..report }))
 }
 
 /// Lets others run. tokio's own yield defers to the driver, which costs ten times as much.

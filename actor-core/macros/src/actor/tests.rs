@@ -1,3 +1,5 @@
+//! One small actor for each thing that `#[actor]` writes, and one for each that it refuses.
+
 use quote::quote;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Types that may and may not cross to another task, and how types are shown as text.
+
 use syn::{Type, parse_quote};
 
 use super::*;

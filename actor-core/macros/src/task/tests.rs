@@ -1,3 +1,5 @@
+//! One small function for each thing that `#[task]` writes, and one for each that it refuses.
+
 use quote::quote;
 
 use super::*;

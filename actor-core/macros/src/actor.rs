@@ -6,6 +6,8 @@
 
 mod arguments;
 mod parse;
+mod marked;
+mod subject;
 mod method;
 mod reserved;
 mod calls;
@@ -36,12 +38,15 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             tokens.extend(actor_impl(&model));
             tokens.extend(calls::print(&model));
             tokens.extend(messages::print(&model));
-            tokens.extend(constructor::print(&model));
+            tokens.extend(constructor::print(
+                &model.subject,
+                model.constructor.as_ref(),
+            ));
             tokens.extend(error.map(|error| error.to_compile_error()));
             tokens
         }
         Err(error) => {
-            parse::strip_attributes(&mut block);
+            marked::strip_attributes(&mut block);
             beside(block, &error)
         }
     }
@@ -62,8 +67,8 @@ fn impl_block(item: TokenStream) -> syn::Result<ItemImpl> {
 }
 
 fn actor_impl(model: &ActorImpl) -> TokenStream {
-    let (self_path, name) = (&model.self_path, &model.shown_name);
-    let calls = model.item_name("Calls");
+    let (self_path, name) = (&model.subject.self_path, &model.shown_name);
+    let calls = model.subject.item_name("Calls");
     let (mode, concurrency) = match &model.mode {
         Mode::Exclusive => (quote!(Exclusive), None),
         Mode::Local => (quote!(Local), None),
@@ -72,7 +77,7 @@ fn actor_impl(model: &ActorImpl) -> TokenStream {
             Some(quote!(const MAX_CONCURRENCY: usize = #count;)),
         ),
     };
-    let hooks = hooks::print(model);
+    let hooks = hooks::print(&model.hooks, &model.mode);
     quote! {
         #[automatically_derived]
         impl ::mobula::__macro::Actor for #self_path {

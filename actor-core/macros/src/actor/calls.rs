@@ -12,9 +12,9 @@ use super::parse::ActorImpl;
 
 /// `CounterCalls` with one function for each callable method.
 pub(crate) fn print(model: &ActorImpl) -> TokenStream {
-    let self_path = &model.self_path;
-    let calls = model.item_name("Calls");
-    let name = plain(&model.name);
+    let self_path = &model.subject.self_path;
+    let calls = model.subject.item_name("Calls");
+    let name = model.subject.name();
     let shown = calls.to_string();
     let doc = format!("The calls of [`{name}`], reached through an `ActorRef<{name}>`.");
     let functions = model.methods.iter().map(|method| function(model, method));
@@ -51,16 +51,16 @@ pub(crate) fn print(model: &ActorImpl) -> TokenStream {
 }
 
 fn function(model: &ActorImpl, method: &Method) -> TokenStream {
-    let self_path = &model.self_path;
+    let self_path = &model.subject.self_path;
     let Method {
         ident,
         visibility,
         reading_matter,
         ..
     } = method;
-    let message = model.item_name(&method.type_name());
+    let message = model.subject.item_name(&method.type_name());
     let fallback = (!is_documented(reading_matter)).then(|| {
-        let doc = format!("Calls `{}::{}`.", plain(&model.name), plain(ident));
+        let doc = format!("Calls `{}::{}`.", model.subject.name(), plain(ident));
         quote!(#[doc = #doc])
     });
     let names = method

@@ -14,7 +14,8 @@ use crate::names::plain;
 use crate::refusals::Refusals;
 use crate::signature::{Argument, arguments, check_function, conditions, last_segment};
 
-use super::parse::{ActorImpl, Marked};
+use super::marked::Marked;
+use super::subject::Subject;
 
 /// The function that makes the actor.
 #[derive(Debug)]
@@ -109,23 +110,17 @@ fn returns_actor(output: &ReturnType, self_path: &Path) -> bool {
 }
 
 /// `remote`, `options` and the options type.
-pub(crate) fn print(model: &ActorImpl) -> TokenStream {
-    let self_path = &model.self_path;
-    let options = model.item_name("Options");
-    let name = plain(&model.name);
+pub(crate) fn print(subject: &Subject, constructor: Option<&Constructor>) -> TokenStream {
+    let self_path = &subject.self_path;
+    let options = subject.item_name("Options");
+    let name = subject.name();
     let options_doc = format!("Options to start a [`{name}`] with.");
-    let visibility = model.constructor.as_ref().map_or_else(
+    let visibility = constructor.map_or_else(
         || syn::parse_quote!(pub),
         |constructor| constructor.visibility.clone(),
     );
-    let starting = model
-        .constructor
-        .as_ref()
-        .map(|constructor| starting(model, constructor));
-    let on_options = model
-        .constructor
-        .as_ref()
-        .map(|constructor| on_options(model, constructor));
+    let starting = constructor.map(|constructor| starting(subject, constructor));
+    let on_options = constructor.map(|constructor| on_options(subject, constructor));
     let builders = forwarded(builders::ACTOR, &quote!(, restarts: self.restarts));
     let shown = options.to_string();
     let lifted = lifted();
@@ -200,7 +195,7 @@ fn names_and_types(constructor: &Constructor) -> (Vec<&Ident>, Vec<&Type>) {
         .unzip()
 }
 
-fn starting(model: &ActorImpl, constructor: &Constructor) -> TokenStream {
+fn starting(subject: &Subject, constructor: &Constructor) -> TokenStream {
     let Constructor {
         visibility,
         conditions,
@@ -209,7 +204,7 @@ fn starting(model: &ActorImpl, constructor: &Constructor) -> TokenStream {
     let (names, types) = names_and_types(constructor);
     let doc = format!(
         "Starts a [`{0}`] with `{0}::{1}` and returns a reference to it at once.",
-        plain(&model.name),
+        subject.name(),
         plain(&constructor.ident),
     );
     quote! {
@@ -225,8 +220,8 @@ fn starting(model: &ActorImpl, constructor: &Constructor) -> TokenStream {
     }
 }
 
-fn on_options(model: &ActorImpl, constructor: &Constructor) -> TokenStream {
-    let self_path = &model.self_path;
+fn on_options(subject: &Subject, constructor: &Constructor) -> TokenStream {
+    let self_path = &subject.self_path;
     let Constructor {
         ident, conditions, ..
     } = constructor;
@@ -249,7 +244,7 @@ fn on_options(model: &ActorImpl, constructor: &Constructor) -> TokenStream {
     };
     let doc = format!(
         "Starts the actor with `{}::{}`.",
-        plain(&model.name),
+        subject.name(),
         plain(ident)
     );
     quote! {

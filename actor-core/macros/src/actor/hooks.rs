@@ -13,7 +13,6 @@ use crate::signature::{check_function, conditions, is_named};
 
 use super::arguments::Mode;
 use super::method::is_context;
-use super::parse::ActorImpl;
 
 /// Which hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,11 +146,10 @@ fn is_unit(ty: &Type) -> bool {
 }
 
 /// The hooks as items of `impl Actor`.
-pub(crate) fn print(model: &ActorImpl) -> TokenStream {
-    model
-        .hooks
+pub(crate) fn print(hooks: &[Hook], mode: &Mode) -> TokenStream {
+    hooks
         .iter()
-        .map(|hook| one(hook, matches!(model.mode, Mode::Local)))
+        .map(|hook| one(hook, matches!(mode, Mode::Local)))
         .collect()
 }
 

@@ -27,16 +27,18 @@ pub(crate) fn print(model: &ActorImpl) -> TokenStream {
 }
 
 fn one(model: &ActorImpl, method: &Method) -> TokenStream {
-    let self_path = &model.self_path;
+    let self_path = &model.subject.self_path;
     let Method {
         visibility,
         conditions,
         ..
     } = method;
-    let message = model.item_name(&method.type_name());
-    let tag = model.item_name(&format!("{}Tag", method.type_name()));
+    let message = model.subject.item_name(&method.type_name());
+    let tag = model
+        .subject
+        .item_name(&format!("{}Tag", method.type_name()));
     let name = format!("{}::{}", model.shown_name, plain(&method.ident));
-    let shown_method = format!("{}::{}", plain(&model.name), plain(&method.ident));
+    let shown_method = format!("{}::{}", model.subject.name(), plain(&method.ident));
     let tag_doc = format!("Stands for `{shown_method}`; never built.");
     let doc = format!("The message of `{shown_method}`.");
     let types = method.arguments.iter().map(|argument| &argument.ty);
@@ -98,7 +100,7 @@ fn exclusive(
     handler: &TokenStream,
     later: &TokenStream,
 ) -> TokenStream {
-    let self_path = &model.self_path;
+    let self_path = &model.subject.self_path;
     let ctx_of_handle = if method.has_context() && !method.reply.is_deferred {
         quote!(ctx)
     } else {
@@ -190,7 +192,7 @@ fn receive_body(method: &Method, later: &TokenStream) -> TokenStream {
 }
 
 fn shared(model: &ActorImpl, method: &Method, message: &Ident) -> TokenStream {
-    let self_path = &model.self_path;
+    let self_path = &model.subject.self_path;
     let reply_ty = &method.reply.ty;
     let (unpack, invocation) = (unpack(method), method.invocation());
     let wait = method.is_async.then(|| quote!(.await));

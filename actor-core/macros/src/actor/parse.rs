@@ -3,26 +3,23 @@
 //! Everything that is refused is refused here, so that the printers below deal with well-formed
 //! actors only.
 
-use proc_macro2::Ident;
-use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, Path, Type, Visibility};
+use syn::{ImplItem, ItemImpl, Path, Type, Visibility};
 
-use crate::names::{generated, plain};
 use crate::refusals::Refusals;
 use crate::signature::check_generics;
 
-use super::arguments::{ActorArguments, CallDefaults, Mode};
+use super::arguments::{ActorArguments, Mode};
 use super::constructor::{self, Constructor};
 use super::hooks::{Hook, HookKind};
+use super::marked::Marked;
 use super::method::Method;
 use super::reserved;
+use super::subject::Subject;
 
 /// An actor, as the printers need it.
 #[derive(Debug)]
 pub(crate) struct ActorImpl {
-    /// The type after `impl`.
-    pub(crate) self_path: Path,
-    /// Its last segment, from which generated names are made.
-    pub(crate) name: Ident,
+    pub(crate) subject: Subject,
     /// `Actor::NAME`.
     pub(crate) shown_name: String,
     pub(crate) mode: Mode,
@@ -46,22 +43,22 @@ impl ActorImpl {
                 functions.push(Marked::take(function, &mut refusals));
             }
         }
+        let subject = Subject::new(self_path);
+        let shown_name = arguments
+            .name
+            .map_or_else(|| subject.name(), |literal| literal.value());
         let mut model = Self {
-            name: last_ident(&self_path),
-            shown_name: String::new(),
-            self_path,
+            subject,
+            shown_name,
             mode: arguments.mode,
             methods: Vec::new(),
             hooks: Vec::new(),
             constructor: None,
         };
-        model.shown_name = arguments
-            .name
-            .map_or_else(|| plain(&model.name), |literal| literal.value());
         for marked in &functions {
             model.read_function(marked, arguments.max_task_retries.as_ref(), &mut refusals);
         }
-        model.constructor = constructor::find(&functions, &model.self_path, &mut refusals);
+        model.constructor = constructor::find(&functions, &model.subject.self_path, &mut refusals);
         Ok((model, refusals.into_error()))
     }
 
@@ -86,7 +83,13 @@ impl ActorImpl {
             if defaults.max_retries.is_none() {
                 defaults.max_retries = max_retries.cloned();
             }
-            let method = Method::read(function, defaults, &self.self_path, &self.mode, refusals);
+            let method = Method::read(
+                function,
+                defaults,
+                &self.subject.self_path,
+                &self.mode,
+                refusals,
+            );
             self.methods
                 .extend(method.filter(|_| refusals.count() == refused_count));
         } else if let Some(attribute) = &marked.method_attribute {
@@ -96,58 +99,6 @@ impl ActorImpl {
             );
         }
     }
-
-    /// The generated item `{Actor}{suffix}`.
-    pub(crate) fn item_name(&self, suffix: &str) -> Ident {
-        generated(&format!("{}{suffix}", plain(&self.name)), &self.name)
-    }
-}
-
-/// A function of the block with the attributes that were ours.
-#[derive(Debug)]
-pub(crate) struct Marked {
-    pub(crate) function: ImplItemFn,
-    pub(crate) constructor_mark: Option<Attribute>,
-    method_attribute: Option<Attribute>,
-    defaults: Option<CallDefaults>,
-}
-
-impl Marked {
-    fn take(function: &mut ImplItemFn, refusals: &mut Refusals) -> Self {
-        let mut marked = Self {
-            function: function.clone(),
-            constructor_mark: None,
-            method_attribute: None,
-            defaults: None,
-        };
-        for attribute in &function.attrs {
-            if attribute.path().is_ident("constructor") {
-                marked.constructor_mark = Some(attribute.clone());
-            } else if attribute.path().is_ident("method") {
-                marked.defaults = refusals.keep(attribute.parse_args());
-                marked.method_attribute = Some(attribute.clone());
-            }
-        }
-        function.attrs.retain(|attribute| !is_ours(attribute));
-        marked
-            .function
-            .attrs
-            .retain(|attribute| !is_ours(attribute));
-        marked
-    }
-}
-
-/// Takes our attributes out of a block that could not be read.
-pub(crate) fn strip_attributes(block: &mut ItemImpl) {
-    for item in &mut block.items {
-        if let ImplItem::Fn(function) = item {
-            function.attrs.retain(|attribute| !is_ours(attribute));
-        }
-    }
-}
-
-fn is_ours(attribute: &Attribute) -> bool {
-    attribute.path().is_ident("constructor") || attribute.path().is_ident("method")
 }
 
 fn self_path(block: &ItemImpl) -> syn::Result<Path> {
@@ -168,12 +119,5 @@ fn self_path(block: &ItemImpl) -> syn::Result<Path> {
             other,
             "an actor is a named type of this crate",
         )),
-    }
-}
-
-fn last_ident(path: &Path) -> Ident {
-    match path.segments.last() {
-        Some(segment) => segment.ident.clone(),
-        None => Ident::new("Actor", proc_macro2::Span::call_site()),
     }
 }

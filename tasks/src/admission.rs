@@ -32,6 +32,11 @@ const IDLE_SHAPES_MAX: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ShapeId(u32);
 
+impl ShapeId {
+    /// The shape of a demand of one CPU, the default.
+    pub(crate) const ONE_CPU: Self = Self(0);
+}
+
 #[derive(Debug)]
 struct Shape<T> {
     demand: Demand,
@@ -69,9 +74,6 @@ pub(crate) struct Admission<T> {
 }
 
 impl<T> Admission<T> {
-    /// The shape of a demand of one CPU, the default.
-    pub(crate) const ONE_CPU: ShapeId = ShapeId(0);
-
     pub(crate) fn new(ledger: Ledger) -> Self {
         let mut new = Self {
             ledger,
@@ -85,7 +87,7 @@ impl<T> Admission<T> {
         };
         // One user for ever, so that this shape is never vacated.
         let one_cpu = new.intern(&Demand::default());
-        debug_assert_eq!(one_cpu, Self::ONE_CPU, "the first shape is number 0");
+        debug_assert_eq!(one_cpu, ShapeId::ONE_CPU, "the first shape is number 0");
         new
     }
 
@@ -122,7 +124,7 @@ impl<T> Admission<T> {
 
     /// A task of this shape is over.
     pub(crate) fn forget(&mut self, id: ShapeId) {
-        if id == Self::ONE_CPU {
+        if id == ShapeId::ONE_CPU {
             return;
         }
         let keep = self.shapes.len() < IDLE_SHAPES_MAX;

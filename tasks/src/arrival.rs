@@ -41,13 +41,12 @@ pub(crate) fn await_inputs(
         // Held weakly: the directory keeps the task, the task's pin keeps the object.
         let (waiting, entry) = (Arc::downgrade(task), Arc::downgrade(pin.entry()));
         let shared = Arc::clone(shared);
-        let key = pin.entry().on_sealed(Box::new(move || {
+        // A task that is cancelled stays registered: a call to nobody is cheaper than leaving.
+        let _stays = pin.entry().on_sealed(Box::new(move || {
             if let (Some(task), Some(entry)) = (waiting.upgrade(), entry.upgrade()) {
                 arrived(&shared, &task, &entry);
             }
         }));
-        // A task that is cancelled stays registered: a call to nobody is cheaper than leaving.
-        drop(key);
     }
     if has_ports {
         poll_ports(shared, Arc::clone(task));
@@ -98,8 +97,10 @@ fn poll_inputs(task: &OneShot, cx: &mut Context<'_>) -> Poll<Result<(), Dependen
 
 thread_local! {
     /// Tasks to fail after the one that is being failed on this thread; `None` while none is.
-    static FAILING: RefCell<Option<Vec<(Arc<OneShot>, TaskError)>>> = const { RefCell::new(None) };
+    static FAILING: RefCell<Option<Failing>> = const { RefCell::new(None) };
 }
+
+type Failing = Vec<(Arc<OneShot>, TaskError)>;
 
 /// Fails a task whose input failed. That fails its own dependents in turn: a list instead of recursion,
 /// because a chain of tasks may be longer than the stack is deep.
@@ -115,15 +116,19 @@ fn fail(task: &Arc<OneShot>, failure: Option<GetError>) {
         failing.get_or_insert_default().push((Arc::clone(task), error));
         is_first
     });
-    while is_first {
-        let next = FAILING.with_borrow_mut(|failing| {
-            let next = failing.as_mut().and_then(Vec::pop);
-            if next.is_none() {
-                *failing = None;
-            }
-            next
-        });
-        let Some((task, error)) = next else { break };
+    if !is_first {
+        return;
+    }
+    while let Some((task, error)) = FAILING.with_borrow_mut(next_to_fail) {
         task.stop(false, || error);
     }
+}
+
+/// The next of the list; the last one closes it.
+fn next_to_fail(failing: &mut Option<Failing>) -> Option<(Arc<OneShot>, TaskError)> {
+    let next = failing.as_mut().and_then(Vec::pop);
+    if next.is_none() {
+        *failing = None;
+    }
+    next
 }

@@ -24,6 +24,9 @@ use crate::{
 
 /// Starts an attempt of a task that holds its resources.
 pub(crate) fn spawn(shared: &Arc<Shared>, task: Arc<OneShot>) {
+    if shared.is_closed.load(Ordering::Acquire) {
+        return refuse(shared, task);
+    }
     let job = task.job.lock().take();
     if job.is_some() {
         run(Attempt { shared: Arc::clone(shared), task, job, has_started: false });
@@ -33,6 +36,26 @@ pub(crate) fn spawn(shared: &Arc<Shared>, task: Arc<OneShot>) {
 /// Goes on with an attempt that a compute thread began, whose body turned out to be a future.
 pub(crate) fn go_on(shared: &Arc<Shared>, task: Arc<OneShot>, job: Box<dyn Job>) {
     run(Attempt { shared: Arc::clone(shared), task, job: Some(job), has_started: true });
+}
+
+/// Ends a task that would start now, and those that would start in its place: by a list, because a
+/// runtime that shuts down drops what is spawned on the spot, each inside the last.
+fn refuse(shared: &Arc<Shared>, task: Arc<OneShot>) {
+    let mut refused = vec![task];
+    while let Some(task) = refused.pop() {
+        let job = task.job.lock().take();
+        let error = TaskError::Cancelled { task: task.label() };
+        let ending = job.map(|job| shared.settle(&task, job, Err(error)));
+        let mut core = shared.core.lock();
+        core.release(&task);
+        let mut work = core.plan(&shared.config);
+        drop(core);
+        refused.append(&mut work.futures);
+        if let Some(ending) = ending {
+            shared.publish(&task, ending);
+        }
+        shared.perform(work);
+    }
 }
 
 fn run(attempt: Attempt) {
@@ -55,6 +78,12 @@ impl Future for Attempt {
         let task = &this.task;
         task.driver.register(cx.waker());
         if task.phase() == Phase::Abandoned {
+            // Here the body's values drop, which is the body's own code.
+            let here = place(task);
+            let dropped = panic_capture::guard(|| sync_scope(here, || this.job.as_mut().map(|job| job.release())));
+            if let Err(report) = dropped {
+                tracing::error!(task = %task.id, "a cancelled body panicked while it was dropped: {report}");
+            }
             this.end(Err(TaskError::Cancelled { task: this.task.label() }));
             return Poll::Ready(());
         }
@@ -119,9 +148,11 @@ impl Attempt {
 }
 
 impl Drop for Attempt {
-    /// The runtime shuts down with the body unfinished: nobody may wait for its result for ever.
+    /// The runtime shuts down with the body unfinished: nobody may wait for its result for ever, nor for
+    /// one that would have started next.
     fn drop(&mut self) {
         if self.job.is_some() {
+            self.shared.close();
             let error = TaskError::Lost {
                 task: self.task.label(),
                 node: None,

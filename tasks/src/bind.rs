@@ -155,7 +155,6 @@ macro_rules! tuples {
         impl<$($name: Send + 'static),*> BoundArgs for ($(BoundArg<$name>,)*) {
             type Args = ($(Arg<$name>,)*);
 
-            #[expect(clippy::unused_unit, reason = "a call without arguments")]
             fn submit(self) -> Self::Args {
                 ($(self.$at.into_arg(),)*)
             }
@@ -163,8 +162,13 @@ macro_rules! tuples {
     )*};
 }
 
+impl BoundArgs for () {
+    type Args = ();
+
+    fn submit(self) {}
+}
+
 tuples! {
-    ()
     (A 0)
     (A 0, B 1)
     (A 0, B 1, C 2)

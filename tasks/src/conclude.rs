@@ -16,7 +16,6 @@ use mobula_store::TaskError;
 use rand::{SeedableRng as _, rngs::SmallRng};
 
 use crate::{
-    admission::Admission,
     dispatch::Shared,
     job::{Failure, Job},
     one_shot::{OneShot, Phase},
@@ -119,9 +118,6 @@ impl Shared {
             timer.abort();
         }
         self.system.directory().remove(task.id);
-        if task.shape != Admission::<Arc<OneShot>>::ONE_CPU {
-            self.core.lock().admission.forget(task.shape);
-        }
         self.unfinished.fetch_sub(1, Ordering::AcqRel);
     }
 

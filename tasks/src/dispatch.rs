@@ -14,12 +14,12 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
-use mobula_actor_core::System;
+use mobula_actor_core::{Kind, System};
 use mobula_store::Store;
 use parking_lot::Mutex;
 
 use crate::{
-    admission::{Admission, Enqueued, ShapeId},
+    admission::{Enqueued, ShapeId},
     config::SchedulerConfig,
     one_shot::{OneShot, Phase, Seat},
     plan::{Core, Work},
@@ -53,7 +53,7 @@ pub(crate) struct Launchers {
 impl Shared {
     pub(crate) fn intern(&self, demand: &Demand) -> ShapeId {
         if *demand == Demand::default() {
-            return Admission::<Arc<OneShot>>::ONE_CPU;
+            return ShapeId::ONE_CPU;
         }
         self.core.lock().admission.intern(demand)
     }
@@ -85,7 +85,8 @@ impl Shared {
 
     /// Does what the core planned.
     pub(crate) fn perform(self: &Arc<Self>, work: Work) {
-        let Work { granted, futures, wake, ring, warn_of_threads } = work;
+        let Work { granted, futures, buried, wake, ring, warn_of_threads } = work;
+        drop(buried);
         if ring {
             self.bell.fetch_add(1, Ordering::Release);
         }
@@ -104,6 +105,21 @@ impl Shared {
                 "all compute threads are taken, most of them by functions that wait for others; \
                  use async functions for deep nesting, or raise compute_threads_max"
             );
+        }
+    }
+
+    /// Takes no more tasks and cancels those there are.
+    pub(crate) fn close(&self) {
+        if self.is_closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let directory = self.system.directory();
+        for row in directory.list() {
+            if row.kind == Kind::Task
+                && let Some(task) = directory.get(row.id)
+            {
+                task.kill();
+            }
         }
     }
 

@@ -111,21 +111,18 @@ macro_rules! tuples {
             type Values = ($($name,)*);
 
             fn visit(&self, visitor: &mut dyn FnMut(Option<Dependency>)) {
-                let _ = &visitor;
                 $(self.$at.visit(visitor);)*
             }
 
             fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DependencyFailed>> {
-                let _ = &cx;
                 $(let $name = self.$at.poll_ready(cx)?;)*
                 $(if $name.is_pending() { return Poll::Pending; })*
                 Poll::Ready(Ok(()))
             }
 
             fn take(&mut self) -> Option<Self::Values> {
-                if false $(|| self.$at.value.is_none())* {
-                    return None;
-                }
+                // All or none: what was taken could not be put back.
+                $(self.$at.value.as_ref()?;)*
                 Some(($(self.$at.value.take()?,)*))
             }
         }
@@ -138,8 +135,28 @@ mod implementations {
         Arg, Context, Dependency, DependencyFailed, Input, Inputs, Poll, TaskArgs,
     };
 
+    impl TaskArgs for () {
+        type Values = ();
+        type Inputs = ();
+
+        fn into_inputs(self) {}
+    }
+
+    impl Inputs for () {
+        type Values = ();
+
+        fn visit(&self, _visitor: &mut dyn FnMut(Option<Dependency>)) {}
+
+        fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), DependencyFailed>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn take(&mut self) -> Option<()> {
+            Some(())
+        }
+    }
+
     tuples! {
-        ()
         (A 0)
         (A 0, B 1)
         (A 0, B 1, C 2)

@@ -9,6 +9,7 @@
 //! 2. What waits in queues is never searched for. A cancelled task stays where it is and is passed over
 //!    when its turn comes, for it is not [`Phase::Queued`] any more.
 //! 3. The [`Seat`] is changed under the scheduler's lock only: it says what the ledger believes.
+//! 4. The last pointer to a task is never dropped under the scheduler's lock.
 
 use std::{
     any::Any,
@@ -56,6 +57,9 @@ pub(crate) trait Host: Send + Sync {
 
     /// A task that does not run any more is over with this error; it may still lie in a queue.
     fn forget_unstarted(&self, task: &OneShot, was_queued: bool, error: &TaskError);
+
+    /// A task of this shape is gone; nothing names the shape on its behalf any more.
+    fn forget_shape(&self, shape: ShapeId);
 
     /// Why a queued task of this shape does not run.
     fn why(&self, shape: ShapeId) -> String;
@@ -287,6 +291,15 @@ impl OneShot {
                 }
                 Phase::Abandoned | Phase::Done => return false,
             }
+        }
+    }
+}
+
+impl Drop for OneShot {
+    // Not when the task is over: a queue may still hold it, and a thread its resources.
+    fn drop(&mut self) {
+        if self.shape != ShapeId::ONE_CPU {
+            self.host.forget_shape(self.shape);
         }
     }
 }

@@ -40,12 +40,20 @@ pub(crate) struct Work {
     pub(crate) granted: Vec<Arc<OneShot>>,
     /// Tasks to be spawned on the executor.
     pub(crate) futures: Vec<Arc<OneShot>>,
+    /// Tasks that were cancelled in the queue, to be dropped.
+    pub(crate) buried: Vec<Arc<OneShot>>,
     /// A compute thread is to be started; it is counted already.
     pub(crate) wake: bool,
     /// The searching compute thread is to look again.
     pub(crate) ring: bool,
     /// There should be more compute threads than there may; said once.
     pub(crate) warn_of_threads: bool,
+}
+
+/// What came out of a queue.
+enum Taken {
+    Starts(Arc<OneShot>),
+    Buried,
 }
 
 impl Core {
@@ -59,17 +67,18 @@ impl Core {
         }
     }
 
-    /// The next task that may start, holding its resources from here on; or one that was cancelled, and
-    /// is only taken out of the queue.
-    fn take(&mut self) -> Option<Option<Arc<OneShot>>> {
+    /// Takes one task out of the queues, holding its resources from here on. One that was cancelled in the
+    /// queue is laid aside, to be dropped without the lock. `None` when nothing may start.
+    fn take(&mut self, work: &mut Work) -> Option<Taken> {
         let (shape, task) = self.admission.next()?;
         if task.try_start() {
             task.take_seat(Seat::Holding);
-            return Some(Some(task));
+            return Some(Taken::Starts(task));
         }
         self.admission.finish(shape);
         self.tombstones = self.tombstones.saturating_sub(1);
-        Some(None)
+        work.buried.push(task);
+        Some(Taken::Buried)
     }
 
     fn grant(&mut self, work: &mut Work) {
@@ -93,7 +102,7 @@ impl Core {
             if task.is_blocking && task.phase() == Phase::Queued {
                 return self.plan_thread(config, work);
             }
-            if let Some(Some(task)) = self.take() {
+            if let Some(Taken::Starts(task)) = self.take(work) {
                 work.futures.push(task);
             }
         }
@@ -127,8 +136,8 @@ impl Core {
     pub(crate) fn next_call(&mut self, config: &SchedulerConfig) -> (Option<Arc<OneShot>>, Work) {
         let mut work = Work::default();
         self.grant(&mut work);
-        while let Some(taken) = self.take() {
-            let Some(task) = taken else { continue };
+        while let Some(taken) = self.take(&mut work) {
+            let Taken::Starts(task) = taken else { continue };
             if task.is_blocking {
                 if self.admission.ready_count() > 0 {
                     self.plan_starts(config, &mut work);

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use mobula_actor_core::{Kind, System};
+use mobula_actor_core::System;
 use mobula_store::{Store, TaskError};
 use parking_lot::Mutex;
 
@@ -87,15 +87,7 @@ impl Scheduler {
     /// Cancels every task and takes no more; those submitted later fail as cancelled. Plain functions
     /// that run already run to their end.
     pub fn shut_down(&self) {
-        self.shared.is_closed.store(true, Ordering::Release);
-        let directory = self.shared.system.directory();
-        for row in directory.list() {
-            if row.kind == Kind::Task
-                && let Some(task) = directory.get(row.id)
-            {
-                task.kill();
-            }
-        }
+        self.shared.close();
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Shared> {
@@ -128,6 +120,10 @@ impl Host for Shared {
 
     fn forget_unstarted(&self, task: &OneShot, was_queued: bool, error: &TaskError) {
         Self::forget_unstarted(self, task, was_queued, error);
+    }
+
+    fn forget_shape(&self, shape: ShapeId) {
+        self.core.lock().admission.forget(shape);
     }
 
     fn why(&self, shape: ShapeId) -> String {

@@ -107,8 +107,9 @@ fn begin(
     });
     *task.job.lock() = Some(job);
 
+    let admitted = admit(shared, &task);
     shared.system.directory().insert(Arc::clone(&task) as Arc<dyn Citizen>);
-    if let Err(error) = admit(shared, &task) {
+    if let Err(error) = admitted {
         task.stop(false, || error);
         return;
     }

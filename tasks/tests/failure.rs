@@ -1,5 +1,7 @@
 //! Behaviours F1 to F4, O5 to O7: errors, panics, failed inputs, retries, and what they leave behind.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, inside a task too")]
+
 use std::{
     num::ParseIntError,
     sync::{

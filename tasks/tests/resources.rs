@@ -1,5 +1,7 @@
 //! Behaviours R1 to R4, and the limits: what runs together, what waits, and what is refused.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, inside a task too")]
+
 use std::{
     sync::{
         Arc,
@@ -54,6 +56,11 @@ task! {
     fn hold(started: mpsc::Sender<()>, gate: mpsc::Receiver<u64>) -> u64 {
         started.send(()).unwrap();
         gate.recv().unwrap()
+    }
+    fn report_failure(object: ObjectRef<u64>, report: mpsc::Sender<&'static str>) -> () {
+        report.send("started").unwrap();
+        let outcome = object.get().blocking();
+        report.send(if outcome.is_err() { "failed" } else { "value" }).unwrap();
     }
     fn read(object: ObjectRef<u64>) -> u64 { *object.get().blocking().unwrap() }
 }
@@ -291,6 +298,30 @@ async fn a_shut_down_scheduler_cancels_what_it_has_and_takes_no_more() {
     .await;
     assert_eq!(node.scheduler.unfinished(), 0);
     assert!(node.system.directory().is_empty());
+}
+
+#[test]
+fn a_runtime_that_is_dropped_leaves_nobody_waiting() {
+    let (started, has_started) = mpsc::channel();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let (node, never, reader) = runtime.block_on(async {
+        let node = Node::new(cpus(2));
+        let (never, reader) = node
+            .enter(async {
+                let never = after::remote(Gate::default());
+                let reader = report_failure::remote(&never, started.clone());
+                let more: Vec<_> = (0..10_000).map(|_| after::remote(Gate::default())).collect();
+                drop(more);
+                (never, reader)
+            })
+            .await;
+        (node, never, reader)
+    });
+    assert_eq!(has_started.recv().unwrap(), "started");
+    drop(runtime);
+    assert_eq!(has_started.recv().unwrap(), "failed");
+    assert!(never.is_ready() && reader.is_ready());
+    assert_eq!(node.scheduler.unfinished(), 0);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Behaviours T1 to T9 and T12: calling, nesting, dependencies.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, inside a task too")]
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, mpsc},

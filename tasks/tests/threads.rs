@@ -1,6 +1,8 @@
 //! Behaviour T24: many threads of one program use tasks and objects at once. On a real clock, which
 //! nothing here looks at.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, inside a task too")]
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},

@@ -21,7 +21,7 @@ fn a_rare_demand_does_not_block_the_tasks_behind_it() {
     let mut admission = node(2.0);
     admission.grow("gpu", Quantity::ONE);
     let gpu = admission.intern(&Demand::default().with("gpu", Quantity::ONE).unwrap());
-    for (shape, task) in [(gpu, 1), (gpu, 2), (Admission::<u32>::ONE_CPU, 3)] {
+    for (shape, task) in [(gpu, 1), (gpu, 2), (ShapeId::ONE_CPU, 3)] {
         assert_eq!(admission.enqueue(shape, 0, task), Enqueued::Ready);
     }
     assert_eq!(take_all(&mut admission), [1, 3]);
@@ -33,7 +33,7 @@ fn a_rare_demand_does_not_block_the_tasks_behind_it() {
 #[test]
 fn a_blocked_parent_is_followed_by_its_child() {
     let mut admission = node(1.0);
-    let one = Admission::<u32>::ONE_CPU;
+    let one = ShapeId::ONE_CPU;
     for parent in 0..3 {
         let _ = admission.enqueue(one, 0, parent);
     }
@@ -52,7 +52,7 @@ fn a_blocked_parent_is_followed_by_its_child() {
 #[test]
 fn a_large_demand_is_passed_over_only_so_often() {
     let mut admission = node(2.0);
-    let one = Admission::<u32>::ONE_CPU;
+    let one = ShapeId::ONE_CPU;
     let _ = admission.enqueue(one, 0, 1);
     assert_eq!(take_all(&mut admission), [1]);
     let two = admission.intern(&cpus(2.0));
@@ -188,4 +188,17 @@ fn check(
         assert!(ledger.acquire(&Demand::cpus(demands[at].cpu_count())), "oversubscribed");
     }
     assert_eq!(ledger.amounts()[0].free, admission.amounts()[0].free);
+}
+
+#[test]
+fn unused_shapes_make_room_for_new_ones() {
+    let mut admission = node(1.0);
+    for n in 0..1000 {
+        let demand = cpus(0.0).with(&format!("r{n}"), Quantity::ONE).unwrap();
+        let shape = admission.intern(&demand);
+        assert_eq!(admission.intern(&demand), shape);
+        admission.forget(shape);
+        admission.forget(shape);
+    }
+    assert!(admission.shapes.len() <= IDLE_SHAPES_MAX + 1);
 }

@@ -7,6 +7,7 @@ use mobula_store::{Store, StoreConfig};
 use mobula_tasks::{Scheduler, SchedulerConfig};
 
 /// The parts of a node that tasks need.
+#[allow(dead_code, reason = "each test program uses some of these")]
 #[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) system: System,
@@ -63,8 +64,8 @@ macro_rules! task {
     ($(try fn $name:ident($($arg:ident: $ty:ty),* $(,)?) -> Result<$out:ty, $err:ty> $body:block)*) => {$(
         $crate::task!(@one $name ($($arg: $ty),*) $out, true,
             mobula_tasks::Body::sync(move || {
-                let result: Result<$out, $err> = (move || $body)();
-                result.map_err(mobula_tasks::UserError::from_user)
+                let body = move || -> Result<$out, $err> { $body };
+                body().map_err(mobula_tasks::UserError::from_user)
             }));
     )*};
     (@one $name:ident ($($arg:ident: $ty:ty),*) $out:ty, $blocking:literal, $body:expr) => {

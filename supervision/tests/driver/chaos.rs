@@ -19,6 +19,7 @@ fn patient(builder: SupervisorBuilder, log: &Log) -> SupervisorBuilder {
 /// Asks until the worker serves; a worker that is being restarted hands messages back.
 async fn serves(worker: &ActorRef<Worker>) {
     while worker.count().await.is_err() {
+        assert!(worker.is_alive(), "the reference does not stay good");
         tokio::task::yield_now().await;
     }
 }
@@ -56,13 +57,12 @@ async fn references_stay_good_whatever_crashes_at_once() {
     ] {
         let (system, log) = (node(), Log::default());
         let supervisor = patient(builder, &log).spawn_on(&system);
-        let before: Vec<_> = {
-            let mut ids = Vec::new();
-            for name in NAMES {
-                ids.push(child(&supervisor, name).await.id());
-            }
-            ids
-        };
+        // A fault during the first start would end the supervisor.
+        supervisor.up().await.unwrap();
+        let mut before = Vec::new();
+        for name in NAMES {
+            before.push(child(&supervisor, name).await.id());
+        }
         crash_from_all_sides(&supervisor).await;
         for (name, id) in NAMES.into_iter().zip(before) {
             assert_eq!(

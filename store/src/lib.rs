@@ -24,6 +24,7 @@ mod argument;
 
 // What a node and its tasks do with them.
 pub mod store;
+pub mod store_actor;
 pub mod sealer;
 pub mod entry;
 pub mod hold;
@@ -55,6 +56,7 @@ pub use put::{Put, put};
 pub use refcount::RefCounts;
 pub use sealer::Sealer;
 pub use store::{Object, Store, StoreConfig, StoreUsage};
+pub use store_actor::StoreActor;
 pub use wait::{Wait, wait};
 pub use waiters::WaiterKey;
 pub use wire::decode;

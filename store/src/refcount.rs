@@ -14,8 +14,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::Serialize;
+
 /// How many references need an object, as the owner's table sees it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RefCounts {
     /// Living [`ObjectRef`](crate::ObjectRef)s, those inside other objects included.
     pub local: u32,

@@ -77,7 +77,7 @@ impl StoreConfig {
 }
 
 /// What a store holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StoreUsage {
     /// Objects that somebody references, pending ones included.

@@ -1,10 +1,12 @@
 //! What a listing shows of an object.
 
+use serde::Serialize;
+
 use super::Entry;
 use crate::{object_id::ObjectId, refcount::RefCounts, table::Slot};
 
 /// One row of a listing of objects.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ObjectListing {
     /// The object.

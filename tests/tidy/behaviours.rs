@@ -8,6 +8,7 @@
 
 use crate::tables::BEHAVIOURS;
 use crate::tree::{Finding, Tree};
+use crate::words::function_name;
 
 pub(crate) fn untested_behaviours(tree: &Tree) -> Vec<Finding> {
     untested(tree, BEHAVIOURS)
@@ -31,11 +32,6 @@ fn untested(tree: &Tree, rows: &[&str]) -> Vec<Finding> {
     missing
         .map(|row| Finding::new("tests/", 0, format!("no test is named `{row}_…`")))
         .collect()
-}
-
-fn function_name(code: &str) -> Option<&str> {
-    let (_, rest) = code.split_once("fn ")?;
-    rest.split(['(', '<']).next()
 }
 
 #[test]

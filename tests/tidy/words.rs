@@ -4,7 +4,7 @@
 //! A stub, a bare to-do or a sleep in a test is a promise that somebody else will keep.
 //! Invariant: names are split at `_` and at capitals, so that `metadata` is not mistaken for its second half.
 
-use crate::source::Source;
+use crate::source::{Source, has_word};
 use crate::tree::{Finding, Tree};
 
 const EMPTY_WORDS: &[&str] = &[
@@ -130,37 +130,103 @@ where
     findings
 }
 
-/// `thread::sleep` is always a real sleep; `time::sleep` is one unless the test runs on virtual time.
-/// What stands before the first test belongs to all tests of the file.
+/// `thread::sleep` is always a real sleep; `time::sleep` is one in a test that does not turn virtual time, and so is
+/// whatever of the file leads to it.
 pub(crate) fn sleeping_tests(tree: &Tree) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = find_code(tree, Source::test_code, &["thread::sleep"]);
     for file in tree.rust_files() {
-        let clocks = |(_, code): (usize, &str)| {
-            let is_async = is_test_attribute(code) && code.trim() != "#[test]";
-            is_async.then(|| turns_time(code))
-        };
-        let mut is_virtual = file
-            .test_code()
-            .filter_map(clocks)
-            .all(|is_virtual| is_virtual);
-        for (line, code) in file.test_code() {
-            if is_test_attribute(code) {
-                is_virtual = turns_time(code);
+        let functions = functions_of(file.test_code());
+        let mut sleepers: Vec<&str> = Vec::new();
+        let mut known = None;
+        while known != Some(sleepers.len()) {
+            known = Some(sleepers.len());
+            for function in functions.iter().filter(|function| function.clock.is_none()) {
+                if function.sleeps(&sleepers) && !sleepers.contains(&function.name) {
+                    sleepers.push(function.name);
+                }
             }
-            if code.contains("thread::sleep") || (code.contains("time::sleep") && !is_virtual) {
-                findings.push(Finding::new(&file.path, line, code.trim()));
-            }
+        }
+        let tests = functions
+            .iter()
+            .filter(|function| function.clock == Some(Clock::Real));
+        for test in tests.filter(|test| test.sleeps(&sleepers)) {
+            findings.push(Finding::new(
+                &file.path,
+                test.line,
+                format!("`{}` sleeps", test.name),
+            ));
         }
     }
     findings
 }
 
-fn is_test_attribute(code: &str) -> bool {
-    code.trim_start().starts_with("#[") && (code.contains("test]") || code.contains("test("))
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Clock {
+    Real,
+    Virtual,
 }
 
-fn turns_time(code: &str) -> bool {
-    code.contains("start_paused = true") || code.contains("mobula::test")
+/// A function among tests: a test, if it has a clock, or what tests call.
+struct TestFunction<'text> {
+    name: &'text str,
+    line: usize,
+    clock: Option<Clock>,
+    body: Vec<&'text str>,
+}
+
+impl TestFunction<'_> {
+    fn sleeps(&self, sleepers: &[&str]) -> bool {
+        let leads_to_one = |code: &str| sleepers.iter().any(|name| has_word(code, name));
+        self.body
+            .iter()
+            .any(|code| code.contains("time::sleep") || leads_to_one(code))
+    }
+}
+
+fn functions_of<'text>(
+    lines: impl Iterator<Item = (usize, &'text str)>,
+) -> Vec<TestFunction<'text>> {
+    let mut functions: Vec<TestFunction<'_>> = Vec::new();
+    let mut clock = None;
+    for (line, code) in lines {
+        if code.trim_start().starts_with("#[") && (code.contains("test]") || code.contains("test("))
+        {
+            let is_virtual = code.contains("start_paused = true") || code.contains("mobula::test");
+            clock = Some(if is_virtual {
+                Clock::Virtual
+            } else {
+                Clock::Real
+            });
+        } else if let Some(name) = function_name(code) {
+            let (_, body) = code.split_once(name).unwrap_or(("", ""));
+            functions.push(TestFunction {
+                name,
+                line,
+                clock: clock.take(),
+                body: vec![body],
+            });
+        } else if let Some(function) = functions.last_mut() {
+            function.body.push(code);
+        }
+    }
+    functions
+}
+
+/// The name of the function that begins on this line.
+pub(crate) fn function_name(code: &str) -> Option<&str> {
+    let (before, rest) = code.split_once("fn ")?;
+    let is_item = before.split_whitespace().all(|word| {
+        [
+            "pub",
+            "pub(crate)",
+            "pub(super)",
+            "async",
+            "const",
+            "unsafe",
+        ]
+        .contains(&word)
+    });
+    is_item.then(|| rest.split(['(', '<']).next()).flatten()
 }
 
 pub(crate) fn silent_ignores(tree: &Tree) -> Vec<Finding> {
@@ -263,21 +329,30 @@ mod tests {
 
     #[test]
     fn a_real_sleep_in_a_test_is_found() {
+        let naps = |text: &str| findings_in(sleeping_tests, "tests/a.rs", text);
         let real = "#[tokio::test]\nasync fn a() { tokio::time::sleep(d).await; }\n";
-        let turned =
-            "#[tokio::test(start_paused = true)]\nasync fn a() { tokio::time::sleep(d).await; }\n";
-        let node = "#[mobula::test]\nasync fn a() { tokio::time::sleep(d).await; }\n";
-        let shared = "async fn slow() { tokio::time::sleep(d).await; }\n";
-        let turned_shared = format!("{shared}{turned}");
-        let real_shared = format!("{shared}{turned}#[tokio::test]\nasync fn b() {{}}\n");
-        assert_eq!(findings_in(sleeping_tests, "tests/a.rs", &turned_shared), 0);
-        assert_eq!(findings_in(sleeping_tests, "tests/a.rs", &real_shared), 1);
+        assert_eq!(naps(real), 1);
+        assert_eq!(
+            naps(&real.replace("test]", "test(start_paused = true)]")),
+            0
+        );
+        assert_eq!(naps(&real.replace("tokio::test", "mobula::test")), 0);
         let thread = "#[mobula::test]\nasync fn a() { std::thread::sleep(d); }\n";
-        assert_eq!(findings_in(sleeping_tests, "tests/a.rs", real), 1);
-        assert_eq!(findings_in(sleeping_tests, "tests/a.rs", turned), 0);
-        assert_eq!(findings_in(sleeping_tests, "tests/a.rs", node), 0);
-        assert_eq!(findings_in(sleeping_tests, "tests/a.rs", thread), 1);
+        assert_eq!(naps(thread), 1);
         assert_eq!(findings_in(sleeping_tests, "examples/a.rs", thread), 0);
+    }
+
+    #[test]
+    fn a_sleep_behind_another_function_is_found_where_time_is_real() {
+        let naps = |text: &str| findings_in(sleeping_tests, "tests/a.rs", text);
+        let nap = "async fn nap() { time::sleep(d).await; }\nasync fn rest() {\n nap().await; }\n";
+        let real = format!("{nap}#[tokio::test]\nasync fn b() {{\n    rest().await;\n}}\n");
+        assert_eq!(naps(&real), 1);
+        assert_eq!(
+            naps(&real.replace("test]", "test(start_paused = true)]")),
+            0
+        );
+        assert_eq!(naps(&real.replace("    rest()", "    work()")), 0);
     }
 
     #[test]

@@ -105,8 +105,10 @@ impl Board {
             .store(arrivals.saturating_add(missing), Ordering::SeqCst);
     }
 
-    /// The count to arm with, to be read before looking at the objects. Failures from now on are noticed.
+    /// The count to arm with, to be read before looking at the objects. Failures from now on are noticed, and
+    /// until it is armed the board is complete: what the look finds must not be overlooked.
     pub(crate) fn arrivals(&self, failure_ends: bool) -> u64 {
+        self.target.store(0, Ordering::SeqCst);
         self.failure_ends.store(failure_ends, Ordering::SeqCst);
         self.failed.store(false, Ordering::SeqCst);
         self.arrived.load(Ordering::SeqCst)
@@ -146,6 +148,14 @@ mod tests {
         assert!(!board.is_complete(), "counts on from where it was");
         board.arrived(true);
         assert!(board.is_complete());
+
+        let arrivals = board.arrivals(true);
+        assert!(board.is_complete(), "until it is armed again");
+        board.arm(arrivals, 1);
+        assert!(
+            !board.is_complete(),
+            "the failure of before is not one of now"
+        );
     }
 
     #[test]

@@ -39,8 +39,8 @@ mod discard;
 
 // Pure cores.
 mod table;
-pub mod refcount;
-pub mod waiters;
+mod refcount;
+mod waiters;
 mod budget;
 mod size;
 

@@ -150,6 +150,24 @@ async fn w3_of_several_failures_the_first_in_time_is_reported() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn w3_a_failure_elsewhere_does_not_hide_one_in_the_list() {
+    let store = store();
+    let (objects, mut sealers) = pending(&store, 4);
+    let mut all = pin!(get(&objects));
+    assert!(poll_once(all.as_mut()).is_pending());
+    // The next get takes the board over from a longer list.
+    let late = get(&objects).timeout(SECOND).await.unwrap_err();
+    assert!(late.is_timeout());
+    let mut part = pin!(get(&objects[..2]));
+    assert!(poll_once(part.as_mut()).is_pending());
+    sealers[3].take().unwrap().fail(failure());
+    assert!(poll_once(part.as_mut()).is_pending(), "not one of these");
+    sealers[1].take().unwrap().fail(failure());
+    assert!(poll_once(part.as_mut()).is_ready());
+    assert!(poll_once(all.as_mut()).is_ready());
+}
+
+#[tokio::test(start_paused = true)]
 async fn w4_wait_default_returns_exactly_one_even_if_more_are_ready() {
     let store = store();
     let (objects, mut sealers) = pending(&store, 5);

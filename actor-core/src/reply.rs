@@ -53,7 +53,11 @@ impl<M: Message> ReplySlot<M> {
     }
 
     /// Sends the reply; a tell's is dropped.
+    #[inline]
     pub fn send(self, reply: M::Reply) {
+        if self.is_none() {
+            return;
+        }
         self.answer(Answer::Replied(M::into_result(reply)));
     }
 
@@ -79,9 +83,19 @@ impl<M: Message> ReplySlot<M> {
 
 /// A reply that a crash, a kill or an end drops is answered with the reason.
 impl<M: Message> Drop for ReplySlot<M> {
+    #[inline]
     fn drop(&mut self) {
+        // A retried message's answer is the business of its envelope.
+        if matches!(self.0, Slot::Ask(_) | Slot::Sink(_)) {
+            self.orphan();
+        }
+    }
+}
+
+impl<M: Message> ReplySlot<M> {
+    #[cold]
+    fn orphan(&mut self) {
         match std::mem::replace(&mut self.0, Slot::None) {
-            // A retried message's answer is the business of its envelope.
             Slot::None | Slot::Retry(_) => {}
             slot @ (Slot::Ask(_) | Slot::Sink(_)) => {
                 let slot = Self(slot);

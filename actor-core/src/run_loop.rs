@@ -32,9 +32,9 @@ use crate::ending;
 use crate::envelope::{BoxedEnvelope, Finished, Meta};
 use crate::error::Undelivered;
 use crate::exit::{ErrorText, ExitReason, PanicReport};
-use crate::extras::FromSource;
+use crate::extras::{Extras, FromSource};
 use crate::factory::{Factory, StartStep};
-use crate::flight_recorder::FlightRecorder;
+use crate::flight_recorder::{FlightRecord, FlightRecorder};
 use crate::lifecycle::Phase;
 use crate::mailbox::lanes::Taken;
 use crate::panic_capture::guard;
@@ -49,7 +49,7 @@ pub(crate) fn run<A: Actor>(
     factory: Factory<A>,
 ) -> current::Scoped<impl Future<Output = ()>> {
     let here = Current::citizen(cell.system().clone(), cell.actor_id());
-    current::scope(here, live(Tenant { cell, has_left: false }, factory))
+    current::scope(here, live(Tenant { cell, has_left: false }, Box::new(factory)))
 }
 
 /// A generation's hold on its cell. Dropped before the generation has ended, with its executor, say, it
@@ -67,40 +67,46 @@ impl<A: Actor> Drop for Tenant<A> {
     }
 }
 
-async fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Factory<A>) {
+async fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Box<Factory<A>>) {
     let cell = &tenant.cell;
     let mut batch = VecDeque::new();
-    // Boxed, as all that runs once is: what stays in this future is what an idle actor costs.
+    // Boxed, as all that runs or is known once is: what stays in this future is what an idle actor costs.
     let (reason, flight) = match Box::pin(start(cell, &mut factory)).await {
-        Err(reason) => (reason, Vec::new()),
+        Err(reason) => *Box::new((reason, Vec::new())),
         Ok(actor) => {
             let mut run = Run::new(cell, &mut batch);
             let mut state = A::Mode::hold(actor);
-            let started = Box::pin(run.begin(&mut state)).await;
-            let reason = match started {
+            let reason = match Box::pin(run.begin(&mut state)).await {
                 Ok(()) => run.serve(&mut state).await,
                 Err(reason) => reason,
             };
             let reason = Box::pin(run.leave(&mut state, reason)).await;
-            let Context { extras, .. } = run.ctx;
-            ending::drop_as(&reason, state);
-            let left = extras.map(|mut extras| {
-                let retried = extras.retrying.take().map(|(envelope, _)| envelope);
-                let left: Vec<_> =
-                    retried.into_iter().chain(extras.from_source.take()).chain(extras.unpark_all()).collect();
-                let flight = extras.recorder.as_mut().map(FlightRecorder::drain);
-                ending::drop_as(&reason, extras);
-                (left, flight.unwrap_or_default())
-            });
-            let (left, flight) = left.unwrap_or_default();
-            for envelope in left.into_iter().rev() {
-                batch.push_front(envelope);
-            }
-            (reason, flight)
+            let extras = run.ctx.extras;
+            clear_up(*reason, state, extras, &mut batch)
         }
     };
-    cell.ended(Remains { reason, factory, batch, flight });
+    cell.ended(Remains { reason, factory: *factory, batch, flight });
     tenant.has_left = true;
+}
+
+/// Drops what a generation had; what it was to handle goes back to the head of `batch`.
+fn clear_up<A: Actor>(
+    reason: ExitReason,
+    state: StateOf<A>,
+    extras: Option<Box<Extras<A>>>,
+    batch: &mut VecDeque<BoxedEnvelope<A>>,
+) -> (ExitReason, Vec<FlightRecord>) {
+    ending::drop_as(&reason, state);
+    let Some(mut extras) = extras else { return (reason, Vec::new()) };
+    let retried = extras.retrying.take().map(|(envelope, _)| envelope);
+    let left: Vec<_> =
+        retried.into_iter().chain(extras.from_source.take()).chain(extras.unpark_all()).collect();
+    let flight = extras.recorder.as_mut().map(FlightRecorder::drain);
+    ending::drop_as(&reason, extras);
+    for envelope in left.into_iter().rev() {
+        batch.push_front(envelope);
+    }
+    (reason, flight.unwrap_or_default())
 }
 
 /// Runs the constructor. Its panic or error is the actor's end.
@@ -150,7 +156,9 @@ enum Turn<'r, A: Actor> {
     /// Done.
     Handled,
     /// The handler awaits.
-    Waits(Drive<'r, A, <A::Mode as Mode<A>>::Handling<'r>>),
+    ///
+    /// Boxed: it would lie in the future of every actor that only ever handles plain methods.
+    Waits(Box<Drive<'r, A, <A::Mode as Mode<A>>::Handling<'r>>>),
     /// The message may be retried: it lies in `retrying`.
     Retried,
     /// Nothing to handle.
@@ -158,12 +166,12 @@ enum Turn<'r, A: Actor> {
     /// The budget is spent.
     Over,
     /// The handler panicked.
-    Ended(ExitReason),
+    Ended(Box<ExitReason>),
 }
 
 /// A [`Turn`] that borrows nothing any more.
 enum After {
-    Handled(Handled),
+    Handled(Result<(), Box<ExitReason>>),
     Retried,
     Empty,
     Over,
@@ -176,7 +184,6 @@ struct Run<'c, A: Actor> {
     /// Slots of the mailbox whose envelopes have begun, not given back yet.
     unreleased: u32,
     release_at: Option<u32>,
-    capacity: usize,
     budget: u32,
     /// Whether the envelope before came from a source, so that it is the mailbox's turn.
     mailbox_first: bool,
@@ -203,7 +210,6 @@ impl<'c, A: Actor> Run<'c, A> {
             batch,
             unreleased: 0,
             release_at,
-            capacity: usize::try_from(counted.unwrap_or(0)).unwrap_or(usize::MAX),
             budget: BUDGET,
             mailbox_first: false,
             draining: None,
@@ -212,10 +218,10 @@ impl<'c, A: Actor> Run<'c, A> {
     }
 
     /// Runs `started`.
-    async fn begin(&mut self, state: &mut StateOf<A>) -> Handled {
+    async fn begin(&mut self, state: &mut StateOf<A>) -> Result<(), Box<ExitReason>> {
         match self.hook(state, |actor, ctx| actor.started(ctx)).await {
-            Err(HookEnd::Failed(error)) => Err(ExitReason::StartFailed(error)),
-            Err(HookEnd::Ended(reason)) => Err(reason),
+            Err(HookEnd::Failed(error)) => Err(Box::new(ExitReason::StartFailed(error))),
+            Err(HookEnd::Ended(reason)) => Err(Box::new(reason)),
             Ok(()) => {
                 self.cell.entered(Phase::Running);
                 Ok(())
@@ -224,22 +230,22 @@ impl<'c, A: Actor> Run<'c, A> {
     }
 
     /// Handles messages until there is a reason to end.
-    async fn serve(&mut self, state: &mut StateOf<A>) -> ExitReason {
+    async fn serve(&mut self, state: &mut StateOf<A>) -> Box<ExitReason> {
         loop {
             if self.cell.lanes.is_signalled()
                 && let Err(reason) = Box::pin(self.signals(state)).await
             {
-                return reason;
+                return Box::new(reason);
             }
             if self.ctx.ending.is_some()
                 && let Some(reason) = self.heed_ending()
             {
-                return reason;
+                return Box::new(reason);
             }
             // In two steps, since a turn borrows everything.
             let after = match self.turn(state) {
                 Turn::Handled => After::Handled(Ok(())),
-                Turn::Waits(drive) => After::Handled(drive.await.map(drop)),
+                Turn::Waits(drive) => After::Handled(drive.await.map(drop).map_err(Box::new)),
                 Turn::Ended(reason) => After::Handled(Err(reason)),
                 Turn::Retried => After::Retried,
                 Turn::Empty => After::Empty,
@@ -247,10 +253,10 @@ impl<'c, A: Actor> Run<'c, A> {
             };
             let handled = match after {
                 After::Handled(handled) => handled,
-                After::Retried => Box::pin(self.handle_again(state)).await,
+                After::Retried => Box::pin(self.handle_again(state)).await.map_err(Box::new),
                 After::Empty => {
                     if let Err(reason) = self.next().await {
-                        return reason;
+                        return Box::new(reason);
                     }
                     continue;
                 }
@@ -258,7 +264,7 @@ impl<'c, A: Actor> Run<'c, A> {
                     self.budget = BUDGET;
                     yield_now().await;
                     if let Err(reason) = self.look_at_sources().await {
-                        return reason;
+                        return Box::new(reason);
                     }
                     continue;
                 }
@@ -464,6 +470,7 @@ impl<'c, A: Actor> Run<'c, A> {
         }
     }
 
+    #[inline(always)]
     /// The envelope, unless it waits for arguments, or behind one of its caller's that does: then it is parked.
     fn in_turn(&mut self, envelope: BoxedEnvelope<A>) -> Option<BoxedEnvelope<A>> {
         let is_parked = match &self.ctx.extras {
@@ -473,7 +480,7 @@ impl<'c, A: Actor> Run<'c, A> {
         if !is_parked && !envelope.is_gated() {
             return Some(envelope);
         }
-        let free = self.release_at.map_or(0, |_| self.capacity);
+        let free = self.release_at.map_or(0, |_| self.cell.lanes.capacity());
         if self.ctx.extras().park(envelope, free) {
             self.unreleased = self.unreleased.saturating_sub(1);
         }
@@ -484,6 +491,7 @@ impl<'c, A: Actor> Run<'c, A> {
         None
     }
 
+    #[inline(always)]
     fn handle<'r>(
         &'r mut self,
         state: &'r mut StateOf<A>,
@@ -522,12 +530,12 @@ impl<'c, A: Actor> Run<'c, A> {
             Ok(Step(None)) => Turn::Handled,
             Ok(Step(Some(future))) => {
                 let unreleased = std::mem::take(&mut self.unreleased);
-                Turn::Waits(Drive::new(self.cell, future, unreleased, Some(name), watch))
+                Turn::Waits(Box::new(Drive::new(self.cell, future, unreleased, Some(name), watch)))
             }
             Err(report) => {
                 let reason = during(report, name);
                 ending::answer_orphans(&reason);
-                Turn::Ended(reason)
+                Turn::Ended(Box::new(reason))
             }
         }
     }
@@ -676,13 +684,13 @@ impl<'c, A: Actor> Run<'c, A> {
     }
 
     /// The end: `stopping` unless the state is not to be trusted, then the children.
-    async fn leave(&mut self, state: &mut StateOf<A>, mut reason: ExitReason) -> ExitReason {
+    async fn leave(&mut self, state: &mut StateOf<A>, mut reason: Box<ExitReason>) -> Box<ExitReason> {
         let trusted = !matches!(
-            reason,
+            *reason,
             ExitReason::Panic(_) | ExitReason::Killed | ExitReason::StartFailed(_)
         );
         if trusted {
-            let why = reason.clone();
+            let why = ExitReason::clone(&reason);
             let end = self
                 .hook(state, move |actor, ctx| {
                     ctx.ending = None;
@@ -694,7 +702,7 @@ impl<'c, A: Actor> Run<'c, A> {
                 Err(HookEnd::Failed(error)) => {
                     tracing::warn!(actor = %self.cell.actor_id(), %error, "`stopping` failed");
                 }
-                Err(HookEnd::Ended(end)) => reason = end,
+                Err(HookEnd::Ended(end)) => *reason = end,
             }
         }
         if let Some(extras) = &mut self.ctx.extras {

@@ -286,7 +286,7 @@ impl<E, S> Lanes<E, S> {
         let mut inner = self.inner.lock();
         let wakers = inner.release(count);
         drop(inner);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 
     /// Releases `count` slots and swaps the queue into `batch`, which must be empty; with nothing to
@@ -316,8 +316,13 @@ impl<E, S> Lanes<E, S> {
             Taken::Batch
         };
         drop(inner);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
         taken
+    }
+
+    /// How many messages may wait.
+    pub(crate) fn capacity(&self) -> usize {
+        usize::try_from(self.inner.lock().capacity).unwrap_or(usize::MAX)
     }
 
     /// The capacity, if slots of taken envelopes are given back by [`release`](Self::release).
@@ -368,7 +373,7 @@ impl<E, S> Lanes<E, S> {
         inner.phase = Phase::Busy;
         let wakers = inner.release(0);
         drop(inner);
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
         discarded
     }
 
@@ -427,12 +432,17 @@ impl<E, S> Inner<E, S> {
 
     /// Gives back slots, and admits from the line while there is room. Whoever calls is the consumer, so
     /// it is not idle and needs no waking.
-    fn release(&mut self, count: u32) -> Vec<Waker> {
+    #[inline]
+    fn release(&mut self, count: u32) -> Option<Vec<Waker>> {
         self.outstanding = self.outstanding.saturating_sub(count);
-        let mut wakers = Vec::new();
-        if self.phase == Phase::Sealed {
-            return wakers;
+        if self.line.is_none() || self.phase == Phase::Sealed {
+            return None;
         }
+        Some(self.admit_line())
+    }
+
+    fn admit_line(&mut self) -> Vec<Waker> {
+        let mut wakers = Vec::new();
         let Some(line) = &mut self.line else { return wakers };
         while self.outstanding < self.capacity {
             let Some(waiting) = line.waiting.pop_front() else { break };
@@ -456,6 +466,12 @@ impl<E, S> Inner<E, S> {
             }
         }
         (left, wakers)
+    }
+}
+
+fn wake_all(wakers: Option<Vec<Waker>>) {
+    if let Some(wakers) = wakers {
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
+use mobula_actor_core::Placement;
 use mobula_store::TaskError;
 
 use crate::{
@@ -105,6 +106,12 @@ impl TaskOptions {
     #[must_use]
     pub fn backoff(mut self, range: Range<Duration>) -> Self {
         self.extras().retry.backoff = range;
+        self
+    }
+
+    /// Where the task should run. On one node there is one answer.
+    #[must_use]
+    pub const fn on(self, _placement: Placement) -> Self {
         self
     }
 

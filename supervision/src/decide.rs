@@ -4,7 +4,7 @@
 //! mailbox waits too. That makes its semantics simple and its waiting total: one slow constructor
 //! holds up every other child, and even the request to shut down. Here effects take time and the
 //! core never waits. It keeps OTP's semantics by one rule: where children share a fate (group
-//! strategies, and every first start) one [`work`] goes on at a time, and what happens meanwhile is
+//! strategies, and every first start) one work goes on at a time, and what happens meanwhile is
 //! kept in order until it is done. Only `Shutdown` overtakes. Under `one_for_one` nothing is shared,
 //! so every child has its own work and nobody waits for anybody.
 //!

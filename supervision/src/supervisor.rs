@@ -16,18 +16,16 @@ pub mod builder;
 pub mod calls;
 mod kids;
 mod requests;
+mod shut_down;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use futures_util::{
-    future::BoxFuture,
-    stream::{self, FuturesUnordered, StreamExt as _},
-};
+use futures_util::{future::BoxFuture, stream};
 use mobula_actor_core::{
     Actor, ChildExited, Context, ErrorText, Exclusive, ExitReason, Hook, Kind,
 };
 use rand::{SeedableRng, rngs::SmallRng};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use self::{
     builder::SupervisorBuilder,
@@ -37,7 +35,7 @@ use self::{
 };
 use crate::{
     child_spec::{Home, Path},
-    children::{ChildKey, ChildState},
+    children::ChildKey,
     decide::{
         Core,
         event::{Action, Ending, Event, Incident, TimerToken},
@@ -45,7 +43,7 @@ use crate::{
     error::SpecError,
     report::{CrashReport, CrashReports},
     restart::ExitClass,
-    shutdown::{Shutdown, StopOrder},
+    shutdown::StopOrder,
     strategy::Strategy,
 };
 
@@ -282,64 +280,6 @@ impl Supervisor {
             }
         }
     }
-
-    /// The end of the supervisor inside its `stopping` hook: until the last child is down.
-    async fn shut_down(&mut self) {
-        let mut coming = FuturesUnordered::<BoxFuture<'static, Event>>::new();
-        for (key, child) in self.core.children().iter() {
-            let Some(handle) = self.kids.handle(key).cloned() else {
-                continue;
-            };
-            if !child.state.is_alive() {
-                continue;
-            }
-            if let (ChildState::Stopping { killed: false }, Shutdown::Deadline(after)) =
-                (child.state, child.rules.shutdown)
-            {
-                // Its timer runs in the mailbox, which is not read any more.
-                let token = TimerToken::Deadline {
-                    child: key,
-                    generation: child.generation,
-                };
-                coming.push(timer(token, after));
-            }
-            if matches!(child.state, ChildState::Stopping { .. }) {
-                // It was to be started again; now it ends for good.
-                handle.request_stop(ExitReason::Shutdown);
-            }
-            let generation = child.generation;
-            coming.push(Box::pin(async move {
-                let exit = ExitClass::of(&handle.closed().await);
-                Event::ChildExited {
-                    child: key,
-                    generation,
-                    exit,
-                }
-            }));
-        }
-        let mut event = Event::Shutdown;
-        loop {
-            for follow_up in self.feed(event) {
-                match follow_up {
-                    FollowUp::Timer(token, after) => coming.push(timer(token, after)),
-                    FollowUp::AwaitUp(..) => {}
-                    FollowUp::End(_) => return,
-                }
-            }
-            match coming.next().await {
-                Some(next) => event = next,
-                // It had ended before, or nobody is left to wait for.
-                None => return,
-            }
-        }
-    }
-}
-
-fn timer(token: TimerToken, after: Duration) -> BoxFuture<'static, Event> {
-    Box::pin(async move {
-        sleep(after).await;
-        Event::TimerFired(token)
-    })
 }
 
 impl Actor for Supervisor {

@@ -109,11 +109,15 @@ impl Core {
         );
 
         let strategy = self.settings.strategy;
-        let group: Vec<_> = self
-            .children
-            .keys()
-            .filter(|other| strategy.affects(&key, other))
-            .collect();
+        let group: Vec<_> = match strategy.is_group() {
+            // Not a search among ten thousand.
+            false => vec![key],
+            true => self
+                .children
+                .keys()
+                .filter(|other| strategy.affects(&key, other))
+                .collect(),
+        };
         // A restart that waits out its back-off, or that has just failed, is part of this one now.
         for member in &group {
             let earlier = self.children.get(*member).and_then(|child| child.work);

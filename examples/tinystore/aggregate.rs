@@ -141,6 +141,26 @@ impl Definition {
         definition.build().map(|_| definition)
     }
 
+    /// What a word means where these names are registered; what is not, is read as in [`parse`].
+    ///
+    /// [`parse`]: Self::parse
+    pub(crate) fn resolve(word: &str, registered: &[Self]) -> Result<Self, AggregationError> {
+        match registered
+            .iter()
+            .find(|definition| definition.name == word.trim())
+        {
+            Some(definition) => Ok(definition.clone()),
+            None => Self::parse(word).map_err(|error| match error {
+                AggregationError::Unknown { name, known } => {
+                    let names: Vec<&str> = registered.iter().map(|d| d.name.as_str()).collect();
+                    let known = format!("{known}; and by name: {}", names.join(", "));
+                    AggregationError::Unknown { name, known }
+                }
+                other => other,
+            }),
+        }
+    }
+
     /// Finds the code.
     pub(crate) fn build(&self) -> Result<Arc<dyn AnyAggregation>, AggregationError> {
         let functions = functions();

@@ -21,8 +21,9 @@ use super::{
     aggregate::{AggregationError, Definition, Past},
     batch::Batch,
     column::NULL,
-    feature,
+    feature::{self, Feature},
     groups::Key,
+    query::{self, QueryError},
     value::{Scalar, Value},
 };
 
@@ -52,6 +53,17 @@ pub(crate) struct Events {
 pub(crate) type EventsByKey = BTreeMap<Key, Events>;
 
 impl History {
+    /// Says what is wrong with the question, if anything.
+    pub(crate) fn check(&self, features: &[Feature]) -> Result<(), QueryError> {
+        let feature = query::find(features, &self.table, &self.feature)?;
+        for name in &self.by {
+            query::find(features, &self.table, name)?;
+        }
+        self.definitions
+            .iter()
+            .try_for_each(|definition| definition.check(feature))
+    }
+
     /// Picks from a batch what points at times in `from..to` may need.
     pub(crate) fn collect(&self, batch: &Batch, from: i64, to: i64, events: &mut EventsByKey) {
         let columns: Option<Vec<_>> = self

@@ -37,6 +37,11 @@ pub(crate) enum Known {
 }
 
 impl Known {
+    /// Whether a value can come after its row's event time.
+    pub(crate) fn is_later(self) -> bool {
+        self != Self::AtEvent
+    }
+
     /// Known times of all rows; [`NULL`] for "never".
     fn times(self, batch: &Batch) -> Vec<i64> {
         let minutes = |name: &str, times: Vec<i64>| -> Vec<i64> {

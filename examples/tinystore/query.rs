@@ -168,21 +168,29 @@ impl Apply {
         for name in &self.by {
             find(features, &self.rows.table, name)?;
         }
-        for definition in &self.definitions {
-            if !definition.build()?.accepts_kind(feature.kind) {
-                return Err(QueryError::Unsuitable {
-                    function: definition.name.clone(),
-                    feature: self.feature.clone(),
-                    kind: feature.kind.to_string(),
-                });
-            }
-        }
+        self.definitions
+            .iter()
+            .try_for_each(|definition| definition.check(feature))?;
         match self.window {
             Some(Window { length, every }) if length % every != 0 => {
                 Err(QueryError::Window { length, every })
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Definition {
+    /// Says why it cannot be applied to this feature, if it cannot.
+    pub(crate) fn check(&self, feature: &Feature) -> Result<(), QueryError> {
+        if self.build()?.accepts_kind(feature.kind) {
+            return Ok(());
+        }
+        Err(QueryError::Unsuitable {
+            function: self.name.clone(),
+            feature: feature.name.clone(),
+            kind: feature.kind.to_string(),
+        })
     }
 }
 

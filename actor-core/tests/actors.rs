@@ -1,4 +1,6 @@
 //! Actors as users meet them: typed calls, messages, order, ends.
+#![allow(unreachable_pub, reason = "calls are public methods, and nothing of a test is reachable")]
+
 extern crate mobula_actor_core as mobula;
 
 use std::time::Duration;

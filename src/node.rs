@@ -11,7 +11,7 @@ use std::time::Duration;
 use mobula_actor_core::{
     ActorHandle, ActorListing, ActorRef, Current, DeadLetters, ExitReason, Scoped, System, scope,
 };
-use mobula_store::{ObjectListing, Store, StoreConfig, StoreUsage};
+use mobula_store::{ObjectListing, Store, StoreActor, StoreConfig, StoreUsage};
 use mobula_supervision::detached::RootSupervisor;
 use mobula_tasks::{ResourceAmount, Scheduler, SchedulerConfig};
 
@@ -42,8 +42,9 @@ struct Rooms {
     system: System,
     store: Arc<Store>,
     scheduler: Arc<Scheduler>,
-    /// The last reference to it would end it.
+    /// The last references to these two would end them.
     root: ActorRef<RootSupervisor>,
+    store_actor: ActorRef<StoreActor>,
     config: NodeConfig,
 }
 
@@ -142,7 +143,8 @@ impl Node {
     /// # Cancel safety
     /// Dropped on the way, the node is half stopped; call again.
     pub async fn shutdown(&self) {
-        let Rooms { system, scheduler, root, .. } = &*self.0;
+        let Rooms { system, scheduler, root, store_actor, .. } = &*self.0;
+        drop(store_actor.stop());
         system.close();
         scheduler.shut_down();
         let stopped = tokio::time::timeout(SHUTDOWN_DEADLINE, root.stop().into_future()).await;
@@ -271,7 +273,9 @@ impl NodeBuilder {
         system.set_extension(Arc::clone(&scheduler));
         let root = RootSupervisor::spawn(&system);
         root.ready().await.map_err(NodeError::Root)?;
-        let node = Node(Arc::new(Rooms { system, store, scheduler, root, config }));
+        let store_actor = StoreActor::spawn(&system, &store);
+        let rooms = Rooms { system, store, scheduler, root, store_actor, config };
+        let node = Node(Arc::new(rooms));
         node.0.system.set_extension(Arc::new(Slot(Arc::downgrade(&node.0))));
         Ok(node)
     }

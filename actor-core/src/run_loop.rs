@@ -71,8 +71,10 @@ async fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Box<Factory<A>>) {
     let cell = &tenant.cell;
     let mut batch = VecDeque::new();
     // Boxed, as all that runs or is known once is: what stays in this future is what an idle actor costs.
-    let (reason, flight) = match Box::pin(start(cell, &mut factory)).await {
-        Err(reason) => *Box::new((reason, Vec::new())),
+    match Box::pin(start(cell, &mut factory)).await {
+        Err(reason) => {
+            cell.ended(Remains { reason, factory: *factory, batch, flight: Vec::new() });
+        }
         Ok(actor) => {
             let mut run = Run::new(cell, &mut batch);
             let mut state = A::Mode::hold(actor);
@@ -82,31 +84,31 @@ async fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Box<Factory<A>>) {
             };
             let reason = Box::pin(run.leave(&mut state, reason)).await;
             let extras = run.ctx.extras;
-            clear_up(*reason, state, extras, &mut batch)
+            let flight = clear_up(&reason, state, extras, &mut batch);
+            cell.ended(Remains { reason: *reason, factory: *factory, batch, flight });
         }
-    };
-    cell.ended(Remains { reason, factory: *factory, batch, flight });
+    }
     tenant.has_left = true;
 }
 
 /// Drops what a generation had; what it was to handle goes back to the head of `batch`.
 fn clear_up<A: Actor>(
-    reason: ExitReason,
+    reason: &ExitReason,
     state: StateOf<A>,
     extras: Option<Box<Extras<A>>>,
     batch: &mut VecDeque<BoxedEnvelope<A>>,
-) -> (ExitReason, Vec<FlightRecord>) {
-    ending::drop_as(&reason, state);
-    let Some(mut extras) = extras else { return (reason, Vec::new()) };
+) -> Vec<FlightRecord> {
+    ending::drop_as(reason, state);
+    let Some(mut extras) = extras else { return Vec::new() };
     let retried = extras.retrying.take().map(|(envelope, _)| envelope);
     let left: Vec<_> =
         retried.into_iter().chain(extras.from_source.take()).chain(extras.unpark_all()).collect();
     let flight = extras.recorder.as_mut().map(FlightRecorder::drain);
-    ending::drop_as(&reason, extras);
+    ending::drop_as(reason, extras);
     for envelope in left.into_iter().rev() {
         batch.push_front(envelope);
     }
-    (reason, flight.unwrap_or_default())
+    flight.unwrap_or_default()
 }
 
 /// Runs the constructor. Its panic or error is the actor's end.

@@ -49,7 +49,16 @@ pub(crate) fn run<A: Actor>(
     factory: Factory<A>,
 ) -> current::Scoped<impl Future<Output = ()>> {
     let here = Current::citizen(cell.system().clone(), cell.actor_id());
-    current::scope(here, live(Tenant { cell, has_left: false }, Box::new(factory)))
+    current::scope(
+        here,
+        live(
+            Tenant {
+                cell,
+                has_left: false,
+            },
+            Box::new(factory),
+        ),
+    )
 }
 
 /// A generation's hold on its cell. Dropped before the generation has ended, with its executor, say, it
@@ -67,28 +76,42 @@ impl<A: Actor> Drop for Tenant<A> {
     }
 }
 
-async fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Box<Factory<A>>) {
-    let cell = &tenant.cell;
-    let mut batch = VecDeque::new();
-    // Boxed, as all that runs or is known once is: what stays in this future is what an idle actor costs.
-    match Box::pin(start(cell, &mut factory)).await {
-        Err(reason) => {
-            cell.ended(Remains { reason, factory: *factory, batch, flight: Vec::new() });
+/// No `async fn`: that would hold its arguments twice.
+fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Box<Factory<A>>) -> impl Future<Output = ()> {
+    async move {
+        let cell = &tenant.cell;
+        let mut batch = VecDeque::new();
+        // Boxed, as all that runs or is known once is: what stays in this future is what an idle actor costs.
+        match Box::pin(start(cell, &mut factory)).await {
+            Err(reason) => {
+                let flight = Vec::new();
+                cell.ended(Remains {
+                    reason: *reason,
+                    factory: *factory,
+                    batch,
+                    flight,
+                });
+            }
+            Ok(actor) => {
+                let mut run = Run::new(cell, &mut batch);
+                let mut state = A::Mode::hold(actor);
+                let reason = match Box::pin(run.begin(&mut state)).await {
+                    Ok(()) => run.serve(&mut state).await,
+                    Err(reason) => reason,
+                };
+                let reason = Box::pin(run.leave(&mut state, reason)).await;
+                let extras = run.ctx.extras;
+                let flight = clear_up(&reason, state, extras, &mut batch);
+                cell.ended(Remains {
+                    reason: *reason,
+                    factory: *factory,
+                    batch,
+                    flight,
+                });
+            }
         }
-        Ok(actor) => {
-            let mut run = Run::new(cell, &mut batch);
-            let mut state = A::Mode::hold(actor);
-            let reason = match Box::pin(run.begin(&mut state)).await {
-                Ok(()) => run.serve(&mut state).await,
-                Err(reason) => reason,
-            };
-            let reason = Box::pin(run.leave(&mut state, reason)).await;
-            let extras = run.ctx.extras;
-            let flight = clear_up(&reason, state, extras, &mut batch);
-            cell.ended(Remains { reason: *reason, factory: *factory, batch, flight });
-        }
+        tenant.has_left = true;
     }
-    tenant.has_left = true;
 }
 
 /// Drops what a generation had; what it was to handle goes back to the head of `batch`.
@@ -99,10 +122,15 @@ fn clear_up<A: Actor>(
     batch: &mut VecDeque<BoxedEnvelope<A>>,
 ) -> Vec<FlightRecord> {
     ending::drop_as(reason, state);
-    let Some(mut extras) = extras else { return Vec::new() };
+    let Some(mut extras) = extras else {
+        return Vec::new();
+    };
     let retried = extras.retrying.take().map(|(envelope, _)| envelope);
-    let left: Vec<_> =
-        retried.into_iter().chain(extras.from_source.take()).chain(extras.unpark_all()).collect();
+    let left: Vec<_> = retried
+        .into_iter()
+        .chain(extras.from_source.take())
+        .chain(extras.unpark_all())
+        .collect();
     let flight = extras.recorder.as_mut().map(FlightRecorder::drain);
     ending::drop_as(reason, extras);
     for envelope in left.into_iter().rev() {
@@ -112,7 +140,11 @@ fn clear_up<A: Actor>(
 }
 
 /// Runs the constructor. Its panic or error is the actor's end.
-async fn start<A: Actor>(cell: &Cell<A>, factory: &mut Factory<A>) -> Result<A, ExitReason> {
+async fn start<A: Actor>(cell: &Cell<A>, factory: &mut Factory<A>) -> Result<A, Box<ExitReason>> {
+    made(cell, factory).await.map_err(Box::new)
+}
+
+async fn made<A: Actor>(cell: &Cell<A>, factory: &mut Factory<A>) -> Result<A, ExitReason> {
     let starting = guard(|| factory.make()).map_err(panicked)?;
     let result = match starting.0 {
         StartStep::Done(result) => result,
@@ -123,7 +155,9 @@ async fn start<A: Actor>(cell: &Cell<A>, factory: &mut Factory<A>) -> Result<A, 
                 }
                 cell.lanes.register(cx.waker());
                 match guard(|| Pin::new(&mut future).poll(cx)) {
-                    Ok(Poll::Pending) => aborted(cell).map_or(Poll::Pending, |reason| Poll::Ready(Err(reason))),
+                    Ok(Poll::Pending) => {
+                        aborted(cell).map_or(Poll::Pending, |reason| Poll::Ready(Err(reason)))
+                    }
                     Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
                     Err(report) => Poll::Ready(Err(panicked(report))),
                 }
@@ -200,7 +234,9 @@ impl<'c, A: Actor> Run<'c, A> {
         let settings = cell.settings();
         let mut ctx = Context::new(Arc::clone(cell));
         cell.set_trap_exits(false);
-        if let Some(records) = settings.and_then(|settings| NonZeroUsize::new(settings.flight_records)) {
+        if let Some(records) =
+            settings.and_then(|settings| NonZeroUsize::new(settings.flight_records))
+        {
             ctx.extras().recorder = Some(FlightRecorder::new(records));
         }
         // Slots of a mailbox that displaces are free as soon as they are taken.
@@ -287,12 +323,18 @@ impl<'c, A: Actor> Run<'c, A> {
         if self.budget == 0 {
             return Turn::Over;
         }
-        let from_source = self.ctx.extras.as_mut().and_then(|extras| extras.from_source.take());
+        let from_source = self
+            .ctx
+            .extras
+            .as_mut()
+            .and_then(|extras| extras.from_source.take());
         let envelope = match from_source {
             Some(envelope) => envelope,
             None if self.is_at_capacity() => return Turn::Empty,
             None => {
-                let Some(envelope) = self.batch.pop_front() else { return Turn::Empty };
+                let Some(envelope) = self.batch.pop_front() else {
+                    return Turn::Empty;
+                };
                 self.unreleased += u32::from(self.release_at.is_some());
                 match self.in_turn(envelope) {
                     Some(envelope) => envelope,
@@ -306,7 +348,11 @@ impl<'c, A: Actor> Run<'c, A> {
     /// Whether as many handlers run beside each other as may.
     fn is_at_capacity(&self) -> bool {
         A::Mode::SHARED
-            && self.ctx.extras.as_ref().is_some_and(|extras| extras.beside.len() >= A::MAX_CONCURRENCY)
+            && self
+                .ctx
+                .extras
+                .as_ref()
+                .is_some_and(|extras| extras.beside.len() >= A::MAX_CONCURRENCY)
     }
 
     /// Waits for a signal, an envelope of a source, or a batch of messages.
@@ -375,7 +421,11 @@ impl<'c, A: Actor> Run<'c, A> {
             if extras.from_source.is_some() {
                 return Some(Ok(()));
             }
-            let concurrency = if A::Mode::SHARED { A::MAX_CONCURRENCY.max(1) } else { usize::MAX };
+            let concurrency = if A::Mode::SHARED {
+                A::MAX_CONCURRENCY.max(1)
+            } else {
+                usize::MAX
+            };
             let draining = self.draining.is_some();
             match guard(|| extras.poll(cx, concurrency, draining)) {
                 Ok(None) => return None,
@@ -386,7 +436,8 @@ impl<'c, A: Actor> Run<'c, A> {
                 }
                 Ok(Some(FromSource::Failed(envelope, holds_slot, error))) => {
                     self.unreleased += u32::from(holds_slot);
-                    self.cell.reject(envelope, Undelivered::DependencyFailed(error));
+                    self.cell
+                        .reject(envelope, Undelivered::DependencyFailed(error));
                 }
                 Err(report) => return Some(Err(panicked(report))),
             }
@@ -395,7 +446,9 @@ impl<'c, A: Actor> Run<'c, A> {
 
     fn release(&mut self) {
         if self.unreleased > 0 {
-            self.cell.lanes.release(std::mem::take(&mut self.unreleased));
+            self.cell
+                .lanes
+                .release(std::mem::take(&mut self.unreleased));
         }
     }
 
@@ -417,7 +470,8 @@ impl<'c, A: Actor> Run<'c, A> {
         }
         self.cell.stopping(&reason);
         for envelope in self.cell.lanes.seal() {
-            self.cell.reject(envelope, Undelivered::ActorGone(reason.clone()));
+            self.cell
+                .reject(envelope, Undelivered::ActorGone(reason.clone()));
         }
         self.draining = Some(Box::new(reason));
     }
@@ -449,25 +503,42 @@ impl<'c, A: Actor> Run<'c, A> {
                 Ok(())
             }
             Some(Signal::Exit { from, reason }) => {
-                if self.ctx.extras.as_ref().is_some_and(|extras| extras.traps_exits) {
+                if self
+                    .ctx
+                    .extras
+                    .as_ref()
+                    .is_some_and(|extras| extras.traps_exits)
+                {
                     let monitor = crate::id::MonitorRef::LINK;
-                    self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason)).await
+                    self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason))
+                        .await
                 } else if reason.is_abnormal() {
-                    Err(ExitReason::Linked { from: from.id(), reason: Arc::new(reason) })
+                    Err(ExitReason::Linked {
+                        from: from.id(),
+                        reason: Arc::new(reason),
+                    })
                 } else {
                     Ok(())
                 }
             }
             Some(Signal::Down { monitor, reason }) => {
-                let watched = self.ctx.extras.as_mut().and_then(|extras| extras.watching.remove(&monitor));
+                let watched = self
+                    .ctx
+                    .extras
+                    .as_mut()
+                    .and_then(|extras| extras.watching.remove(&monitor));
                 match watched {
-                    Some(_) => self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason)).await,
+                    Some(_) => {
+                        self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason))
+                            .await
+                    }
                     // The watch was taken back.
                     None => Ok(()),
                 }
             }
             Some(Signal::ChildExited(exited)) => {
-                self.run_hook(state, |actor, ctx| actor.child_exited(ctx, exited)).await
+                self.run_hook(state, |actor, ctx| actor.child_exited(ctx, exited))
+                    .await
             }
         }
     }
@@ -500,7 +571,10 @@ impl<'c, A: Actor> Run<'c, A> {
         mut envelope: BoxedEnvelope<A>,
     ) -> Turn<'r, A> {
         self.budget = self.budget.saturating_sub(1);
-        if self.release_at.is_some_and(|release_at| self.unreleased >= release_at) {
+        if self
+            .release_at
+            .is_some_and(|release_at| self.unreleased >= release_at)
+        {
             self.release();
         }
         let Meta { caller, context } = envelope.meta();
@@ -532,7 +606,13 @@ impl<'c, A: Actor> Run<'c, A> {
             Ok(Step(None)) => Turn::Handled,
             Ok(Step(Some(future))) => {
                 let unreleased = std::mem::take(&mut self.unreleased);
-                Turn::Waits(Box::new(Drive::new(self.cell, future, unreleased, Some(name), watch)))
+                Turn::Waits(Box::new(Drive::new(
+                    self.cell,
+                    future,
+                    unreleased,
+                    Some(name),
+                    watch,
+                )))
             }
             Err(report) => {
                 let reason = during(report, name);
@@ -548,7 +628,10 @@ impl<'c, A: Actor> Run<'c, A> {
         envelope: &BoxedEnvelope<A>,
         context: Arc<MessageContext>,
     ) -> Result<Option<Box<Watch>>, Undelivered> {
-        if context.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        if context
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
+        {
             return Err(Undelivered::Expired);
         }
         if context.cancel.as_ref().is_some_and(CallToken::is_cancelled) {
@@ -559,7 +642,10 @@ impl<'c, A: Actor> Run<'c, A> {
                 Some(sender) => self.span(envelope, sender),
                 None => Span::none(),
             };
-            Box::new(Watch { span, cancel: context.cancel.clone() })
+            Box::new(Watch {
+                span,
+                cancel: context.cancel.clone(),
+            })
         });
         current::with_mut(|here| here.message = Some(context));
         self.has_context = true;
@@ -568,8 +654,14 @@ impl<'c, A: Actor> Run<'c, A> {
 
     /// A message that may be retried stays at hand until its handler has answered.
     async fn handle_again(&mut self, state: &mut StateOf<A>) -> Handled {
-        let retrying = self.ctx.extras.as_mut().and_then(|extras| extras.retrying.take());
-        let Some((mut envelope, watch)) = retrying else { return Ok(()) };
+        let retrying = self
+            .ctx
+            .extras
+            .as_mut()
+            .and_then(|extras| extras.retrying.take());
+        let Some((mut envelope, watch)) = retrying else {
+            return Ok(());
+        };
         let reason = loop {
             match self.attempt(state, &mut envelope, watch.clone()).await {
                 Ok(()) => match envelope.finished() {
@@ -612,7 +704,9 @@ impl<'c, A: Actor> Run<'c, A> {
             Ok(Step(None)) => Ok(()),
             Ok(Step(Some(future))) => {
                 let unreleased = std::mem::take(&mut self.unreleased);
-                Drive::new(self.cell, future, unreleased, Some(name), watch).await.map(drop)
+                Drive::new(self.cell, future, unreleased, Some(name), watch)
+                    .await
+                    .map(drop)
             }
             Err(report) => Err(during(report, name)),
         }
@@ -647,8 +741,11 @@ impl<'c, A: Actor> Run<'c, A> {
     ) -> Result<(), HookEnd> {
         self.finish_beside().await.map_err(HookEnd::Ended)?;
         self.ctx.sender = crate::id::CallerId::NOBODY;
-        let Some(actor) = A::Mode::actor(state) else { return Ok(()) };
-        let step = guard(|| hook(actor, &mut self.ctx)).map_err(|report| HookEnd::Ended(panicked(report)))?;
+        let Some(actor) = A::Mode::actor(state) else {
+            return Ok(());
+        };
+        let step = guard(|| hook(actor, &mut self.ctx))
+            .map_err(|report| HookEnd::Ended(panicked(report)))?;
         match step.0 {
             HookStep::Done(result) => result.map_err(HookEnd::Failed),
             HookStep::Later(future) => {
@@ -671,7 +768,9 @@ impl<'c, A: Actor> Run<'c, A> {
                 return Poll::Ready(Err(reason));
             }
             self.cell.lanes.register(cx.waker());
-            let Some(extras) = &mut self.ctx.extras else { return Poll::Ready(Ok(())) };
+            let Some(extras) = &mut self.ctx.extras else {
+                return Poll::Ready(Ok(()));
+            };
             let polled = guard(|| {
                 use futures_util::stream::StreamExt;
                 while let Poll::Ready(Some(())) = extras.beside.poll_next_unpin(cx) {}
@@ -686,7 +785,11 @@ impl<'c, A: Actor> Run<'c, A> {
     }
 
     /// The end: `stopping` unless the state is not to be trusted, then the children.
-    async fn leave(&mut self, state: &mut StateOf<A>, mut reason: Box<ExitReason>) -> Box<ExitReason> {
+    async fn leave(
+        &mut self,
+        state: &mut StateOf<A>,
+        mut reason: Box<ExitReason>,
+    ) -> Box<ExitReason> {
         let trusted = !matches!(
             *reason,
             ExitReason::Panic(_) | ExitReason::Killed | ExitReason::StartFailed(_)
@@ -746,7 +849,10 @@ enum HookEnd {
 
 /// A handler's panic, with the message that it handled.
 fn during(report: PanicReport, message: &'static str) -> ExitReason {
-    ExitReason::Panic(Arc::new(PanicReport { while_handling: Some(message), ..report }))
+    ExitReason::Panic(Arc::new(PanicReport {
+        while_handling: Some(message),
+        ..report
+    }))
 }
 
 /// Lets others run. tokio's own yield defers to the driver, which costs ten times as much.

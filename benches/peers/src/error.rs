@@ -43,6 +43,9 @@ pub(crate) enum BenchError {
         /// What the child wrote.
         text: String,
     },
+    /// The chosen flags leave nothing to run. Widen one of them.
+    #[error("nothing to run: {0}")]
+    NothingToRun(&'static str),
     /// The report could not be written.
     #[error("the report cannot be written")]
     Write(#[from] std::io::Error),

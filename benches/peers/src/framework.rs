@@ -4,11 +4,16 @@ use clap::ValueEnum;
 
 use crate::contender::{Contender, Executor};
 use crate::contenders::{
-    actix::Actix, kameo::Kameo, mobula::Mobula, ractor::Ractor, tokio_mpsc::TokioMpsc,
+    actix::Actix,
+    kameo::Kameo,
+    mobula::{Mobula, on_node},
+    ractor::Ractor,
+    tokio_mpsc::TokioMpsc,
 };
 use crate::error::BenchError;
 use crate::pattern::Pattern;
 use crate::play::play;
+use crate::tasks;
 
 /// Who takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -67,6 +72,11 @@ impl Framework {
         }
     }
 
+    /// Whether it can play `pattern` on `executor`. Tasks have threads of their own: one row will do.
+    pub(crate) fn plays(self, pattern: Pattern, executor: Executor) -> bool {
+        !pattern.is_of_tasks() || (self == Self::Mobula && executor == Executor::Multi)
+    }
+
     /// Runs a pattern once, in this process.
     pub(crate) fn run(
         self,
@@ -75,6 +85,9 @@ impl Framework {
         load: u64,
     ) -> Result<Vec<f64>, BenchError> {
         match self {
+            Self::Mobula if pattern.is_of_tasks() => on_node(executor, move |node| async move {
+                node.enter(tasks::play(pattern, load)).await
+            }),
             Self::Mobula => run::<Mobula>(pattern, executor, load),
             Self::Actix => run::<Actix>(pattern, executor, load),
             Self::Ractor => run::<Ractor>(pattern, executor, load),

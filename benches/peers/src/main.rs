@@ -10,6 +10,7 @@ mod contender;
 mod pattern;
 mod memory;
 mod play;
+mod tasks;
 mod contenders;
 mod framework;
 mod runner;
@@ -99,20 +100,32 @@ fn run(flags: &Flags) -> Result<(), BenchError> {
     let patterns = chosen(Pattern::value_variants(), &flags.patterns);
     let executors = chosen(Executor::value_variants(), &flags.executors);
     let repetitions = usize::from(flags.reps.unwrap_or(if flags.quick { 1 } else { 5 }));
+    let mut played = false;
     if !flags.json {
         report::table_head(&mut out, &frameworks)?;
     }
     for &pattern in &patterns {
         for &executor in &executors {
-            for row in compare(pattern, executor, &frameworks, repetitions, flags.quick)? {
+            let players: Vec<Framework> = frameworks
+                .iter()
+                .copied()
+                .filter(|framework| framework.plays(pattern, executor))
+                .collect();
+            played |= !players.is_empty();
+            for row in compare(pattern, executor, &players, repetitions, flags.quick)? {
                 if flags.json {
                     writeln!(out, "{}", report::json_line(&row))?;
                 } else {
-                    report::table_row(&mut out, &row)?;
+                    report::table_row(&mut out, &frameworks, &row)?;
                 }
                 out.flush()?;
             }
         }
+    }
+    if !played {
+        return Err(BenchError::NothingToRun(
+            "only mobula plays tasks, and only on the executor multi",
+        ));
     }
     if !flags.json {
         report::footnotes(&mut out, &frameworks, repetitions, MAILBOX_BOUND)?;

@@ -34,6 +34,15 @@ pub(crate) enum Pattern {
     /// Resident memory of an idle actor, before and after its first message.
     #[value(name = "bytes_per_actor")]
     BytesPerActor,
+    /// 10 000 trivial tasks are submitted and their results gathered, batch after batch.
+    #[value(name = "tasks_batch_10000")]
+    TasksBatch10000,
+    /// One trivial task is submitted and its result awaited, again and again.
+    #[value(name = "task_get_latency")]
+    TaskGetLatency,
+    /// 1000 tasks, each taking the result of the one before.
+    #[value(name = "task_chain_1000")]
+    TaskChain1000,
 }
 
 /// A unit of measure, and which way is better.
@@ -72,6 +81,9 @@ impl Pattern {
             Self::FanOut10000 => "fan_out_10000",
             Self::SpawnStop100000 => "spawn_stop_100000",
             Self::BytesPerActor => "bytes_per_actor",
+            Self::TasksBatch10000 => "tasks_batch_10000",
+            Self::TaskGetLatency => "task_get_latency",
+            Self::TaskChain1000 => "task_chain_1000",
         }
     }
 
@@ -85,6 +97,9 @@ impl Pattern {
             Self::Ring1000 => const { &[rate("hops/s")] },
             Self::SpawnStop100000 => const { &[cost("ns/spawn"), cost("ns/stop")] },
             Self::BytesPerActor => const { &[cost("bytes idle"), cost("bytes after 1 msg")] },
+            Self::TasksBatch10000 => const { &[rate("tasks/s")] },
+            Self::TaskGetLatency => const { &[cost("µs p50")] },
+            Self::TaskChain1000 => const { &[cost("ms")] },
         }
     }
 
@@ -98,7 +113,36 @@ impl Pattern {
             Self::Ring1000 => 100,
             Self::FanOut10000 => 30,
             Self::SpawnStop100000 | Self::BytesPerActor => 100_000,
+            Self::TasksBatch10000 | Self::TaskChain1000 => 10,
+            Self::TaskGetLatency => 5_000,
         };
         if quick { full / 10 } else { full }
+    }
+
+    /// Whether it is about tasks, which only mobula has, on threads of their own beside the executor.
+    pub(crate) const fn is_of_tasks(self) -> bool {
+        matches!(
+            self,
+            Self::TasksBatch10000 | Self::TaskGetLatency | Self::TaskChain1000
+        )
+    }
+
+    /// What Ray 2.60.0 was measured at on a machine of this kind, as this project's documents record
+    /// it, in the pattern's unit. Not measured by this program.
+    pub(crate) const fn ray_recorded(self) -> Option<f64> {
+        match self {
+            Self::TasksBatch10000 => Some(1_814.0),
+            Self::TaskGetLatency => Some(1_670.0),
+            Self::TaskChain1000 => Some(2_200.0),
+            Self::Tell1To1
+            | Self::Tell4To1
+            | Self::AskSequential
+            | Self::Ask64InFlight
+            | Self::PingPong
+            | Self::Ring1000
+            | Self::FanOut10000
+            | Self::SpawnStop100000
+            | Self::BytesPerActor => None,
+        }
     }
 }

@@ -36,6 +36,9 @@ pub(crate) async fn play<C: Contender>(
         Pattern::FanOut10000 => fan_out(&lab, load).await,
         Pattern::SpawnStop100000 => spawn_stop(&lab, load).await,
         Pattern::BytesPerActor => memory::weigh(&lab, load).await,
+        Pattern::TasksBatch10000 | Pattern::TaskGetLatency | Pattern::TaskChain1000 => {
+            Err(BenchError::NothingToRun("actors have no pattern of tasks"))
+        }
     }
 }
 

@@ -31,8 +31,12 @@ pub(crate) fn table_head(out: &mut impl Write, frameworks: &[Framework]) -> io::
     writeln!(out, "{}", "-".repeat(46 + 13 * frameworks.len()))
 }
 
-/// Prints one row of the table; the best figure carries a star.
-pub(crate) fn table_row(out: &mut impl Write, row: &Row) -> io::Result<()> {
+/// Prints one row of the table; the best figure carries a star, and who does not play has a dash.
+pub(crate) fn table_row(
+    out: &mut impl Write,
+    frameworks: &[Framework],
+    row: &Row,
+) -> io::Result<()> {
     let better = |a: f64, b: f64| {
         if row.unit.more_is_better {
             a > b
@@ -52,9 +56,19 @@ pub(crate) fn table_row(out: &mut impl Write, row: &Row) -> io::Result<()> {
         row.executor.name(),
         row.unit.name
     )?;
-    for (_, median) in &row.medians {
-        let star = if best == Some(*median) { "*" } else { "" };
-        write!(out, " {:>12}", format!("{}{star}", short(*median)))?;
+    for framework in frameworks {
+        let played = row.medians.iter().find(|(player, _)| player == framework);
+        let cell = match played {
+            Some((_, median)) if row.medians.len() > 1 && best == Some(*median) => {
+                format!("{}*", short(*median))
+            }
+            Some((_, median)) => short(*median),
+            None => "-".to_owned(),
+        };
+        write!(out, " {cell:>12}")?;
+    }
+    if let Some(ray) = row.pattern.ray_recorded() {
+        write!(out, "  Ray {} (recorded, not of this run)", short(ray))?;
     }
     writeln!(out)
 }

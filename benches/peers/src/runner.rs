@@ -31,6 +31,9 @@ pub(crate) fn compare(
     repetitions: usize,
     quick: bool,
 ) -> Result<Vec<Row>, BenchError> {
+    if frameworks.is_empty() {
+        return Ok(Vec::new());
+    }
     let load = pattern.load(quick);
     let units = pattern.units();
     let mut figures = vec![vec![Vec::with_capacity(repetitions); frameworks.len()]; units.len()];

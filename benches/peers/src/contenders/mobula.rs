@@ -1,15 +1,18 @@
 //! mobula, as its users write it: typed calls, bounded mailboxes that wait, panic isolation and dead
 //! letters on.
 //!
-//! On "arbiter" actors are pinned to the arbiter that also runs the driver, on "multi" they run where
-//! they do by default.
+//! On "multi" actors run where they do by default. On "arbiter" they are pinned: the node has one
+//! arbiter, and a pinned actor starts the driver there.
 
+use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use mobula::{ActorRef, Current, Mailbox, System, TellError, scope};
+use mobula::{ActorRef, Mailbox, Node, TellError};
+use tokio::sync::oneshot;
 
-use super::{on_arbiter, on_tokio, tokio_task};
+use super::{on_tokio, tokio_task};
 use crate::contender::{Contender, Executor, MAILBOX_BOUND};
 use crate::error::BenchError;
 use crate::latch::{Latch, Presence};
@@ -17,7 +20,7 @@ use crate::latch::{Latch, Presence};
 /// The node, and whether its actors are pinned.
 #[derive(Clone, Debug)]
 pub(crate) struct Mobula {
-    system: System,
+    node: Node,
     pinned: bool,
 }
 
@@ -43,7 +46,7 @@ impl Counter {
 
 pub(crate) struct Member {
     total: u64,
-    next: Option<ActorRef<Member>>,
+    next: Option<ActorRef<Self>>,
     presence: Presence,
 }
 
@@ -61,7 +64,7 @@ impl Member {
         self.presence.0.arrive();
     }
 
-    pub(crate) fn follow(&mut self, next: ActorRef<Member>) {
+    pub(crate) fn follow(&mut self, next: ActorRef<Self>) {
         self.next = Some(next);
     }
 
@@ -85,6 +88,45 @@ impl Member {
     }
 }
 
+/// The driver, on its way to the arbiter.
+pub(crate) struct Driver(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Driver")
+    }
+}
+
+/// Starts the driver on the arbiter that it is pinned to, as a task beside the actors.
+struct Starter;
+
+#[mobula::actor]
+impl Starter {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
+    pub(crate) fn start(&mut self, driver: Driver) {
+        actix::spawn(driver.0);
+    }
+}
+
+/// Drives a future beside a fresh node, and ends the node's actors before it returns.
+pub(crate) fn on_node<T, F, D>(executor: Executor, drive: D) -> Result<T, BenchError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, BenchError>> + Send + 'static,
+    D: FnOnce(Node) -> F + Send + 'static,
+{
+    on_tokio(executor, async move {
+        let started = Node::builder().arbiters(1).start().await;
+        let node = started.map_err(|refused| BenchError::refused("start")(refused.to_string()))?;
+        let outcome = drive(node.clone()).await;
+        node.shutdown().await;
+        outcome
+    })
+}
+
 const MAILBOX: Mailbox = Mailbox::bounded(MAILBOX_BOUND as u32);
 
 fn told<M: mobula::Message>(told: Result<(), TellError<M>>) -> Result<(), BenchError> {
@@ -101,31 +143,32 @@ impl Contender for Mobula {
         F: Future<Output = Result<T, BenchError>> + Send + 'static,
         D: FnOnce(Self) -> F + Send + 'static,
     {
-        match executor {
-            Executor::Multi => on_tokio(executor, async move {
-                let system = System::builder().build();
-                let lab = Self {
-                    system: system.clone(),
-                    pinned: false,
-                };
-                scope(Current::root(system), drive(lab)).await
-            }),
-            Executor::Arbiter => on_arbiter(move || {
-                let system = System::builder().arbiter_here().build();
-                let lab = Self {
-                    system: system.clone(),
-                    pinned: true,
-                };
-                scope(Current::root(system), drive(lab))
-            }),
-        }
+        let pinned = executor == Executor::Arbiter;
+        on_node(executor, move |node| async move {
+            let lab = Self {
+                node: node.clone(),
+                pinned,
+            };
+            let work = node.enter(drive(lab));
+            if !pinned {
+                return work.await;
+            }
+            let (done, outcome) = oneshot::channel();
+            let driver = Driver(Box::pin(async move {
+                // The receiver waits below for as long as the driver runs.
+                let _ = done.send(work.await);
+            }));
+            let starter = node.enter_sync(|| Starter::options().pinned().remote());
+            told(starter.start(driver).tell().await)?;
+            outcome.await.unwrap_or(Err(BenchError::DriverLost))
+        })
     }
 
     async fn task<F>(&self, _index: usize, work: F) -> Result<(), BenchError>
     where
         F: Future<Output = Result<(), BenchError>> + Send + 'static,
     {
-        tokio_task(scope(Current::root(self.system.clone()), work)).await
+        tokio_task(self.node.enter(work)).await
     }
 
     async fn spawn_counter(&self) -> Result<Self::Counter, BenchError> {

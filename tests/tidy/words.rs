@@ -146,9 +146,11 @@ pub(crate) fn sleeping_tests(tree: &Tree) -> Vec<Finding> {
                 }
             }
         }
-        let tests = functions
-            .iter()
-            .filter(|function| function.clock == Some(Clock::Real));
+        let turners = functions.iter().filter(|function| function.turns_time(&[]));
+        let turners: Vec<&str> = turners.map(|function| function.name).collect();
+        let tests = functions.iter().filter(|function| {
+            function.clock == Some(Clock::Real) && !function.turns_time(&turners)
+        });
         for test in tests.filter(|test| test.sleeps(&sleepers)) {
             findings.push(Finding::new(
                 &file.path,
@@ -175,6 +177,14 @@ struct TestFunction<'text> {
 }
 
 impl TestFunction<'_> {
+    fn turns_time(&self, turners: &[&str]) -> bool {
+        let leads_to_one = |code: &str| turners.iter().any(|name| has_word(code, name));
+        let turns = |code: &str| code.contains("start_paused(") || code.contains("testkit::");
+        self.body
+            .iter()
+            .any(|code| turns(code) || leads_to_one(code))
+    }
+
     fn sleeps(&self, sleepers: &[&str]) -> bool {
         let leads_to_one = |code: &str| sleepers.iter().any(|name| has_word(code, name));
         self.body
@@ -353,6 +363,9 @@ mod tests {
             0
         );
         assert_eq!(naps(&real.replace("    rest()", "    work()")), 0);
+        let turner = "fn on_node() { runtime().start_paused(true); }\n";
+        let turned = real.replace("    rest()", "    on_node(rest())");
+        assert_eq!(naps(&format!("{turner}{turned}")), 0);
     }
 
     #[test]

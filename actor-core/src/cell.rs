@@ -116,7 +116,8 @@ impl<A: Actor> Life<A> {
 /// What a generation leaves behind.
 pub(crate) struct Remains<A: Actor> {
     pub(crate) reason: ExitReason,
-    pub(crate) factory: Factory<A>,
+    /// What can make the next one, if anything can.
+    pub(crate) factory: Option<Factory<A>>,
     /// Envelopes taken and not handled, in order.
     pub(crate) batch: VecDeque<BoxedEnvelope<A>>,
     pub(crate) flight: Vec<FlightRecord>,
@@ -144,7 +145,9 @@ impl<A: Actor> Cell<A> {
 
     fn me(&self) -> Arc<Self> {
         // Whoever calls holds the cell by an `Arc`: there is no other way to have one.
-        self.me.upgrade().unwrap_or_else(|| unreachable!("a cell is only ever behind an Arc"))
+        self.me
+            .upgrade()
+            .unwrap_or_else(|| unreachable!("a cell is only ever behind an Arc"))
     }
 
     pub(crate) fn actor_id(&self) -> ActorId {
@@ -164,7 +167,8 @@ impl<A: Actor> Cell<A> {
     }
 
     fn parent(&self) -> Option<&ActorHandle> {
-        self.settings().and_then(|settings| settings.parent.as_ref())
+        self.settings()
+            .and_then(|settings| settings.parent.as_ref())
     }
 
     fn is_detached(&self) -> bool {
@@ -176,7 +180,10 @@ impl<A: Actor> Cell<A> {
     }
 
     pub(crate) fn target(&self) -> Target {
-        Target { id: self.id, type_name: A::NAME }
+        Target {
+            id: self.id,
+            type_name: A::NAME,
+        }
     }
 
     /// Its name, or its type's.
@@ -285,7 +292,11 @@ impl<A: Actor> Cell<A> {
     pub(crate) fn ended(&self, remains: Remains<A>) {
         let life = self.life.lock();
         let told_to = life.told_to_end || self.is_unreferenced();
-        let verdict = fate(self.parent().is_some(), remains.factory.is_restartable(), told_to);
+        let verdict = fate(
+            self.parent().is_some(),
+            remains.factory.as_ref().is_some_and(Factory::is_restartable),
+            told_to,
+        );
         match verdict {
             Fate::End => {
                 drop(life);
@@ -299,7 +310,7 @@ impl<A: Actor> Cell<A> {
                 life.phase = Phase::Suspended;
                 let generation = life.generation;
                 let rest = life.rest();
-                rest.factory = Some(remains.factory);
+                rest.factory = remains.factory;
                 rest.reason = Some(remains.reason.clone());
                 let (gone, waiters): (Vec<_>, Vec<_>) = std::mem::take(&mut rest.watchers)
                     .into_iter()
@@ -320,8 +331,9 @@ impl<A: Actor> Cell<A> {
 
     /// Keeps what is to be retried for the next generation, and hands back the rest.
     fn keep_retried(&self, batch: VecDeque<BoxedEnvelope<A>>) -> Vec<BoxedEnvelope<A>> {
-        let (kept, mut discarded): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|envelope| envelope.is_retried());
+        let (kept, mut discarded): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .partition(|envelope| envelope.is_retried());
         let kept = VecDeque::from(kept);
         discarded.extend(self.lanes.renew(kept, |envelope| envelope.is_retried()));
         discarded
@@ -362,7 +374,11 @@ impl<A: Actor> Cell<A> {
     fn pop_while_suspended(&self) -> Option<(Signal, bool)> {
         let life = self.life.lock();
         let is_suspended = life.phase == Phase::Suspended;
-        let signal = if is_suspended { self.lanes.pop_signal() } else { None };
+        let signal = if is_suspended {
+            self.lanes.pop_signal()
+        } else {
+            None
+        };
         signal.map(|(signal, _)| (signal, life.told_to_end))
     }
 
@@ -431,7 +447,10 @@ impl<A: Actor> Cell<A> {
     fn unlink(&self, links: Vec<ActorHandle>, reason: &ExitReason) {
         for peer in links {
             peer.0.remove_link(self.id);
-            peer.0.signal(Signal::Exit { from: self.handle(), reason: reason.clone() });
+            peer.0.signal(Signal::Exit {
+                from: self.handle(),
+                reason: reason.clone(),
+            });
         }
     }
 
@@ -461,7 +480,10 @@ fn notify(watchers: Vec<Watcher>, reason: &ExitReason) {
     for watcher in watchers {
         match watcher {
             Watcher::Actor { monitor, watcher } => {
-                watcher.0.signal(Signal::Down { monitor, reason: reason.clone() });
+                watcher.0.signal(Signal::Down {
+                    monitor,
+                    reason: reason.clone(),
+                });
             }
             // Whoever stopped waiting needs no answer.
             Watcher::Waiter(sender) => drop(sender.send(reason.clone())),
@@ -494,7 +516,9 @@ impl<A: Actor> Citizen for Cell<A> {
     }
 
     fn name(&self) -> Option<String> {
-        self.settings().and_then(|settings| settings.name.as_ref()).map(ToString::to_string)
+        self.settings()
+            .and_then(|settings| settings.name.as_ref())
+            .map(ToString::to_string)
     }
 
     fn state(&self) -> &'static str {
@@ -546,7 +570,9 @@ impl<A: Actor> AnyCell for Cell<A> {
         if life.phase != Phase::Suspended {
             return false;
         }
-        let Some(factory) = life.rest().factory.take() else { return false };
+        let Some(factory) = life.rest().factory.take() else {
+            return false;
+        };
         life.phase = Phase::Starting;
         life.generation += 1;
         drop(life);

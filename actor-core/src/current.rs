@@ -30,8 +30,6 @@ pub struct Current {
     pub system: System,
     /// Who sends, if this code sends.
     pub caller: CallerId,
-    /// The actor whose handler runs, if one does.
-    pub actor: Option<ActorId>,
     /// What came with the message that is being handled.
     pub message: Option<Arc<MessageContext>>,
     /// The room above's record of the running task.
@@ -79,14 +77,24 @@ impl Current {
     /// A driver: a program's own code, as a caller of its own.
     #[must_use]
     pub fn root(system: System) -> Self {
-        let caller = CallerId(system.next_id().as_u64());
-        Self { system, caller, actor: None, message: None, task: None }
+        let caller = CallerId::driver(system.next_id());
+        Self {
+            system,
+            caller,
+            message: None,
+            task: None,
+        }
     }
 
     /// An actor or task with this id.
     #[must_use]
     pub fn citizen(system: System, id: ActorId) -> Self {
-        Self { system, caller: id.into(), actor: Some(id), message: None, task: None }
+        Self {
+            system,
+            caller: id.into(),
+            message: None,
+            task: None,
+        }
     }
 
     /// The same, with the room above's record of the running task.
@@ -94,6 +102,12 @@ impl Current {
     pub fn with_task(mut self, task: Arc<dyn Any + Send + Sync>) -> Self {
         self.task = Some(task);
         self
+    }
+
+    /// The actor or task whose code runs; `None` for a driver.
+    #[must_use]
+    pub const fn actor(&self) -> Option<ActorId> {
+        self.caller.citizen()
     }
 
     /// The deadline of the call being handled, if it has one.
@@ -105,7 +119,10 @@ impl Current {
 
 impl fmt::Debug for Current {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Current").field("caller", &self.caller).field("actor", &self.actor).finish()
+        f.debug_struct("Current")
+            .field("caller", &self.caller)
+            .field("actor", &self.actor())
+            .finish()
     }
 }
 
@@ -142,7 +159,10 @@ pub fn expect_system() -> System {
 
 /// Runs `future` as belonging to `current`.
 pub const fn scope<F: Future>(current: Current, future: F) -> Scoped<F> {
-    Scoped { current: Some(current), future }
+    Scoped {
+        current: Some(current),
+        future,
+    }
 }
 
 /// Runs `work` on this thread as belonging to `current`.
@@ -163,7 +183,9 @@ pin_project_lite::pin_project! {
 
 impl<F> fmt::Debug for Scoped<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scoped").field("current", &self.current).finish_non_exhaustive()
+        f.debug_struct("Scoped")
+            .field("current", &self.current)
+            .finish_non_exhaustive()
     }
 }
 

@@ -60,6 +60,19 @@ impl CallerId {
     /// Code outside any node.
     pub const NOBODY: Self = Self(0);
 
+    /// Tells drivers, which have no place in the directory, from citizens.
+    const DRIVER: u64 = 1 << 63;
+
+    pub(crate) const fn driver(id: ActorId) -> Self {
+        Self(id.as_u64() | Self::DRIVER)
+    }
+
+    /// The actor or task that sends; `None` for a driver, and for nobody.
+    #[must_use]
+    pub const fn citizen(self) -> Option<ActorId> {
+        if self.0 & Self::DRIVER == 0 { ActorId::from_u64(self.0) } else { None }
+    }
+
     /// The number behind the id; for an actor or a task it equals its [`ActorId`]'s.
     #[must_use]
     pub const fn as_u64(self) -> u64 {

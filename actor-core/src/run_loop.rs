@@ -51,66 +51,54 @@ pub(crate) fn run<A: Actor>(
     let here = Current::citizen(cell.system().clone(), cell.actor_id());
     current::scope(
         here,
-        live(
-            Tenant {
-                cell,
-                has_left: false,
-            },
-            Box::new(factory),
-        ),
+        live(Tenant(Some(cell)), Box::new(factory)),
     )
 }
 
 /// A generation's hold on its cell. Dropped before the generation has ended, with its executor, say, it
 /// ends the cell, so that nobody waits for an actor that nobody runs.
-struct Tenant<A: Actor> {
-    cell: Arc<Cell<A>>,
-    has_left: bool,
-}
+struct Tenant<A: Actor>(Option<Arc<Cell<A>>>);
 
 impl<A: Actor> Drop for Tenant<A> {
     fn drop(&mut self) {
-        if !self.has_left {
-            self.cell.never_started(ExitReason::Shutdown);
+        if let Some(cell) = self.0.take() {
+            cell.never_started(ExitReason::Shutdown);
         }
     }
 }
 
-/// No `async fn`: that would hold its arguments twice.
+/// No `async fn`: that would hold its arguments twice. Boxed is what runs or is known once: what stays in this future is
+/// what an idle actor costs.
 fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Box<Factory<A>>) -> impl Future<Output = ()> {
     async move {
-        let cell = &tenant.cell;
-        let mut batch = VecDeque::new();
-        // Boxed, as all that runs or is known once is: what stays in this future is what an idle actor costs.
-        match Box::pin(start(cell, &mut factory)).await {
+        let Some(cell) = &tenant.0 else { return };
+        let actor = match Box::pin(start(cell, &mut factory)).await {
+            Ok(actor) => actor,
             Err(reason) => {
-                let flight = Vec::new();
                 cell.ended(Remains {
                     reason: *reason,
-                    factory: *factory,
-                    batch,
-                    flight,
+                    factory: Some(*factory),
+                    batch: VecDeque::new(),
+                    flight: Vec::new(),
                 });
+                tenant.0 = None;
+                return;
             }
-            Ok(actor) => {
-                let mut run = Run::new(cell, &mut batch);
-                let mut state = A::Mode::hold(actor);
-                let reason = match Box::pin(run.begin(&mut state)).await {
-                    Ok(()) => run.serve(&mut state).await,
-                    Err(reason) => reason,
-                };
-                let reason = Box::pin(run.leave(&mut state, reason)).await;
-                let extras = run.ctx.extras;
-                let flight = clear_up(&reason, state, extras, &mut batch);
-                cell.ended(Remains {
-                    reason: *reason,
-                    factory: *factory,
-                    batch,
-                    flight,
-                });
-            }
-        }
-        tenant.has_left = true;
+        };
+        // A factory that has made its only actor is of no use.
+        let factory = factory.is_restartable().then_some(factory);
+        let mut run = Run::new(cell);
+        let mut state = A::Mode::hold(actor);
+        let reason = match Box::pin(run.begin(&mut state)).await {
+            Ok(()) => run.serve(&mut state).await,
+            Err(reason) => reason,
+        };
+        let reason = Box::pin(run.leave(&mut state, reason)).await;
+        let Run { ctx, mut batch, .. } = run;
+        let flight = clear_up(&reason, state, ctx.extras, &mut batch);
+        let factory = factory.map(|factory| *factory);
+        cell.ended(Remains { reason: *reason, factory, batch, flight });
+        tenant.0 = None;
     }
 }
 
@@ -216,7 +204,7 @@ enum After {
 struct Run<'c, A: Actor> {
     cell: &'c Arc<Cell<A>>,
     ctx: Context<A>,
-    batch: &'c mut VecDeque<BoxedEnvelope<A>>,
+    batch: VecDeque<BoxedEnvelope<A>>,
     /// Slots of the mailbox whose envelopes have begun, not given back yet.
     unreleased: u32,
     release_at: Option<u32>,
@@ -230,7 +218,7 @@ struct Run<'c, A: Actor> {
 }
 
 impl<'c, A: Actor> Run<'c, A> {
-    fn new(cell: &'c Arc<Cell<A>>, batch: &'c mut VecDeque<BoxedEnvelope<A>>) -> Self {
+    fn new(cell: &'c Arc<Cell<A>>) -> Self {
         let settings = cell.settings();
         let mut ctx = Context::new(Arc::clone(cell));
         cell.set_trap_exits(false);
@@ -245,7 +233,7 @@ impl<'c, A: Actor> Run<'c, A> {
         Self {
             cell,
             ctx,
-            batch,
+            batch: VecDeque::new(),
             unreleased: 0,
             release_at,
             budget: BUDGET,
@@ -356,14 +344,15 @@ impl<'c, A: Actor> Run<'c, A> {
     }
 
     /// Waits for a signal, an envelope of a source, or a batch of messages.
-    async fn next(&mut self) -> Handled {
-        poll_fn(|cx| {
+    /// No `async fn`, for its size.
+    fn next(&mut self) -> impl Future<Output = Handled> {
+        poll_fn(move |cx| {
             if std::mem::take(&mut self.mailbox_first)
                 && self.batch.is_empty()
                 && !self.is_at_capacity()
             {
                 let unreleased = std::mem::take(&mut self.unreleased);
-                match self.cell.lanes.take(self.batch, unreleased, cx.waker()) {
+                match self.cell.lanes.take(&mut self.batch, unreleased, cx.waker()) {
                     Taken::Batch | Taken::Signal => return Poll::Ready(Ok(())),
                     Taken::Idle | Taken::Drained => {}
                 }
@@ -385,7 +374,7 @@ impl<'c, A: Actor> Run<'c, A> {
                 };
             }
             let unreleased = std::mem::take(&mut self.unreleased);
-            match self.cell.lanes.take(self.batch, unreleased, cx.waker()) {
+            match self.cell.lanes.take(&mut self.batch, unreleased, cx.waker()) {
                 Taken::Batch | Taken::Signal => Poll::Ready(Ok(())),
                 Taken::Idle => Poll::Pending,
                 Taken::Drained if self.is_busy() => {
@@ -398,7 +387,6 @@ impl<'c, A: Actor> Run<'c, A> {
                 }
             }
         })
-        .await
     }
 
     /// Whether something handed over before the end was asked for is still unfinished.
@@ -410,8 +398,8 @@ impl<'c, A: Actor> Run<'c, A> {
     }
 
     /// Polls the sources once.
-    async fn look_at_sources(&mut self) -> Handled {
-        poll_fn(|cx| Poll::Ready(self.poll_sources(cx).unwrap_or(Ok(())))).await
+    fn look_at_sources(&mut self) -> impl Future<Output = Handled> {
+        poll_fn(move |cx| Poll::Ready(self.poll_sources(cx).unwrap_or(Ok(()))))
     }
 
     /// Whether a source is ready: then its envelope lies in `from_source`.

@@ -19,7 +19,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     queue::{Rank, ReadyQueue},
-    resources::{Demand, Ledger, Quantity, ResourceAmount},
+    ledger::{Ledger, ResourceAmount},
+    resources::{Demand, Quantity},
 };
 
 /// How often a head may be passed over before the others make room for it.

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, thread, time::Duration};
 
 use crate::{
     error::ConfigError,
-    resources::{Ledger, Quantity},
+    ledger::Ledger,
+    resources::Quantity,
 };
 
 /// What a node offers to tasks, and its limits.

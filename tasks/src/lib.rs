@@ -21,6 +21,7 @@ mod error;
 
 // Pure cores.
 pub mod resources;
+pub mod ledger;
 mod queue;
 mod admission;
 mod graph;
@@ -47,7 +48,8 @@ pub use error::{ConfigError, TaskError, UserError};
 pub use function::{CloneProbe, FunctionEntry, MaybeClone, TaskFunction, functions};
 pub use input::TaskArgs;
 pub use options::TaskOptions;
-pub use resources::{Quantity, QuantityError, ResourceAmount};
+pub use ledger::ResourceAmount;
+pub use resources::{Quantity, QuantityError};
 pub use retry::{RETRY_FOREVER, RetryPredicate};
 pub use scheduler::Scheduler;
 pub use submit::{submit, submit_many};

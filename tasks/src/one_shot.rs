@@ -25,11 +25,12 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use mobula_actor_core::{ActorId, Citizen, Kind, System, current};
-use mobula_store::{BlockHook, Canceller, TaskError, TaskLabel, TaskSlot};
+use mobula_store::{BlockHook, TaskError, TaskLabel, TaskSlot};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
 mod phase;
+mod stop;
 
 pub(crate) use phase::{InputKey, Phase, Seat};
 
@@ -211,14 +212,6 @@ impl OneShot {
         }
     }
 
-    /// Fails the results of an abandoned task, unless whoever abandoned it was faster.
-    pub(crate) fn fail_abandoned(&self) {
-        let verdict = self.verdict.lock().take();
-        if let Some(error) = verdict {
-            self.fail_outputs(&error);
-        }
-    }
-
     /// A returning task has its CPUs: whoever waits for that goes on.
     pub(crate) fn resume(&self) {
         match self.returner.lock().take() {
@@ -244,55 +237,6 @@ impl OneShot {
             Phase::Done => "over".to_owned(),
         }
     }
-
-    /// Cancels this task, and those it submitted if `recursive`; `false` if it was over.
-    pub(crate) fn cancel(&self, recursive: bool) -> bool {
-        self.stop(recursive, || TaskError::Cancelled { task: self.label() })
-    }
-
-    /// Ends this task with an error, wherever it stands, and its children as cancelled.
-    pub(crate) fn stop(&self, recursive: bool, error: impl FnOnce() -> TaskError) -> bool {
-        if self.phase() == Phase::Done {
-            return false;
-        }
-        let mut children = self.tree.cancel(recursive);
-        let was_alive = self.stop_alone(error);
-        // A list instead of recursion: nesting may be deeper than the stack.
-        while let Some(child) = children.pop() {
-            if child.phase() == Phase::Done {
-                continue;
-            }
-            children.extend(child.tree.cancel(true));
-            child.stop_alone(|| TaskError::Cancelled { task: child.label() });
-        }
-        was_alive
-    }
-
-    fn stop_alone(&self, error: impl FnOnce() -> TaskError) -> bool {
-        loop {
-            let phase = self.phase();
-            match phase {
-                Phase::Waiting | Phase::Queued | Phase::BackingOff => {
-                    if self.advance(phase, Phase::Done) {
-                        self.host.forget_unstarted(self, phase == Phase::Queued, &error());
-                        return true;
-                    }
-                }
-                Phase::Running => {
-                    let mut verdict = self.verdict.lock();
-                    if self.advance(Phase::Running, Phase::Abandoned) {
-                        let error = error();
-                        *verdict = Some(Box::new(error.clone()));
-                        drop(verdict);
-                        self.fail_outputs(&error);
-                        self.driver.wake();
-                        return true;
-                    }
-                }
-                Phase::Abandoned | Phase::Done => return false,
-            }
-        }
-    }
 }
 
 impl Drop for OneShot {
@@ -301,12 +245,6 @@ impl Drop for OneShot {
         if self.shape != ShapeId::ONE_CPU {
             self.host.forget_shape(self.shape);
         }
-    }
-}
-
-impl Canceller for OneShot {
-    fn cancel(&self, recursive: bool) -> bool {
-        Self::cancel(self, recursive)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     admission::Admission,
     config::SchedulerConfig,
     one_shot::{OneShot, Phase, Seat},
-    resources::Ledger,
+    ledger::Ledger,
 };
 
 /// What is under the scheduler's lock.

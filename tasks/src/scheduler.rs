@@ -23,7 +23,8 @@ use crate::{
     error::ConfigError,
     one_shot::{Host, OneShot},
     plan::Core,
-    resources::{Quantity, QuantityError, ResourceAmount},
+    ledger::ResourceAmount,
+    resources::{Quantity, QuantityError},
 };
 
 /// The scheduler of one node; hangs in its [`System`] as an extension.

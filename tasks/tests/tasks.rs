@@ -4,12 +4,13 @@
 
 use std::{
     collections::BTreeMap,
+    marker::PhantomData,
     sync::{Arc, mpsc},
 };
 
-use mobula_actor_core::IntoArg as _;
+use mobula_actor_core::{Arg, IntoArg as _};
 use mobula_store::{ObjectRef, get, put};
-use mobula_tasks::{TaskOptions, submit_many, task as this_task};
+use mobula_tasks::{TaskArgs, TaskFunction, TaskOptions, submit_many, task as this_task};
 use serde::{Deserialize, Serialize};
 
 #[path = "support/node.rs"]
@@ -149,6 +150,29 @@ async fn t5_the_same_reference_in_several_positions_is_resolved_in_each() {
     .await;
 }
 
+/// Says whether `A` can be submitted to `F`: an inherent constant is found before that of a trait.
+struct Fits<A, F>(PhantomData<(A, F)>);
+
+impl<F: TaskFunction, A: TaskArgs<Values = F::Args>> Fits<A, F> {
+    const ANSWER: bool = true;
+}
+
+trait DoesNotFit {
+    const ANSWER: bool = false;
+}
+
+impl<A, F> DoesNotFit for Fits<A, F> {}
+
+#[test]
+fn t6_wrong_arity_and_wrong_types_do_not_compile() {
+    type Number = Arg<u64>;
+    const { assert!(Fits::<(Number, Number, Number), add::Function>::ANSWER) };
+    const { assert!(!Fits::<(Number, Number), add::Function>::ANSWER) };
+    const { assert!(!Fits::<(Number, Number, Number, Number), add::Function>::ANSWER) };
+    const { assert!(!Fits::<(), increment::Function>::ANSWER) };
+    const { assert!(!Fits::<(Arg<String>,), increment::Function>::ANSWER) };
+}
+
 #[tokio::test(start_paused = true)]
 async fn t7_tasks_submit_tasks_and_return_references_to_them() {
     let node = Node::new(cpus(1));
@@ -164,7 +188,7 @@ async fn t7_tasks_submit_tasks_and_return_references_to_them() {
 #[derive(Debug)]
 enum Divide {}
 
-impl mobula_tasks::TaskFunction for Divide {
+impl TaskFunction for Divide {
     type Args = (u64, u64);
     type Output = (u64, String);
     const NAME: &'static str = "tests::divide";

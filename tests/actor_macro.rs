@@ -1,7 +1,5 @@
 //! What `#[mobula::actor]` writes, used as users use it: every mode, every kind of reply, every hook.
 
-#![cfg(feature = "testkit")]
-
 use std::io;
 use std::rc::Rc;
 

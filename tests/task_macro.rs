@@ -1,7 +1,5 @@
 //! What `#[mobula::task]` writes, used as users use it.
 
-#![cfg(feature = "testkit")]
-
 use mobula::prelude::*;
 
 #[derive(Debug, thiserror::Error)]

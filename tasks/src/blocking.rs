@@ -3,8 +3,8 @@
 //! Handing each call to a thread pool costs a wake-up each, many times what a small call takes. Here a
 //! thread, once awake, takes call after call straight from the scheduler's core, and when there is
 //! none it looks for a few more microseconds before it goes. The threads are those of the runtime
-//! (`spawn_blocking`), so that a paused clock stands still while one works, and idle ones are shared
-//! with whoever else blocks.
+//! (`spawn_blocking`), so that idle ones are shared with whoever else blocks, and a paused clock stands
+//! still while one works. (So under a paused clock a plain function must not wait for time to pass.)
 //!
 //! How many there are follows from the ledger: a thread takes a task only when its resources are free.
 

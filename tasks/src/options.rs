@@ -39,8 +39,10 @@ impl TaskOptions {
         Self::default()
     }
 
-    /// How many CPUs the task holds while it runs, in steps of 0.0001; 0 for a task that only waits.
-    /// Default 1.
+    /// How many CPUs the task holds while it runs, in steps of 0.0001. Default 1.
+    ///
+    /// They are given back while the task waits for an object (`get`, `wait`), and not while an `async fn`
+    /// awaits anything else: 0 is right for a task that mostly sleeps or talks to others.
     #[must_use]
     pub fn num_cpus(mut self, cpus: f64) -> Self {
         match Quantity::try_new(cpus) {

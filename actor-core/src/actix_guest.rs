@@ -136,8 +136,14 @@ impl<G: Hostable> Actor for Guest<G> {
     }
 
     /// Lets go of the guest's address, which is how actix is told to stop, and waits for it a while.
-    fn stopping<'a>(&'a mut self, _ctx: &'a mut Context<Self>, _reason: ExitReason) -> Hook<'a, Self> {
-        let Some(Hosted { address, task }) = self.hosted.take() else { return Hook::done() };
+    fn stopping<'a>(
+        &'a mut self,
+        _ctx: &'a mut Context<Self>,
+        _reason: ExitReason,
+    ) -> Hook<'a, Self> {
+        let Some(Hosted { address, task }) = self.hosted.take() else {
+            return Hook::done();
+        };
         drop(address);
         Hook::later_local(async move {
             let evict = Evict(task.abort_handle());
@@ -228,7 +234,9 @@ where
         ctx: &'a mut Context<Self>,
         reply: ReplySlot<Forward<M>>,
     ) -> Step<'a, Self> {
-        let Some(hosted) = &mut self.hosted else { return Step::done() };
+        let Some(hosted) = &mut self.hosted else {
+            return Step::done();
+        };
         let answer = hosted.address.send(message);
         Step::later_local(async move {
             if let Ok(value) = answer.await {

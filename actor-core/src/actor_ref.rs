@@ -255,7 +255,11 @@ impl<'de, A: Actor> Deserialize<'de> for ActorRef<A> {
             .actor(id)
             .ok_or_else(|| D::Error::custom(format!("no living actor {id} on this node")))?;
         Self::from_handle(&handle).ok_or_else(|| {
-            D::Error::custom(format!("actor {id} is a `{}`, not a `{}`", handle.type_name(), A::NAME))
+            D::Error::custom(format!(
+                "actor {id} is a `{}`, not a `{}`",
+                handle.type_name(),
+                A::NAME
+            ))
         })
     }
 }

@@ -65,7 +65,9 @@ impl Arbiters {
     pub(crate) fn place(&self, pin: &Pin) -> ArbiterHandle {
         let pool = self.pool.get_or_init(|| self.start());
         let index = match pin {
-            Pin::Near => HERE.with(Cell::get).unwrap_or_else(|| self.of_group("", pool.handles.len())),
+            Pin::Near => {
+                HERE.with(Cell::get).unwrap_or_else(|| self.of_group("", pool.handles.len()))
+            }
             Pin::Group(group) => self.of_group(group, pool.handles.len()),
         };
         pool.handles[index % pool.handles.len()].clone()
@@ -95,22 +97,20 @@ impl Arbiters {
 /// An actix system on a thread of its own, with `count` arbiters.
 fn start_threads(count: usize) -> Pool {
     let (sender, receiver) = mpsc::channel();
-    let thread = std::thread::Builder::new()
-        .name("mobula-arbiters".to_owned())
-        .spawn(move || {
-            let runner = actix_rt::System::new();
-            let handles: Vec<ArbiterHandle> = runner.block_on(async move {
-                let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
-                arbiters.iter().map(Arbiter::handle).collect()
-            });
-            for (index, handle) in handles.iter().enumerate() {
-                handle.spawn_fn(move || HERE.with(|here| here.set(Some(index))));
-            }
-            // The receiver waits for this message, so it can only fail if that thread died.
-            let _ = sender.send((handles, actix_rt::System::current()));
-            // The result is whether the system was stopped in order; there is nobody to tell.
-            let _ = runner.run();
+    let thread = std::thread::Builder::new().name("mobula-arbiters".to_owned()).spawn(move || {
+        let runner = actix_rt::System::new();
+        let handles: Vec<ArbiterHandle> = runner.block_on(async move {
+            let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
+            arbiters.iter().map(Arbiter::handle).collect()
         });
+        for (index, handle) in handles.iter().enumerate() {
+            handle.spawn_fn(move || HERE.with(|here| here.set(Some(index))));
+        }
+        // The receiver waits for this message, so it can only fail if that thread died.
+        let _ = sender.send((handles, actix_rt::System::current()));
+        // The result is whether the system was stopped in order; there is nobody to tell.
+        let _ = runner.run();
+    });
     let started = thread.ok().and_then(|thread| {
         let (handles, system) = receiver.recv().ok()?;
         Some(Pool { handles, stop: Some((system, thread)) })

@@ -40,7 +40,9 @@ impl<T> Arg<T> {
     /// # Errors
     /// [`DependencyFailed`] if what should have made the value failed.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DependencyFailed>> {
-        let Self::Later(resolve) = self else { return Poll::Ready(Ok(())) };
+        let Self::Later(resolve) = self else {
+            return Poll::Ready(Ok(()));
+        };
         match resolve.poll_resolve(cx) {
             Poll::Ready(Ok(value)) => {
                 *self = Self::Ready(value);

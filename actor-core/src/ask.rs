@@ -178,7 +178,9 @@ impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
     }
 
     fn poll_reply(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<M::Value, AskError<M>>> {
-        let Some(reply) = &mut self.reply else { return Poll::Pending };
+        let Some(reply) = &mut self.reply else {
+            return Poll::Pending;
+        };
         match Pin::new(reply).poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(_)) => Poll::Ready(Err(self.unknown(UnknownOutcome::NoReply))),
@@ -209,7 +211,9 @@ impl<A: Receive<M>, M: Message> Future for AskFuture<'_, A, M> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if let AskState::Start(start) = &mut this.state {
-            let Some((payload, retry)) = start.take() else { return Poll::Pending };
+            let Some((payload, retry)) = start.take() else {
+                return Poll::Pending;
+            };
             if let Err(error) = this.start(payload, retry, cx) {
                 this.state = AskState::Done;
                 return Poll::Ready(Err(error));

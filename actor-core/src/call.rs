@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::actor::{Actor, Receive};
 use crate::actor_ref::Address;
 use crate::arg::Args;
-use crate::cancel::CallToken;
 use crate::ask::{Ask, AskFuture, ask_into};
+use crate::cancel::CallToken;
 use crate::envelope::{Gate, Payload, Retry};
 use crate::error::{AskError, TellError};
 use crate::message::{Message, Method, MethodTag};
@@ -122,7 +122,9 @@ where
                 Self::gated(
                     address,
                     Gate::new(move |cx| {
-                        let Some(waiting) = &mut args else { return std::task::Poll::Pending };
+                        let Some(waiting) = &mut args else {
+                            return std::task::Poll::Pending;
+                        };
                         std::task::ready!(waiting.poll_ready(cx))?;
                         match args.take().map(Args::try_take) {
                             Some(Ok(values)) => std::task::Poll::Ready(Ok(Method::new(values))),

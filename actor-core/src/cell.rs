@@ -145,9 +145,7 @@ impl<A: Actor> Cell<A> {
 
     fn me(&self) -> Arc<Self> {
         // Whoever calls holds the cell by an `Arc`: there is no other way to have one.
-        self.me
-            .upgrade()
-            .unwrap_or_else(|| unreachable!("a cell is only ever behind an Arc"))
+        self.me.upgrade().unwrap_or_else(|| unreachable!("a cell is only ever behind an Arc"))
     }
 
     pub(crate) fn actor_id(&self) -> ActorId {
@@ -167,8 +165,7 @@ impl<A: Actor> Cell<A> {
     }
 
     fn parent(&self) -> Option<&ActorHandle> {
-        self.settings()
-            .and_then(|settings| settings.parent.as_ref())
+        self.settings().and_then(|settings| settings.parent.as_ref())
     }
 
     fn is_detached(&self) -> bool {
@@ -180,10 +177,7 @@ impl<A: Actor> Cell<A> {
     }
 
     pub(crate) fn target(&self) -> Target {
-        Target {
-            id: self.id,
-            type_name: A::NAME,
-        }
+        Target { id: self.id, type_name: A::NAME }
     }
 
     /// Its name, or its type's.
@@ -241,9 +235,8 @@ impl<A: Actor> Cell<A> {
 
     /// Answers an envelope that a newer one displaced.
     pub(crate) fn displaced(&self, mut envelope: BoxedEnvelope<A>) {
-        let quiet = self
-            .settings()
-            .is_some_and(|settings| settings.mailbox.overflow() == Overflow::Latest);
+        let quiet =
+            self.settings().is_some_and(|settings| settings.mailbox.overflow() == Overflow::Latest);
         let letter = DeadLetter {
             to: self.id,
             from: envelope.meta().caller,
@@ -331,9 +324,8 @@ impl<A: Actor> Cell<A> {
 
     /// Keeps what is to be retried for the next generation, and hands back the rest.
     fn keep_retried(&self, batch: VecDeque<BoxedEnvelope<A>>) -> Vec<BoxedEnvelope<A>> {
-        let (kept, mut discarded): (Vec<_>, Vec<_>) = batch
-            .into_iter()
-            .partition(|envelope| envelope.is_retried());
+        let (kept, mut discarded): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|envelope| envelope.is_retried());
         let kept = VecDeque::from(kept);
         discarded.extend(self.lanes.renew(kept, |envelope| envelope.is_retried()));
         discarded
@@ -374,11 +366,7 @@ impl<A: Actor> Cell<A> {
     fn pop_while_suspended(&self) -> Option<(Signal, bool)> {
         let life = self.life.lock();
         let is_suspended = life.phase == Phase::Suspended;
-        let signal = if is_suspended {
-            self.lanes.pop_signal()
-        } else {
-            None
-        };
+        let signal = if is_suspended { self.lanes.pop_signal() } else { None };
         signal.map(|(signal, _)| (signal, life.told_to_end))
     }
 
@@ -447,10 +435,7 @@ impl<A: Actor> Cell<A> {
     fn unlink(&self, links: Vec<ActorHandle>, reason: &ExitReason) {
         for peer in links {
             peer.0.remove_link(self.id);
-            peer.0.signal(Signal::Exit {
-                from: self.handle(),
-                reason: reason.clone(),
-            });
+            peer.0.signal(Signal::Exit { from: self.handle(), reason: reason.clone() });
         }
     }
 
@@ -480,10 +465,7 @@ fn notify(watchers: Vec<Watcher>, reason: &ExitReason) {
     for watcher in watchers {
         match watcher {
             Watcher::Actor { monitor, watcher } => {
-                watcher.0.signal(Signal::Down {
-                    monitor,
-                    reason: reason.clone(),
-                });
+                watcher.0.signal(Signal::Down { monitor, reason: reason.clone() });
             }
             // Whoever stopped waiting needs no answer.
             Watcher::Waiter(sender) => drop(sender.send(reason.clone())),
@@ -516,9 +498,7 @@ impl<A: Actor> Citizen for Cell<A> {
     }
 
     fn name(&self) -> Option<String> {
-        self.settings()
-            .and_then(|settings| settings.name.as_ref())
-            .map(ToString::to_string)
+        self.settings().and_then(|settings| settings.name.as_ref()).map(ToString::to_string)
     }
 
     fn state(&self) -> &'static str {

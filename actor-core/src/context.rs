@@ -41,14 +41,13 @@ pub(crate) enum Ending {
 /// A handler gets it as `ctx: &mut Context<Self>`.
 pub struct Context<A: Actor> {
     pub(crate) cell: Arc<Cell<A>>,
-    pub(crate) ending: Option<Box<Ending>>,
     pub(crate) extras: Option<Box<Extras<A>>>,
     pub(crate) sender: CallerId,
 }
 
 impl<A: Actor> Context<A> {
     pub(crate) fn new(cell: Arc<Cell<A>>) -> Self {
-        Self { cell, ending: None, extras: None, sender: CallerId::NOBODY }
+        Self { cell, extras: None, sender: CallerId::NOBODY }
     }
 
     pub(crate) fn extras(&mut self) -> &mut Extras<A> {
@@ -96,23 +95,23 @@ impl<A: Actor> Context<A> {
 
     /// Takes nothing new, handles what waits, then ends as [`ExitReason::Normal`].
     pub fn stop(&mut self) {
-        self.ending.get_or_insert_with(|| Box::new(Ending::Drain(ExitReason::Normal)));
+        self.extras().ending.get_or_insert(Ending::Drain(ExitReason::Normal));
     }
 
     /// Ends as soon as this handler returns: what waits is answered `NotDelivered`. Runs `stopping`; a
     /// supervised permanent child is restarted, as in OTP.
     pub fn exit(&mut self) {
-        self.ending = Some(Box::new(Ending::Now(ExitReason::Normal)));
+        self.extras().ending = Some(Ending::Now(ExitReason::Normal));
     }
 
     /// Gives up with an error as soon as this handler returns: an abnormal end.
     pub fn fail(&mut self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) {
-        self.ending = Some(Box::new(Ending::Now(ExitReason::Failed(ErrorText::new(error)))));
+        self.extras().ending = Some(Ending::Now(ExitReason::Failed(ErrorText::new(error))));
     }
 
     /// Ends for any reason as soon as this handler returns.
     pub fn exit_with(&mut self, reason: ExitReason) {
-        self.ending = Some(Box::new(Ending::Now(reason)));
+        self.extras().ending = Some(Ending::Now(reason));
     }
 
     /// Like [`exit`](Self::exit), and for good: no supervisor restarts it (`ray.exit_actor`).
@@ -162,8 +161,7 @@ impl<A: Actor> Context<A> {
         A: Receive<M>,
     {
         let meta = self.own_meta();
-        let make =
-            move || seal(Payload::Now(message.clone()), None, Nobody, meta.clone());
+        let make = move || seal(Payload::Now(message.clone()), None, Nobody, meta.clone());
         self.extras().set_ticker(key.into(), period, Box::new(make));
     }
 

@@ -78,23 +78,13 @@ impl Current {
     #[must_use]
     pub fn root(system: System) -> Self {
         let caller = CallerId::driver(system.next_id());
-        Self {
-            system,
-            caller,
-            message: None,
-            task: None,
-        }
+        Self { system, caller, message: None, task: None }
     }
 
     /// An actor or task with this id.
     #[must_use]
     pub fn citizen(system: System, id: ActorId) -> Self {
-        Self {
-            system,
-            caller: id.into(),
-            message: None,
-            task: None,
-        }
+        Self { system, caller: id.into(), message: None, task: None }
     }
 
     /// The same, with the room above's record of the running task.
@@ -159,10 +149,7 @@ pub fn expect_system() -> System {
 
 /// Runs `future` as belonging to `current`.
 pub const fn scope<F: Future>(current: Current, future: F) -> Scoped<F> {
-    Scoped {
-        current: Some(current),
-        future,
-    }
+    Scoped { current: Some(current), future }
 }
 
 /// Runs `work` on this thread as belonging to `current`.
@@ -183,9 +170,7 @@ pin_project_lite::pin_project! {
 
 impl<F> fmt::Debug for Scoped<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scoped")
-            .field("current", &self.current)
-            .finish_non_exhaustive()
+        f.debug_struct("Scoped").field("current", &self.current).finish_non_exhaustive()
     }
 }
 

@@ -65,7 +65,9 @@ impl<A: Actor, F: Future + Unpin> Future for Drive<'_, A, F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if this.is_waiting && let Some(reason) = aborted(this.cell) {
+        if this.is_waiting
+            && let Some(reason) = aborted(this.cell)
+        {
             return this.end(reason);
         }
         let cancel = this.watch.as_ref().and_then(|watch| watch.cancel.as_ref());
@@ -75,7 +77,9 @@ impl<A: Actor, F: Future + Unpin> Future for Drive<'_, A, F> {
             ending::dispose(move || drop(future));
             return Poll::Ready(Ok(None));
         }
-        let Some(future) = &mut this.future else { return Poll::Pending };
+        let Some(future) = &mut this.future else {
+            return Poll::Pending;
+        };
         let entered = this.watch.as_ref().map(|watch| watch.span.enter());
         let polled = guard(|| Pin::new(future).poll(cx));
         drop(entered);
@@ -130,4 +134,3 @@ pub(crate) fn aborted<A: Actor>(cell: &Cell<A>) -> Option<ExitReason> {
     }
     None
 }
-

@@ -134,7 +134,9 @@ impl<A: Receive<M>, M: Message, R: ReplyTo<M>> Envelope<A> for Plain<M, R> {
     }
 
     fn reject(&mut self, reason: Undelivered) -> bool {
-        let Some(reply) = self.reply.take() else { return false };
+        let Some(reply) = self.reply.take() else {
+            return false;
+        };
         let waits = reply.waits();
         reply.into_slot().answer(Answer::NotDelivered(self.message.take(), reason));
         !waits
@@ -222,7 +224,9 @@ impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
     }
 
     fn reject(&mut self, reason: Undelivered) -> bool {
-        let Some(reply) = self.reply.take() else { return false };
+        let Some(reply) = self.reply.take() else {
+            return false;
+        };
         let waits = !reply.is_none();
         let answer = self.stands.take();
         // A handler that saw it once must not be denied: sending again would not be safe.
@@ -242,7 +246,9 @@ impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
     }
 
     fn poll_gate(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), DependencyFailed>> {
-        let Some(gate) = &mut self.gate else { return Poll::Ready(Ok(())) };
+        let Some(gate) = &mut self.gate else {
+            return Poll::Ready(Ok(()));
+        };
         match (gate.0)(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(result) => {
@@ -257,8 +263,12 @@ impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
     }
 
     fn finished(&mut self) -> Finished {
-        let Some(running) = self.running.take() else { return Finished::Done };
-        let Some(answer) = running.take(&mut self.reply) else { return Finished::Done };
+        let Some(running) = self.running.take() else {
+            return Finished::Done;
+        };
+        let Some(answer) = running.take(&mut self.reply) else {
+            return Finished::Done;
+        };
         if let (Answer::Replied(Err(_)), Some(retry)) = (&answer, &mut self.retry)
             && retry.refusals
             && retry.left > 0

@@ -16,8 +16,10 @@ use tokio::time::{Instant, Sleep};
 
 use crate::actor::{Actor, BoxFuture};
 use crate::arg::DependencyFailed;
+use crate::context::Ending;
 use crate::drive::Watch;
 use crate::envelope::BoxedEnvelope;
+use crate::exit::ExitReason;
 use crate::flight_recorder::FlightRecorder;
 use crate::handle::ActorHandle;
 use crate::id::{CallerId, MonitorRef};
@@ -37,6 +39,10 @@ pub(crate) struct Extras<A: Actor> {
     pub(crate) children: Vec<ActorHandle>,
     pub(crate) watching: HashMap<MonitorRef, ActorHandle>,
     pub(crate) traps_exits: bool,
+    /// The end that a handler asked for.
+    pub(crate) ending: Option<Ending>,
+    /// The end that comes when everything that waits has been handled.
+    pub(crate) draining: Option<ExitReason>,
     pub(crate) held_reply: Option<Box<dyn Any + Send>>,
     /// The envelope whose handler runs and may be retried.
     pub(crate) retrying: Option<(BoxedEnvelope<A>, Option<Box<Watch>>)>,
@@ -60,6 +66,8 @@ impl<A: Actor> Default for Extras<A> {
             children: Vec::new(),
             watching: HashMap::new(),
             traps_exits: false,
+            ending: None,
+            draining: None,
             held_reply: None,
             retrying: None,
             from_source: None,
@@ -164,7 +172,9 @@ impl<A: Actor> Extras<A> {
     fn poll_parked(&mut self, cx: &mut TaskContext<'_>) -> Option<FromSource<A>> {
         let mut open = None;
         for (caller, envelopes) in &mut self.parked {
-            let Some(first) = envelopes.front_mut() else { continue };
+            let Some(first) = envelopes.front_mut() else {
+                continue;
+            };
             if let Poll::Ready(result) = first.envelope.poll_gate(cx) {
                 open = Some((*caller, result));
                 break;

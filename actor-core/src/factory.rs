@@ -84,8 +84,8 @@ pub trait BoxStart<A: Actor, F, T>: Mode<A> {
     fn boxed(future: F, then: fn(T) -> Result<A, ErrorText>) -> Self::Starting;
 }
 
-impl<A: Actor<Mode = Self> + Send, F: Future<Output = T> + Send + 'static, T: 'static> BoxStart<A, F, T>
-    for Exclusive
+impl<A: Actor<Mode = Self> + Send, F: Future<Output = T> + Send + 'static, T: 'static>
+    BoxStart<A, F, T> for Exclusive
 {
     fn boxed(
         future: F,
@@ -106,7 +106,9 @@ impl<A: Actor<Mode = Self> + Send + Sync, F: Future<Output = T> + Send + 'static
     }
 }
 
-impl<A: Actor<Mode = Self>, F: Future<Output = T> + 'static, T: 'static> BoxStart<A, F, T> for Local {
+impl<A: Actor<Mode = Self>, F: Future<Output = T> + 'static, T: 'static> BoxStart<A, F, T>
+    for Local
+{
     fn boxed(
         future: F,
         then: fn(T) -> Result<A, ErrorText>,

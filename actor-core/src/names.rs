@@ -56,7 +56,11 @@ impl fmt::Display for FullName {
 
 impl Names {
     /// Claims `name` for `cell`, or says who has it.
-    pub(crate) fn claim(&self, name: Arc<FullName>, cell: Arc<dyn AnyCell>) -> Result<(), ActorHandle> {
+    pub(crate) fn claim(
+        &self,
+        name: Arc<FullName>,
+        cell: Arc<dyn AnyCell>,
+    ) -> Result<(), ActorHandle> {
         match self.table.write().entry(name) {
             Entry::Occupied(mut entry) if !entry.get().is_alive() => {
                 entry.insert(ActorHandle(cell));
@@ -88,8 +92,11 @@ impl Names {
     #[must_use]
     pub fn list(&self) -> Vec<FullName> {
         let table = self.table.read();
-        let mut names: Vec<FullName> =
-            table.iter().filter(|(_, handle)| handle.is_alive()).map(|(name, _)| (**name).clone()).collect();
+        let mut names: Vec<FullName> = table
+            .iter()
+            .filter(|(_, handle)| handle.is_alive())
+            .map(|(name, _)| (**name).clone())
+            .collect();
         names.sort_unstable();
         names
     }

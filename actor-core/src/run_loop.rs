@@ -41,7 +41,7 @@ use crate::panic_capture::guard;
 use crate::signal::Signal;
 
 /// Messages handled before the actor yields. 16 to 1024 measured equal, 1 costs four times as much.
-const BUDGET: u32 = 64;
+const BUDGET: u16 = 64;
 
 /// Runs one generation of the actor in `cell`.
 pub(crate) fn run<A: Actor>(
@@ -49,10 +49,7 @@ pub(crate) fn run<A: Actor>(
     factory: Factory<A>,
 ) -> current::Scoped<impl Future<Output = ()>> {
     let here = Current::citizen(cell.system().clone(), cell.actor_id());
-    current::scope(
-        here,
-        live(Tenant(Some(cell)), Box::new(factory)),
-    )
+    current::scope(here, live(Tenant(Some(cell)), Box::new(factory)))
 }
 
 /// A generation's hold on its cell. Dropped before the generation has ended, with its executor, say, it
@@ -114,11 +111,8 @@ fn clear_up<A: Actor>(
         return Vec::new();
     };
     let retried = extras.retrying.take().map(|(envelope, _)| envelope);
-    let left: Vec<_> = retried
-        .into_iter()
-        .chain(extras.from_source.take())
-        .chain(extras.unpark_all())
-        .collect();
+    let left: Vec<_> =
+        retried.into_iter().chain(extras.from_source.take()).chain(extras.unpark_all()).collect();
     let flight = extras.recorder.as_mut().map(FlightRecorder::drain);
     ending::drop_as(reason, extras);
     for envelope in left.into_iter().rev() {
@@ -207,12 +201,11 @@ struct Run<'c, A: Actor> {
     batch: VecDeque<BoxedEnvelope<A>>,
     /// Slots of the mailbox whose envelopes have begun, not given back yet.
     unreleased: u32,
-    release_at: Option<u32>,
-    budget: u32,
+    /// As many unreleased ones are given back together; 0 where slots are free as soon as they are taken.
+    release_at: u32,
+    budget: u16,
     /// Whether the envelope before came from a source, so that it is the mailbox's turn.
     mailbox_first: bool,
-    /// The end that `stop` or the last reference's going asked for: when everything is handled.
-    draining: Option<Box<ExitReason>>,
     /// Whether the current message context must be cleared.
     has_context: bool,
 }
@@ -227,9 +220,9 @@ impl<'c, A: Actor> Run<'c, A> {
         {
             ctx.extras().recorder = Some(FlightRecorder::new(records));
         }
-        // Slots of a mailbox that displaces are free as soon as they are taken.
         let counted = cell.lanes.counted_capacity();
-        let release_at = counted.map(|capacity| (capacity / 4).clamp(1, 4 * BUDGET));
+        let release_at =
+            counted.map_or(0, |capacity| (capacity / 4).clamp(1, 4 * u32::from(BUDGET)));
         Self {
             cell,
             ctx,
@@ -238,7 +231,6 @@ impl<'c, A: Actor> Run<'c, A> {
             release_at,
             budget: BUDGET,
             mailbox_first: false,
-            draining: None,
             has_context: false,
         }
     }
@@ -263,7 +255,7 @@ impl<'c, A: Actor> Run<'c, A> {
             {
                 return Box::new(reason);
             }
-            if self.ctx.ending.is_some()
+            if self.ctx.extras.is_some()
                 && let Some(reason) = self.heed_ending()
             {
                 return Box::new(reason);
@@ -311,11 +303,7 @@ impl<'c, A: Actor> Run<'c, A> {
         if self.budget == 0 {
             return Turn::Over;
         }
-        let from_source = self
-            .ctx
-            .extras
-            .as_mut()
-            .and_then(|extras| extras.from_source.take());
+        let from_source = self.ctx.extras.as_mut().and_then(|extras| extras.from_source.take());
         let envelope = match from_source {
             Some(envelope) => envelope,
             None if self.is_at_capacity() => return Turn::Empty,
@@ -323,7 +311,7 @@ impl<'c, A: Actor> Run<'c, A> {
                 let Some(envelope) = self.batch.pop_front() else {
                     return Turn::Empty;
                 };
-                self.unreleased += u32::from(self.release_at.is_some());
+                self.unreleased += u32::from(self.release_at > 0);
                 match self.in_turn(envelope) {
                     Some(envelope) => envelope,
                     None => return Turn::Handled,
@@ -382,7 +370,8 @@ impl<'c, A: Actor> Run<'c, A> {
                     Poll::Pending
                 }
                 Taken::Drained => {
-                    let reason = self.draining.as_deref().cloned();
+                    let extras = self.ctx.extras.as_ref();
+                    let reason = extras.and_then(|extras| extras.draining.clone());
                     Poll::Ready(Err(reason.unwrap_or(ExitReason::Normal)))
                 }
             }
@@ -409,12 +398,8 @@ impl<'c, A: Actor> Run<'c, A> {
             if extras.from_source.is_some() {
                 return Some(Ok(()));
             }
-            let concurrency = if A::Mode::SHARED {
-                A::MAX_CONCURRENCY.max(1)
-            } else {
-                usize::MAX
-            };
-            let draining = self.draining.is_some();
+            let concurrency = if A::Mode::SHARED { A::MAX_CONCURRENCY.max(1) } else { usize::MAX };
+            let draining = extras.draining.is_some();
             match guard(|| extras.poll(cx, concurrency, draining)) {
                 Ok(None) => return None,
                 Ok(Some(FromSource::Envelope(envelope))) => extras.from_source = Some(envelope),
@@ -424,8 +409,7 @@ impl<'c, A: Actor> Run<'c, A> {
                 }
                 Ok(Some(FromSource::Failed(envelope, holds_slot, error))) => {
                     self.unreleased += u32::from(holds_slot);
-                    self.cell
-                        .reject(envelope, Undelivered::DependencyFailed(error));
+                    self.cell.reject(envelope, Undelivered::DependencyFailed(error));
                 }
                 Err(report) => return Some(Err(panicked(report))),
             }
@@ -434,15 +418,13 @@ impl<'c, A: Actor> Run<'c, A> {
 
     fn release(&mut self) {
         if self.unreleased > 0 {
-            self.cell
-                .lanes
-                .release(std::mem::take(&mut self.unreleased));
+            self.cell.lanes.release(std::mem::take(&mut self.unreleased));
         }
     }
 
     /// What the handler before asked for.
     fn heed_ending(&mut self) -> Option<ExitReason> {
-        match *self.ctx.ending.take()? {
+        match self.ctx.extras.as_mut()?.ending.take()? {
             Ending::Now(reason) => Some(reason),
             Ending::Drain(reason) => {
                 self.drain(reason);
@@ -453,22 +435,22 @@ impl<'c, A: Actor> Run<'c, A> {
 
     /// Takes nothing new; the end comes when everything that waits has been handled.
     fn drain(&mut self, reason: ExitReason) {
-        if self.draining.is_some() {
+        if self.ctx.extras().draining.is_some() {
             return;
         }
         self.cell.stopping(&reason);
         for envelope in self.cell.lanes.seal() {
-            self.cell
-                .reject(envelope, Undelivered::ActorGone(reason.clone()));
+            self.cell.reject(envelope, Undelivered::ActorGone(reason.clone()));
         }
-        self.draining = Some(Box::new(reason));
+        self.ctx.extras().draining = Some(reason);
     }
 
     /// Hears every signal that waits.
     async fn signals(&mut self, state: &mut StateOf<A>) -> Handled {
         while self.cell.lanes.is_signalled() {
             self.signal(state).await?;
-            if matches!(self.ctx.ending.as_deref(), Some(Ending::Now(_))) {
+            let extras = self.ctx.extras.as_ref();
+            if extras.is_some_and(|extras| matches!(extras.ending, Some(Ending::Now(_)))) {
                 break;
             }
         }
@@ -491,42 +473,28 @@ impl<'c, A: Actor> Run<'c, A> {
                 Ok(())
             }
             Some(Signal::Exit { from, reason }) => {
-                if self
-                    .ctx
-                    .extras
-                    .as_ref()
-                    .is_some_and(|extras| extras.traps_exits)
-                {
+                if self.ctx.extras.as_ref().is_some_and(|extras| extras.traps_exits) {
                     let monitor = crate::id::MonitorRef::LINK;
-                    self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason))
-                        .await
+                    self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason)).await
                 } else if reason.is_abnormal() {
-                    Err(ExitReason::Linked {
-                        from: from.id(),
-                        reason: Arc::new(reason),
-                    })
+                    Err(ExitReason::Linked { from: from.id(), reason: Arc::new(reason) })
                 } else {
                     Ok(())
                 }
             }
             Some(Signal::Down { monitor, reason }) => {
-                let watched = self
-                    .ctx
-                    .extras
-                    .as_mut()
-                    .and_then(|extras| extras.watching.remove(&monitor));
+                let watched =
+                    self.ctx.extras.as_mut().and_then(|extras| extras.watching.remove(&monitor));
                 match watched {
                     Some(_) => {
-                        self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason))
-                            .await
+                        self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason)).await
                     }
                     // The watch was taken back.
                     None => Ok(()),
                 }
             }
             Some(Signal::ChildExited(exited)) => {
-                self.run_hook(state, |actor, ctx| actor.child_exited(ctx, exited))
-                    .await
+                self.run_hook(state, |actor, ctx| actor.child_exited(ctx, exited)).await
             }
         }
     }
@@ -541,7 +509,7 @@ impl<'c, A: Actor> Run<'c, A> {
         if !is_parked && !envelope.is_gated() {
             return Some(envelope);
         }
-        let free = self.release_at.map_or(0, |_| self.cell.lanes.capacity());
+        let free = if self.release_at > 0 { self.cell.lanes.capacity() } else { 0 };
         if self.ctx.extras().park(envelope, free) {
             self.unreleased = self.unreleased.saturating_sub(1);
         }
@@ -559,10 +527,7 @@ impl<'c, A: Actor> Run<'c, A> {
         mut envelope: BoxedEnvelope<A>,
     ) -> Turn<'r, A> {
         self.budget = self.budget.saturating_sub(1);
-        if self
-            .release_at
-            .is_some_and(|release_at| self.unreleased >= release_at)
-        {
+        if self.release_at > 0 && self.unreleased >= self.release_at {
             self.release();
         }
         let Meta { caller, context } = envelope.meta();
@@ -594,13 +559,7 @@ impl<'c, A: Actor> Run<'c, A> {
             Ok(Step(None)) => Turn::Handled,
             Ok(Step(Some(future))) => {
                 let unreleased = std::mem::take(&mut self.unreleased);
-                Turn::Waits(Box::new(Drive::new(
-                    self.cell,
-                    future,
-                    unreleased,
-                    Some(name),
-                    watch,
-                )))
+                Turn::Waits(Box::new(Drive::new(self.cell, future, unreleased, Some(name), watch)))
             }
             Err(report) => {
                 let reason = during(report, name);
@@ -616,10 +575,7 @@ impl<'c, A: Actor> Run<'c, A> {
         envelope: &BoxedEnvelope<A>,
         context: Arc<MessageContext>,
     ) -> Result<Option<Box<Watch>>, Undelivered> {
-        if context
-            .deadline
-            .is_some_and(|deadline| deadline <= Instant::now())
-        {
+        if context.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(Undelivered::Expired);
         }
         if context.cancel.as_ref().is_some_and(CallToken::is_cancelled) {
@@ -630,10 +586,7 @@ impl<'c, A: Actor> Run<'c, A> {
                 Some(sender) => self.span(envelope, sender),
                 None => Span::none(),
             };
-            Box::new(Watch {
-                span,
-                cancel: context.cancel.clone(),
-            })
+            Box::new(Watch { span, cancel: context.cancel.clone() })
         });
         current::with_mut(|here| here.message = Some(context));
         self.has_context = true;
@@ -642,11 +595,7 @@ impl<'c, A: Actor> Run<'c, A> {
 
     /// A message that may be retried stays at hand until its handler has answered.
     async fn handle_again(&mut self, state: &mut StateOf<A>) -> Handled {
-        let retrying = self
-            .ctx
-            .extras
-            .as_mut()
-            .and_then(|extras| extras.retrying.take());
+        let retrying = self.ctx.extras.as_mut().and_then(|extras| extras.retrying.take());
         let Some((mut envelope, watch)) = retrying else {
             return Ok(());
         };
@@ -692,9 +641,7 @@ impl<'c, A: Actor> Run<'c, A> {
             Ok(Step(None)) => Ok(()),
             Ok(Step(Some(future))) => {
                 let unreleased = std::mem::take(&mut self.unreleased);
-                Drive::new(self.cell, future, unreleased, Some(name), watch)
-                    .await
-                    .map(drop)
+                Drive::new(self.cell, future, unreleased, Some(name), watch).await.map(drop)
             }
             Err(report) => Err(during(report, name)),
         }
@@ -786,7 +733,9 @@ impl<'c, A: Actor> Run<'c, A> {
             let why = ExitReason::clone(&reason);
             let end = self
                 .hook(state, move |actor, ctx| {
-                    ctx.ending = None;
+                    if let Some(extras) = &mut ctx.extras {
+                        extras.ending = None;
+                    }
                     actor.stopping(ctx, why)
                 })
                 .await;
@@ -837,10 +786,7 @@ enum HookEnd {
 
 /// A handler's panic, with the message that it handled.
 fn during(report: PanicReport, message: &'static str) -> ExitReason {
-    ExitReason::Panic(Arc::new(PanicReport {
-        while_handling: Some(message),
-        ..report
-    }))
+    ExitReason::Panic(Arc::new(PanicReport { while_handling: Some(message), ..report }))
 }
 
 /// Lets others run. tokio's own yield defers to the driver, which costs ten times as much.

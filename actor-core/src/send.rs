@@ -14,12 +14,8 @@ use crate::id::CallerId;
 /// What a tell takes along: who sends, and the sender's span where somebody traces.
 pub(crate) fn tell_meta() -> Meta {
     let caller = current::try_with(|here| here.caller).unwrap_or(CallerId::NOBODY);
-    let context = current_span().map(|span| {
-        Arc::new(MessageContext {
-            span: Some(span),
-            ..MessageContext::default()
-        })
-    });
+    let context = current_span()
+        .map(|span| Arc::new(MessageContext { span: Some(span), ..MessageContext::default() }));
     Meta { caller, context }
 }
 
@@ -34,39 +30,20 @@ pub(crate) fn ask_meta<A: Actor>(
     let span = current_span();
     let found = current::try_with(|here| {
         if here.actor().is_none() && deadline.is_none() && span.is_none() {
-            return Ok(Meta {
-                caller: here.caller,
-                context: None,
-            });
+            return Ok(Meta { caller: here.caller, context: None });
         }
         let deadline = match (deadline, here.deadline()) {
             (Some(own), Some(inherited)) => Some(own.min(inherited)),
             (own, inherited) => own.or(inherited),
         };
         let chain = chain_to(cell, here)?;
-        let context = MessageContext {
-            chain,
-            deadline,
-            span: span.clone(),
-            cancel: None,
-        };
-        Ok(Meta {
-            caller: here.caller,
-            context: Some(Arc::new(context)),
-        })
+        let context = MessageContext { chain, deadline, span: span.clone(), cancel: None };
+        Ok(Meta { caller: here.caller, context: Some(Arc::new(context)) })
     });
     found.unwrap_or_else(|| {
-        let context = (deadline.is_some() || span.is_some()).then(|| {
-            Arc::new(MessageContext {
-                deadline,
-                span,
-                ..MessageContext::default()
-            })
-        });
-        Ok(Meta {
-            caller: CallerId::NOBODY,
-            context,
-        })
+        let context = (deadline.is_some() || span.is_some())
+            .then(|| Arc::new(MessageContext { deadline, span, ..MessageContext::default() }));
+        Ok(Meta { caller: CallerId::NOBODY, context })
     })
 }
 
@@ -78,14 +55,8 @@ fn chain_to<A: Actor>(
     let Some(asker) = here.actor() else {
         return Ok(None);
     };
-    let parent = here
-        .message
-        .as_ref()
-        .and_then(|message| message.chain.clone());
-    let chain = Arc::new(CallChain {
-        actor: asker,
-        parent,
-    });
+    let parent = here.message.as_ref().and_then(|message| message.chain.clone());
+    let chain = Arc::new(CallChain { actor: asker, parent });
     // An actor that handles messages beside each other can answer while it waits.
     if !<A::Mode as Mode<A>>::SHARED && chain.contains(cell.actor_id()) {
         return Err(path(&chain, cell));
@@ -108,20 +79,10 @@ fn path<A: Actor>(chain: &CallChain, cell: &Cell<A>) -> DeadlockPath {
     ids.push(asked);
     let directory = cell.system().directory();
     let label = |id| match directory.get(id) {
-        Some(actor) => actor
-            .name()
-            .unwrap_or_else(|| actor.type_name().into_owned()),
+        Some(actor) => actor.name().unwrap_or_else(|| actor.type_name().into_owned()),
         None => "an actor that has ended".to_owned(),
     };
-    DeadlockPath(
-        ids.into_iter()
-            .rev()
-            .map(|id| WaitingActor {
-                id,
-                label: label(id),
-            })
-            .collect(),
-    )
+    DeadlockPath(ids.into_iter().rev().map(|id| WaitingActor { id, label: label(id) }).collect())
 }
 
 fn current_span() -> Option<tracing::span::Id> {

@@ -187,7 +187,10 @@ impl<A: Actor> ActorOptions<A> {
             {
                 // Nobody has seen this cell, and no supervisor need hear of it.
                 if !self.get_if_exists {
-                    return Err(SpawnError::NameTaken { name: name.to_string(), holder: holder.id() });
+                    return Err(SpawnError::NameTaken {
+                        name: name.to_string(),
+                        holder: holder.id(),
+                    });
                 }
                 match ActorRef::<A>::from_handle(&holder) {
                     // It may have ended since: then the name is free, and claimed anew.

@@ -92,7 +92,8 @@ impl System {
     pub fn set_extension<T: Any + Send + Sync>(&self, part: Arc<T>) {
         self.0.extensions.rcu(|extensions| {
             let mut extensions = Extensions::clone(extensions);
-            extensions.insert(TypeId::of::<T>(), Arc::<T>::clone(&part) as Arc<dyn Any + Send + Sync>);
+            extensions
+                .insert(TypeId::of::<T>(), Arc::<T>::clone(&part) as Arc<dyn Any + Send + Sync>);
             extensions
         });
     }

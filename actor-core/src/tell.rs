@@ -80,7 +80,9 @@ impl<A: Receive<M>, M: Message> Future for TellFuture<'_, A, M> {
         let cell = self.address.cell();
         match &mut self.state {
             TellState::Start(start) => {
-                let Some((payload, retry)) = start.take() else { return Poll::Pending };
+                let Some((payload, retry)) = start.take() else {
+                    return Poll::Pending;
+                };
                 let envelope = seal(payload, retry, Nobody, tell_meta());
                 match cell.lanes.push(envelope) {
                     Ok(None) => {
@@ -97,11 +99,8 @@ impl<A: Receive<M>, M: Message> Future for TellFuture<'_, A, M> {
                         return Poll::Ready(Err(closed(cell, envelope)));
                     }
                     Err(Refused::Full(envelope)) => {
-                        let admission = cell.lanes.push_or_wait(
-                            envelope,
-                            Some(cx.waker()),
-                            Mailbox::LINE_MAX,
-                        );
+                        let admission =
+                            cell.lanes.push_or_wait(envelope, Some(cx.waker()), Mailbox::LINE_MAX);
                         match admission {
                             Admission::Waiting(ticket) => self.state = TellState::InLine(ticket),
                             other => {

@@ -81,7 +81,13 @@ impl<T> TimerTable<T> {
     }
 
     /// Sets `key` to fire at `at`, and then `every` so often; replaces what the key was set to.
-    pub(crate) fn set(&mut self, key: TimerKey, at: Instant, every: Option<Duration>, give: Option<T>) {
+    pub(crate) fn set(
+        &mut self,
+        key: TimerKey,
+        at: Instant,
+        every: Option<Duration>,
+        give: Option<T>,
+    ) {
         let setting = self.next_setting;
         self.next_setting += 1;
         self.by_setting.insert(setting, key.clone());

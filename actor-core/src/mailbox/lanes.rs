@@ -213,7 +213,9 @@ impl<E, S> Lanes<E, S> {
     pub(crate) fn poll_line(&self, ticket: u64, waker: &Waker) -> InLine<E> {
         let mut inner = self.inner.lock();
         let closed = inner.phase == Phase::Sealed;
-        let Some(line) = &mut inner.line else { return InLine::Admitted };
+        let Some(line) = &mut inner.line else {
+            return InLine::Admitted;
+        };
         let Ok(place) = line.waiting.binary_search_by_key(&ticket, |waiting| waiting.ticket) else {
             return InLine::Admitted;
         };
@@ -443,9 +445,13 @@ impl<E, S> Inner<E, S> {
 
     fn admit_line(&mut self) -> Vec<Waker> {
         let mut wakers = Vec::new();
-        let Some(line) = &mut self.line else { return wakers };
+        let Some(line) = &mut self.line else {
+            return wakers;
+        };
         while self.outstanding < self.capacity {
-            let Some(waiting) = line.waiting.pop_front() else { break };
+            let Some(waiting) = line.waiting.pop_front() else {
+                break;
+            };
             self.queue.push_back(waiting.envelope);
             self.outstanding += 1;
             wakers.extend(waiting.waker);
@@ -456,7 +462,9 @@ impl<E, S> Inner<E, S> {
     /// Takes unwatched envelopes out of the line and wakes the watchers of the others.
     fn dissolve_line(&mut self) -> (Vec<E>, Vec<Waker>) {
         let (mut left, mut wakers) = (Vec::new(), Vec::new());
-        let Some(line) = &mut self.line else { return (left, wakers) };
+        let Some(line) = &mut self.line else {
+            return (left, wakers);
+        };
         for mut waiting in std::mem::take(&mut line.waiting) {
             if waiting.watched {
                 wakers.extend(waiting.waker.take());

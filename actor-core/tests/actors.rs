@@ -5,7 +5,9 @@ extern crate mobula_actor_core as mobula;
 
 use std::time::Duration;
 
-use mobula_actor_core::{AskError, Current, ExitReason, System, Undelivered, UnknownOutcome, scope};
+use mobula_actor_core::{
+    AskError, Current, ExitReason, System, Undelivered, UnknownOutcome, scope,
+};
 
 pub struct Counter {
     count: u64,
@@ -106,24 +108,18 @@ async fn an_actor_ends_when_its_last_reference_has_gone_and_its_calls_are_done()
 async fn kill_ends_a_running_handler_and_stop_lets_it_finish() {
     on_node(async {
         let counter = Counter::remote(1);
-        let (slow, ()) = tokio::join!(
-            async { counter.slow(1).await },
-            async {
-                tokio::task::yield_now().await;
-                tokio::task::yield_now().await;
-                counter.kill().await.unwrap();
-            }
-        );
+        let (slow, ()) = tokio::join!(async { counter.slow(1).await }, async {
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            counter.kill().await.unwrap();
+        });
         let text = slow.unwrap_err().to_string();
         assert!(text.contains("was killed"), "{text}");
         let counter = Counter::remote(1);
-        let (slow, reason) = tokio::join!(
-            async { counter.slow(1).await },
-            async {
-                tokio::task::yield_now().await;
-                counter.stop().await.unwrap()
-            }
-        );
+        let (slow, reason) = tokio::join!(async { counter.slow(1).await }, async {
+            tokio::task::yield_now().await;
+            counter.stop().await.unwrap()
+        });
         assert_eq!(slow.unwrap(), 2);
         assert!(matches!(reason, ExitReason::Shutdown));
     })

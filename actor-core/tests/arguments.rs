@@ -114,7 +114,10 @@ async fn a_call_whose_argument_failed_does_not_run_and_names_the_cause() {
         keep.send(Err("the oven broke".to_owned())).unwrap();
         let (failed, next) = call.await.unwrap();
         let failed = failed.unwrap_err();
-        assert!(matches!(&failed, AskError::NotDelivered { reason: Undelivered::DependencyFailed(_), .. }));
+        assert!(matches!(
+            &failed,
+            AskError::NotDelivered { reason: Undelivered::DependencyFailed(_), .. }
+        ));
         assert!(failed.to_string().contains("the oven broke"), "{failed}");
         assert_eq!(next.unwrap(), 2);
         assert_eq!(place.take(), [2]);
@@ -148,7 +151,10 @@ async fn a_stop_waits_for_parked_calls_and_a_kill_hands_them_back() {
         desk.kill().await.unwrap();
         let error = call.await.unwrap().unwrap_err();
         assert!(
-            matches!(error, AskError::NotDelivered { reason: Undelivered::ActorGone(ExitReason::Killed), .. }),
+            matches!(
+                error,
+                AskError::NotDelivered { reason: Undelivered::ActorGone(ExitReason::Killed), .. }
+            ),
             "{error}"
         );
     })

@@ -9,7 +9,9 @@ mod desk;
 use std::time::Duration;
 
 use desk::{Desk, Place, beside, ms, on_node, quiet};
-use mobula_actor_core::{ActorRef, AskError, Context, ExitReason, MonitorRef, Undelivered, UnknownOutcome};
+use mobula_actor_core::{
+    ActorRef, AskError, Context, ExitReason, MonitorRef, Undelivered, UnknownOutcome,
+};
 use tokio::time::Instant;
 
 pub struct Relay {
@@ -81,7 +83,9 @@ async fn a_deadline_of_no_time_at_all_is_not_sent() {
         let desk = Desk::remote(place.clone());
         let error = desk.note(1).timeout(Duration::ZERO).await.unwrap_err();
         match error {
-            AskError::NotDelivered { message: Some(message), reason: Undelivered::Expired, .. } => {
+            AskError::NotDelivered {
+                message: Some(message), reason: Undelivered::Expired, ..
+            } => {
                 assert_eq!(message.into_inner().into_args(), (1,));
             }
             other => panic!("{other}"),

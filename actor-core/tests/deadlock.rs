@@ -75,8 +75,7 @@ async fn a_circle_of_three_is_told_whole_and_without_those_who_lead_there() {
         let (start, a, b, c) = (named("start"), named("a"), named("b"), named("c"));
         let way = vec![a.clone(), b.clone(), c.clone(), a.clone()];
         let path = start.along(way).await.unwrap_err();
-        let expected =
-            format!("a {0} asks b {1} asks c {2} asks a {0}", a.id(), b.id(), c.id());
+        let expected = format!("a {0} asks b {1} asks c {2} asks a {0}", a.id(), b.id(), c.id());
         assert_eq!(path.refusal(), Some(&expected));
     })
     .await;
@@ -132,7 +131,11 @@ impl Node2 {
     pub fn new() -> Self {
         Self::default()
     }
-    pub async fn send_to(&mut self, ctx: &mut Context<Self>, other: ActorRef<Node>) -> ActorRef<Grateful> {
+    pub async fn send_to(
+        &mut self,
+        ctx: &mut Context<Self>,
+        other: ActorRef<Node>,
+    ) -> ActorRef<Grateful> {
         let friend = ctx.actor_ref();
         let grateful = Grateful::remote(friend);
         grateful.observe(other).await.unwrap();

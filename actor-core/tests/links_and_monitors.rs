@@ -144,7 +144,10 @@ async fn a_monitor_of_a_supervised_actor_is_told_of_the_crash_once() {
         child.note(2).await.unwrap();
         drop(child.boom(3).await);
         quiet().await;
-        assert!(matches!(taken(&downs)[..], [(_, ExitReason::Panic(_))]), "a generation was watched");
+        assert!(
+            matches!(taken(&downs)[..], [(_, ExitReason::Panic(_))]),
+            "a generation was watched"
+        );
     })
     .await;
 }
@@ -168,7 +171,10 @@ async fn an_abnormal_end_ends_the_linked_actor_too_and_a_normal_one_does_not() {
         quiet().await;
         drop(crashing.boom(1).await);
         let reason = watcher.closed().await;
-        assert!(matches!(&reason, ExitReason::Linked { from, .. } if *from == crashing.id()), "{reason}");
+        assert!(
+            matches!(&reason, ExitReason::Linked { from, .. } if *from == crashing.id()),
+            "{reason}"
+        );
         let error = dozing.await.unwrap().unwrap_err().to_string();
         assert!(error.contains("boom 1"), "{error}");
     })

@@ -13,7 +13,7 @@ use std::task::Poll;
 
 use desk::{Desk, Place, as_another, beside, here, ms, on_node, quiet};
 use mobula_actor_core::{
-    ActorRef, AskError, AsHandle, DeadLetterReason, DeadLetterTap, ExitReason, Mailbox, Undelivered,
+    ActorRef, AsHandle, AskError, DeadLetterReason, DeadLetterTap, ExitReason, Mailbox, Undelivered,
 };
 
 fn tap() -> DeadLetterTap {
@@ -181,7 +181,10 @@ async fn drop_oldest_keeps_the_newest_and_tells_who_was_displaced() {
         }
         let asked = asked.await.unwrap().unwrap_err();
         assert!(
-            matches!(asked, AskError::NotDelivered { reason: Undelivered::MailboxFull, message: Some(_), .. }),
+            matches!(
+                asked,
+                AskError::NotDelivered { reason: Undelivered::MailboxFull, message: Some(_), .. }
+            ),
             "{asked}"
         );
         assert_eq!(reasons(&tap), [DeadLetterReason::Displaced]);
@@ -236,7 +239,11 @@ async fn a_full_mailbox_does_not_delay_a_stop() {
         assert_eq!(place.take(), [1, 2], "what was in is handled, what stood in line is not");
         let error = waiting.await.unwrap().unwrap_err();
         assert!(matches!(error.reason, Undelivered::ActorGone(ExitReason::Shutdown)), "{error:?}");
-        assert_eq!(error.message.unwrap().into_inner().into_args(), (3,), "a tell in line comes back");
+        assert_eq!(
+            error.message.unwrap().into_inner().into_args(),
+            (3,),
+            "a tell in line comes back"
+        );
     })
     .await;
 }
@@ -252,7 +259,10 @@ async fn an_actor_that_drains_says_why_it_takes_nothing_new() {
         assert_eq!(place.take(), [1]);
         let error = desk.note(2).await.unwrap_err();
         assert!(
-            matches!(error, AskError::NotDelivered { reason: Undelivered::ActorGone(ExitReason::Shutdown), .. }),
+            matches!(
+                error,
+                AskError::NotDelivered { reason: Undelivered::ActorGone(ExitReason::Shutdown), .. }
+            ),
             "{error}"
         );
         place.open(1);
@@ -349,7 +359,10 @@ async fn a_flooded_actor_does_not_starve_a_quiet_one() {
             flooded.entries().len()
         });
         let handled = asked.await.unwrap();
-        assert!(handled <= 256, "{handled} messages of the flood came before the quiet actor's one");
+        assert!(
+            handled <= 256,
+            "{handled} messages of the flood came before the quiet actor's one"
+        );
     })
     .await;
 }

@@ -34,9 +34,10 @@ async fn a_restarted_child_keeps_its_reference_and_begins_anew() {
         let (keeping, place) = (Keeping::new(Verdict::Restart), Place::new());
         let child = child(&keeping, &place);
         let error = child.boom(1).await.unwrap_err();
-        assert!(
-            matches!(error, AskError::OutcomeUnknown { why: UnknownOutcome::ActorEnded(ExitReason::Panic(_)), .. })
-        );
+        assert!(matches!(
+            error,
+            AskError::OutcomeUnknown { why: UnknownOutcome::ActorEnded(ExitReason::Panic(_)), .. }
+        ));
         assert_eq!(child.note(2).await.unwrap(), 2);
         let exits = keeping.exits();
         assert_eq!(exits.len(), 1);
@@ -83,7 +84,10 @@ async fn a_terminated_child_answers_what_waits() {
         child.as_handle().terminate(ExitReason::Shutdown);
         let error = asked.await.unwrap().unwrap_err();
         assert!(
-            matches!(error, AskError::NotDelivered { reason: Undelivered::ActorGone(ExitReason::Shutdown), .. }),
+            matches!(
+                error,
+                AskError::NotDelivered { reason: Undelivered::ActorGone(ExitReason::Shutdown), .. }
+            ),
             "{error}"
         );
         assert!(!child.is_alive());
@@ -277,7 +281,13 @@ async fn f10_a_retried_call_whose_actor_is_not_restarted_is_not_called_undeliver
         let actor = fragile(&keeping, &place);
         let error = actor.step(5).max_retries(9).await.unwrap_err();
         assert!(
-            matches!(error, AskError::OutcomeUnknown { why: UnknownOutcome::ActorEnded(ExitReason::Panic(_)), .. }),
+            matches!(
+                error,
+                AskError::OutcomeUnknown {
+                    why: UnknownOutcome::ActorEnded(ExitReason::Panic(_)),
+                    ..
+                }
+            ),
             "the handler saw it: {error}"
         );
         assert!(error.to_string().contains("crash at 5"), "{error}");
@@ -384,7 +394,9 @@ async fn a_child_whose_end_its_crashed_supervisor_never_heard_of_does_not_hang()
         let above = Keeping::new(Verdict::Wait);
         let middle: ActorRef<Desk> = {
             let place = Place::new();
-            ActorOptions::here().supervised_by(above.handle()).spawn_with(move || Desk::new(place.clone()))
+            ActorOptions::here()
+                .supervised_by(above.handle())
+                .spawn_with(move || Desk::new(place.clone()))
         };
         let place = Place::new();
         let place_ = place.clone();
@@ -411,13 +423,20 @@ async fn a_constructor_that_fails_at_the_restart_is_reported_with_its_cause() {
         let child: ActorRef<Desk> =
             ActorOptions::here().supervised_by(keeping.handle()).spawn_with(move || {
                 starts += 1;
-                if starts % 2 == 0 { Err(format!("start {starts} fails")) } else { Ok(Desk::new(place.clone())) }
+                if starts % 2 == 0 {
+                    Err(format!("start {starts} fails"))
+                } else {
+                    Ok(Desk::new(place.clone()))
+                }
             });
         child.boom(1).tell().await.unwrap();
         quiet().await;
         assert_eq!(child.note(2).await.unwrap(), 2);
         let reasons = keeping.reasons();
-        assert!(matches!(reasons[..], [ExitReason::Panic(_), ExitReason::StartFailed(_)]), "{reasons:?}");
+        assert!(
+            matches!(reasons[..], [ExitReason::Panic(_), ExitReason::StartFailed(_)]),
+            "{reasons:?}"
+        );
         assert!(reasons[1].to_string().contains("start 2 fails"));
     })
     .await;

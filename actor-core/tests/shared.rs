@@ -161,9 +161,7 @@ async fn a11_sync_calls_run_at_once_on_threads_and_never_more_than_the_limit() {
 mod sources {
     use super::{Arc, Load, Ordering, on_node, quiet};
     use futures_util::stream;
-    use mobula_actor_core::{
-        Actor, Context, Hook, Message, NoCalls, Shared, SharedHandler, spawn,
-    };
+    use mobula_actor_core::{Actor, Context, Hook, Message, NoCalls, Shared, SharedHandler, spawn};
     use std::time::Duration;
     use tokio::sync::Semaphore;
 
@@ -252,7 +250,10 @@ async fn a_panic_beside_others_answers_them_all() {
         assert!(
             matches!(
                 other,
-                AskError::OutcomeUnknown { why: UnknownOutcome::ActorEnded(ExitReason::Panic(_)), .. }
+                AskError::OutcomeUnknown {
+                    why: UnknownOutcome::ActorEnded(ExitReason::Panic(_)),
+                    ..
+                }
             ),
             "{other}"
         );
@@ -285,7 +286,10 @@ async fn a_kill_answers_all_that_run_beside_each_other_and_a_stop_lets_them_end(
             for (call, entry) in calls.into_iter().zip(0..) {
                 match call.await.unwrap() {
                     Ok(value) => assert!(!kill && value == entry),
-                    Err(AskError::OutcomeUnknown { why: UnknownOutcome::ActorEnded(ExitReason::Killed), .. }) => {
+                    Err(AskError::OutcomeUnknown {
+                        why: UnknownOutcome::ActorEnded(ExitReason::Killed),
+                        ..
+                    }) => {
                         assert!(kill && entry < 3);
                     }
                     Err(AskError::NotDelivered { .. }) => assert!(kill && entry >= 3),

@@ -30,7 +30,8 @@ impl Reader {
         Self { place }
     }
     pub fn read(&mut self, ctx: &mut Context<Self>, from: mpsc::Receiver<u64>) {
-        let items = stream::unfold(from, |mut from| async { Some((Item(from.recv().await?), from)) });
+        let items =
+            stream::unfold(from, |mut from| async { Some((Item(from.recv().await?), from)) });
         ctx.attach_with_end(items, Over);
     }
     /// Reads a stream that is always ready, counting how often it was asked.
@@ -38,7 +39,10 @@ impl Reader {
         ctx.attach(stream::repeat_with(move || Item(asked.fetch_add(1, Ordering::Relaxed))));
     }
     pub fn read_panicking(&mut self, ctx: &mut Context<Self>) {
-        ctx.attach(stream::iter(0..).map(|count: u64| if count < 3 { Item(count) } else { panic!("torn") }));
+        ctx.attach(
+            stream::iter(0..)
+                .map(|count: u64| if count < 3 { Item(count) } else { panic!("torn") }),
+        );
     }
     pub async fn hold(&mut self) {
         self.place.pass().await;

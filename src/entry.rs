@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io::{self, Write};
 
 use crate::config::NodeConfig;
 use crate::node::Node;
 use crate::telemetry;
+use crate::wiring::commands;
 
 /// The options of `#[mobula::main]`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,8 +40,9 @@ impl MainOptions {
 
 /// Starts logging, a runtime and a node by `options` and the environment, and runs `body` as its driver.
 ///
-/// With `MOBULA_COMMAND=functions` in the environment it prints the table of functions instead and ends: that is how
-/// `mobula functions` asks a program what it contains.
+/// With `MOBULA_COMMAND=functions` (or `functions-json`) in the environment it prints the table of functions instead
+/// and ends: that is how `mobula functions` asks a program what it contains. Asked for what it does not know it ends
+/// with a sentence and exit code 2, and does not run: nobody asked it to.
 ///
 /// Settings that make no sense end the process with a sentence and exit code 2.
 pub fn run_main<F, Fut>(options: MainOptions, body: F) -> Fut::Output
@@ -47,8 +50,9 @@ where
     F: FnOnce(Node) -> Fut,
     Fut: Future,
 {
-    if let Ok(command) = std::env::var("MOBULA_COMMAND") {
-        crate::wiring::commands::answer(&command);
+    match std::env::var("MOBULA_COMMAND") {
+        Ok(command) if !command.is_empty() => answer(&command),
+        Ok(_) | Err(_) => {}
     }
     telemetry::init();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -80,6 +84,26 @@ where
     // A plain function that still runs on a compute thread would hold up the end of the program.
     runtime.shutdown_background();
     output
+}
+
+/// Answers a question about the program, and ends it.
+#[expect(clippy::exit, reason = "the answer is the program's whole output")]
+fn answer(command: &str) -> ! {
+    let Some(lines) = commands::answer(command) else {
+        refuse(&format!(
+            "this program does not know MOBULA_COMMAND={command}; it knows {}, and runs without",
+            commands::KNOWN
+        ))
+    };
+    let mut out = io::stdout().lock();
+    let written = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
+    match written.and_then(|()| out.flush()) {
+        // Whoever asked may have read enough and left.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            refuse(&format!("the answer was not written: {error}"))
+        }
+        Ok(()) | Err(_) => std::process::exit(0),
+    }
 }
 
 /// A program that cannot start says why and ends.

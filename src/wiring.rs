@@ -1,5 +1,5 @@
 //! Where the rooms meet: translation and forwarding, no decisions.
 
-pub mod commands;
-pub mod naming;
-pub mod objects;
+pub(crate) mod commands;
+pub(crate) mod naming;
+pub(crate) mod objects;

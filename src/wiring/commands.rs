@@ -1,22 +1,23 @@
-//! What a program answers when it is asked about itself instead of being run.
+//! What a program can say of itself when it is asked instead of being run.
+//!
+//! Only the program knows which functions were linked into it: no tool beside it could tell.
 
-/// Answers the command and ends the process; returns for one that it does not know, so that the program runs.
-#[expect(clippy::print_stdout, clippy::exit, reason = "the answer is the program's whole output")]
-pub(crate) fn answer(command: &str) {
-    let lines: Vec<String> = match command {
-        "functions" => mobula_tasks::functions().iter().map(|entry| entry.to_string()).collect(),
-        "functions-json" => {
-            mobula_tasks::functions().iter().map(|entry| json(entry)).collect()
-        }
-        _ => return,
-    };
-    for line in lines {
-        println!("{line}");
+use mobula_tasks::{FunctionEntry, functions};
+
+/// What a program can be asked.
+pub(crate) const KNOWN: &str = "functions, functions-json";
+
+/// The lines of the answer; `None` for a question that this program does not know.
+pub(crate) fn answer(command: &str) -> Option<Vec<String>> {
+    let rows = || functions().into_iter();
+    match command {
+        "functions" => Some(rows().map(ToString::to_string).collect()),
+        "functions-json" => Some(rows().map(json).collect()),
+        _ => None,
     }
-    std::process::exit(0)
 }
 
-fn json(entry: &mobula_tasks::FunctionEntry) -> String {
+fn json(entry: &FunctionEntry) -> String {
     serde_json::json!({
         "name": entry.name,
         "version": entry.version,

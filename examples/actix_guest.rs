@@ -1,0 +1,89 @@
+//! An existing actix actor moves in: hosted by one line it gets a name, bounded mailbox, watchers, and a supervisor
+//! that restarts it fresh from its factory, which actix's own cannot.
+//!
+//! `cargo run --example actix_guest`
+#![expect(clippy::print_stdout, reason = "an example speaks")]
+
+use mobula::actix_guest::{Guest, host};
+use mobula::prelude::*;
+
+// What an actix program has already: nothing below, up to the line, knows of mobula.
+
+#[derive(Default)]
+struct Cellar {
+    bottles: u32,
+}
+
+impl actix::Actor for Cellar {
+    type Context = actix::Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(8);
+        println!("  a cellar opens with {} bottles", self.bottles);
+    }
+}
+
+struct Store(u32);
+
+impl actix::Message for Store {
+    type Result = u32;
+}
+
+impl actix::Handler<Store> for Cellar {
+    type Result = u32;
+
+    fn handle(&mut self, Store(bottles): Store, _: &mut Self::Context) -> u32 {
+        assert!(bottles < 100, "the shelf breaks under {bottles} bottles");
+        self.bottles += bottles;
+        self.bottles
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------------
+
+/// Notes the guest's end, as it would any actor's.
+struct Insurance {
+    claims: Vec<String>,
+}
+
+#[mobula::actor]
+impl Insurance {
+    pub fn new() -> Self {
+        Self { claims: Vec::new() }
+    }
+
+    pub fn insure(&mut self, ctx: &mut Context<Self>, cellar: ActorRef<Guest<Cellar>>) {
+        ctx.watch(&cellar);
+    }
+
+    pub fn claims(&self) -> Vec<String> {
+        self.claims.clone()
+    }
+
+    fn down(&mut self, reason: ExitReason) {
+        self.claims.push(reason.to_string());
+    }
+}
+
+#[mobula::main]
+async fn main() -> anyhow::Result<()> {
+    let cellar = host("cellar", Cellar::default); // the one line
+    println!("six bottles: {}", cellar.send(Store(6)).await?);
+
+    let insurance = Insurance::remote();
+    insurance.insure(cellar.clone()).await?;
+    let found = mobula::actor::<Guest<Cellar>>("cellar").await?;
+    match found.send(Store(100)).await {
+        Ok(bottles) => println!("the shelf holds {bottles}"),
+        Err(error) => println!("a hundred bottles: {error}"),
+    }
+    println!("six more, in a fresh cellar: {}", cellar.send(Store(6)).await?);
+    println!("the insurance noted: {:?}", insurance.claims().await?);
+
+    cellar.stop().await?;
+    println!(
+        "by name, after the stop: {}",
+        mobula::actor::<Guest<Cellar>>("cellar").await.unwrap_err()
+    );
+    Ok(())
+}

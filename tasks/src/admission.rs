@@ -18,8 +18,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
-    queue::{Rank, ReadyQueue},
     ledger::{Ledger, ResourceAmount},
+    queue::{Rank, ReadyQueue},
     resources::{Demand, Quantity},
 };
 

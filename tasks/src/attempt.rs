@@ -80,7 +80,9 @@ impl Future for Attempt {
         if task.phase() == Phase::Abandoned {
             // Here the body's values drop, which is the body's own code.
             let here = place(task);
-            let dropped = panic_capture::guard(|| sync_scope(here, || this.job.as_mut().map(|job| job.release())));
+            let dropped = panic_capture::guard(|| {
+                sync_scope(here, || this.job.as_mut().map(|job| job.release()))
+            });
             if let Err(report) = dropped {
                 tracing::error!(task = %task.id, "a cancelled body panicked while it was dropped: {report}");
             }

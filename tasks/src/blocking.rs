@@ -76,8 +76,7 @@ impl Worker {
             let spin = self.shared.config.spin;
             let is_over = began.is_some_and(|began: Instant| began.elapsed() >= spin);
             if call.is_none() {
-                self.is_searching =
-                    !is_over && !spin.is_zero() && core.begin_search();
+                self.is_searching = !is_over && !spin.is_zero() && core.begin_search();
                 if !self.is_searching {
                     core.end_worker();
                 }

@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, thread, time::Duration};
 
-use crate::{
-    error::ConfigError,
-    ledger::Ledger,
-    resources::Quantity,
-};
+use crate::{error::ConfigError, ledger::Ledger, resources::Quantity};
 
 /// What a node offers to tasks, and its limits.
 #[derive(Clone, Debug)]

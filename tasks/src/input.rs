@@ -131,9 +131,7 @@ macro_rules! tuples {
 
 #[expect(non_snake_case, reason = "type parameters double as names of locals")]
 mod implementations {
-    use super::{
-        Arg, Context, Dependency, DependencyFailed, Input, Inputs, Poll, TaskArgs,
-    };
+    use super::{Arg, Context, Dependency, DependencyFailed, Input, Inputs, Poll, TaskArgs};
 
     impl TaskArgs for () {
         type Values = ();

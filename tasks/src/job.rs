@@ -63,7 +63,13 @@ pub(crate) struct TypedJob<F: TaskFunction, I, O: Outputs> {
 
 impl<F: TaskFunction, I, O: Outputs> TypedJob<F, I, O> {
     pub(crate) fn new(inputs: I, sealers: O::Sealers) -> Self {
-        Self { inputs: Some(inputs), kept: None, future: None, result: None, sealers: Some(sealers) }
+        Self {
+            inputs: Some(inputs),
+            kept: None,
+            future: None,
+            result: None,
+            sealers: Some(sealers),
+        }
     }
 }
 

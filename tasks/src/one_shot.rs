@@ -35,14 +35,8 @@ mod stop;
 pub(crate) use phase::{InputKey, Phase, Seat};
 
 use crate::{
-    admission::ShapeId,
-    cancel::CancelNode,
-    function::short_name,
-    graph::OpenInputs,
-    job::Job,
-    options::Extras,
-    output::Entries,
-    retry::RETRY_FOREVER,
+    admission::ShapeId, cancel::CancelNode, function::short_name, graph::OpenInputs, job::Job,
+    options::Extras, output::Entries, retry::RETRY_FOREVER,
 };
 
 /// What a task asks of the scheduler that it belongs to: a port, so that tasks do not depend on it.

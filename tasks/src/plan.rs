@@ -13,8 +13,8 @@ use std::sync::Arc;
 use crate::{
     admission::Admission,
     config::SchedulerConfig,
-    one_shot::{OneShot, Phase, Seat},
     ledger::Ledger,
+    one_shot::{OneShot, Phase, Seat},
 };
 
 /// What is under the scheduler's lock.
@@ -164,7 +164,8 @@ impl Core {
     #[must_use]
     pub(crate) fn bury(&mut self) -> Vec<Arc<OneShot>> {
         self.tombstones += 1;
-        if self.tombstones <= TOMBSTONES_MAX || self.tombstones <= self.admission.ready_count() / 2 {
+        if self.tombstones <= TOMBSTONES_MAX || self.tombstones <= self.admission.ready_count() / 2
+        {
             return Vec::new();
         }
         self.tombstones = 0;

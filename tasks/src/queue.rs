@@ -120,9 +120,8 @@ mod tests {
     #[test]
     fn deeper_first_then_first_in_first_out() {
         let mut queue = ReadyQueue::default();
-        for (number, (depth, name)) in [(0, "f1"), (0, "f2"), (1, "g1"), (2, "h"), (1, "g2")]
-            .into_iter()
-            .enumerate()
+        for (number, (depth, name)) in
+            [(0, "f1"), (0, "f2"), (1, "g1"), (2, "h"), (1, "g2")].into_iter().enumerate()
         {
             queue.push(depth, number as u64, name);
         }

@@ -133,10 +133,8 @@ mod tests {
     fn errors() -> [(TaskError, &'static str); 5] {
         let task = || "f a1".into();
         let user = TaskError::user_error("f a1", "no");
-        let lost =
-            TaskError::Lost { task: task(), node: None, attempt: 1, text: "gone".into() };
-        let panic =
-            TaskError::Panicked { task: task(), message: "boom".into(), location: None };
+        let lost = TaskError::Lost { task: task(), node: None, attempt: 1, text: "gone".into() };
+        let panic = TaskError::Panicked { task: task(), message: "boom".into(), location: None };
         let dependency = TaskError::dependency("g a2", &user);
         let cancelled = TaskError::Cancelled { task: task() };
         [

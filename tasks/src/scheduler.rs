@@ -21,9 +21,9 @@ use crate::{
     config::SchedulerConfig,
     dispatch::{Launchers, Shared},
     error::ConfigError,
+    ledger::ResourceAmount,
     one_shot::{Host, OneShot},
     plan::Core,
-    ledger::ResourceAmount,
     resources::{Quantity, QuantityError},
 };
 

@@ -93,12 +93,7 @@ fn scheduler_here() -> Arc<Shared> {
 }
 
 /// The untyped rest of a submission.
-fn begin(
-    shared: &Arc<Shared>,
-    task: Arc<OneShot>,
-    parent: Option<&OneShot>,
-    job: Box<dyn Job>,
-) {
+fn begin(shared: &Arc<Shared>, task: Arc<OneShot>, parent: Option<&OneShot>, job: Box<dyn Job>) {
     let mut pins: Vec<Arc<ArgPin>> = Vec::new();
     let mut has_ports = false;
     job.visit(&mut |dependency| match dependency.map(Arc::downcast::<ArgPin>) {

@@ -302,7 +302,10 @@ async fn killing_the_citizen_cancels_the_task() {
         let object = after::with(TaskOptions::new().name("sleeper"), Gate::default(), 1);
         let rows = node.system.directory().list();
         let row = rows.first().unwrap();
-        assert_eq!((row.name.as_deref(), &*row.type_name, row.state), (Some("sleeper"), "after", "running"));
+        assert_eq!(
+            (row.name.as_deref(), &*row.type_name, row.state),
+            (Some("sleeper"), "after", "running")
+        );
         node.system.directory().get(row.id).unwrap().kill();
         assert!(is_cancelled(&object).await);
         settle().await;

@@ -63,7 +63,8 @@ struct Submitted {
 }
 
 fn options(rng: &mut StdRng) -> TaskOptions {
-    let mut options = TaskOptions::new().num_cpus([0.0, 0.5, 1.0, 1.0, 2.0][rng.random_range(0..5)]);
+    let mut options =
+        TaskOptions::new().num_cpus([0.0, 0.5, 1.0, 1.0, 2.0][rng.random_range(0..5)]);
     if rng.random_bool(0.2) {
         options = options.resource("licence", 1.0);
     }

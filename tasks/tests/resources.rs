@@ -13,7 +13,7 @@ use std::{
 
 use mobula_store::{GetError, ObjectRef, TaskError, get};
 use mobula_tasks::{
-    ConfigError, Scheduler, SchedulerConfig, TaskOptions, TaskFunction as _, FunctionEntry,
+    ConfigError, FunctionEntry, Scheduler, SchedulerConfig, TaskFunction as _, TaskOptions,
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use tokio::{sync::Notify, time::Instant};
@@ -228,7 +228,8 @@ async fn a_pending_task_can_say_what_it_waits_for() {
                 "running, attempt 1".to_owned(),
                 format!("waiting for {}", running.id()),
                 "waiting for 1 CPU (0 of 1 free)".to_owned(),
-                "needs 1 CPU and 2 tpu, which no node can ever meet; this node has 1 cpu".to_owned(),
+                "needs 1 CPU and 2 tpu, which no node can ever meet; this node has 1 cpu"
+                    .to_owned(),
             ]
         );
         node.scheduler.shut_down();
@@ -286,11 +287,9 @@ async fn a_shut_down_scheduler_cancels_what_it_has_and_takes_no_more() {
         let queued = answer::remote();
         node.scheduler.shut_down();
         let late = answer::remote();
-        for error in [
-            failure(running.get().await),
-            failure(queued.get().await),
-            failure(late.get().await),
-        ] {
+        for error in
+            [failure(running.get().await), failure(queued.get().await), failure(late.get().await)]
+        {
             assert!(error.is_cancelled(), "{error}");
         }
         settle().await;
@@ -327,9 +326,8 @@ fn a_runtime_that_is_dropped_leaves_nobody_waiting() {
 #[tokio::test]
 async fn settings_that_make_no_sense_are_refused_with_a_sentence() {
     let node = Node::new(cpus(1));
-    let try_new = |config| {
-        Scheduler::try_new(node.system.clone(), Arc::clone(&node.store), config).map(drop)
-    };
+    let try_new =
+        |config| Scheduler::try_new(node.system.clone(), Arc::clone(&node.store), config).map(drop);
     let error = try_new(SchedulerConfig::default().num_cpus(-1.0)).unwrap_err();
     assert_eq!(error.to_string(), "the amount of resource `cpu` is not usable");
     let error = try_new(SchedulerConfig::default().queued_max(0)).unwrap_err();

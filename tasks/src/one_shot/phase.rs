@@ -27,14 +27,8 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 6] = [
-        Self::Waiting,
-        Self::Queued,
-        Self::Running,
-        Self::Abandoned,
-        Self::BackingOff,
-        Self::Done,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Waiting, Self::Queued, Self::Running, Self::Abandoned, Self::BackingOff, Self::Done];
 
     pub(super) fn from_word(word: u8) -> Self {
         Self::ALL.get(usize::from(word)).copied().unwrap_or(Self::Done)

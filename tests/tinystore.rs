@@ -4,6 +4,8 @@
 //! test as a module; its unit tests and `examples/tinystore/tests.rs` come with it. What only a
 //! process can show — what is on standard output, and how it ends — is tested on the built binary.
 
+#![expect(clippy::unwrap_used, reason = "what fails to unwrap fails the test")]
+
 use std::{
     env,
     path::PathBuf,

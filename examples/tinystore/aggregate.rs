@@ -120,11 +120,8 @@ impl Definition {
         };
         let (function, parameter) = match call.strip_suffix(')').and_then(|c| c.split_once('(')) {
             Some((function, number)) => {
-                let parameter = number
-                    .trim()
-                    .parse()
-                    .ok()
-                    .filter(|number: &f64| number.is_finite());
+                let parameter =
+                    number.trim().parse().ok().filter(|number: &f64| number.is_finite());
                 let problem = || AggregationError::Parameter {
                     function: function.to_owned(),
                     problem: format!("takes a number in its brackets, not `{number}`"),
@@ -133,11 +130,7 @@ impl Definition {
             }
             None => (call, None),
         };
-        let definition = Self {
-            name: name.to_owned(),
-            function: function.to_owned(),
-            parameter,
-        };
+        let definition = Self { name: name.to_owned(), function: function.to_owned(), parameter };
         definition.build().map(|_| definition)
     }
 
@@ -145,10 +138,7 @@ impl Definition {
     ///
     /// [`parse`]: Self::parse
     pub(crate) fn resolve(word: &str, registered: &[Self]) -> Result<Self, AggregationError> {
-        match registered
-            .iter()
-            .find(|definition| definition.name == word.trim())
-        {
+        match registered.iter().find(|definition| definition.name == word.trim()) {
             Some(definition) => Ok(definition.clone()),
             None => Self::parse(word).map_err(|error| match error {
                 AggregationError::Unknown { name, known } => {
@@ -164,9 +154,7 @@ impl Definition {
     /// Finds the code.
     pub(crate) fn build(&self) -> Result<Arc<dyn AnyAggregation>, AggregationError> {
         let functions = functions();
-        let Some(function) = functions
-            .iter()
-            .find(|function| function.name == self.function)
+        let Some(function) = functions.iter().find(|function| function.name == self.function)
         else {
             let known: Vec<_> = functions.iter().map(|function| function.name).collect();
             return Err(AggregationError::Unknown {
@@ -180,10 +168,7 @@ impl Definition {
             (Some(meaning), None) => format!("needs {meaning}, as in `{}(0.9)`", self.function),
             (None, Some(_)) => "takes no number".to_owned(),
         };
-        Err(AggregationError::Parameter {
-            function: self.function.clone(),
-            problem,
-        })
+        Err(AggregationError::Parameter { function: self.function.clone(), problem })
     }
 }
 
@@ -250,10 +235,7 @@ impl<A: Aggregation> AnyAggregation for A {
     }
 
     fn accumulator(self: Arc<Self>) -> Box<dyn Accumulator> {
-        Box::new(States {
-            function: self,
-            states: Vec::new(),
-        })
+        Box::new(States { function: self, states: Vec::new() })
     }
 
     fn over_pasts(
@@ -268,13 +250,7 @@ impl<A: Aggregation> AnyAggregation for A {
             for row in past.rows.clone() {
                 let value = values[row].as_scalar();
                 if value != Scalar::Null && known[row] <= past.as_of {
-                    self.update(
-                        &mut state,
-                        Row {
-                            value,
-                            time: times[row],
-                        },
-                    );
+                    self.update(&mut state, Row { value, time: times[row] });
                 }
             }
             self.finish(&state)
@@ -305,36 +281,21 @@ impl<A: Aggregation> Accumulator for States<A> {
     fn update(&mut self, column: &Column, times: &[i64], slots: &[u32], slot_count: usize) {
         self.grow(slot_count);
         let int = |cell: &i64| {
-            if *cell == NULL {
-                Scalar::Null
-            } else {
-                Scalar::Int(*cell)
-            }
+            if *cell == NULL { Scalar::Null } else { Scalar::Int(*cell) }
         };
         let time = |cell: &i64| {
-            if *cell == NULL {
-                Scalar::Null
-            } else {
-                Scalar::Time(*cell)
-            }
+            if *cell == NULL { Scalar::Null } else { Scalar::Time(*cell) }
         };
         let float = |cell: &f64| {
-            if cell.is_nan() {
-                Scalar::Null
-            } else {
-                Scalar::Float(*cell)
-            }
+            if cell.is_nan() { Scalar::Null } else { Scalar::Float(*cell) }
         };
         match column {
             Column::Int(cells) => self.fold(cells.iter().map(int), times, slots),
             Column::Float(cells) => self.fold(cells.iter().map(float), times, slots),
             Column::Time(cells) => self.fold(cells.iter().map(time), times, slots),
             Column::Text(text) => {
-                let cell = |code: &u32| {
-                    text.dictionary
-                        .get(*code)
-                        .map_or(Scalar::Null, Scalar::Text)
-                };
+                let cell =
+                    |code: &u32| text.dictionary.get(*code).map_or(Scalar::Null, Scalar::Text);
                 self.fold(text.codes.iter().map(cell), times, slots);
             }
         }
@@ -375,8 +336,6 @@ impl<A: Aggregation> Accumulator for States<A> {
     fn finish(&self, slot_count: usize) -> Vec<Value> {
         let empty = self.function.init();
         let state = |slot: usize| self.states.get(slot).unwrap_or(&empty);
-        (0..slot_count)
-            .map(|slot| self.function.finish(state(slot)))
-            .collect()
+        (0..slot_count).map(|slot| self.function.finish(state(slot))).collect()
     }
 }

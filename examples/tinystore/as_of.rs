@@ -59,18 +59,13 @@ impl History {
         for name in &self.by {
             query::find(features, &self.table, name)?;
         }
-        self.definitions
-            .iter()
-            .try_for_each(|definition| definition.check(feature))
+        self.definitions.iter().try_for_each(|definition| definition.check(feature))
     }
 
     /// Picks from a batch what points at times in `from..to` may need.
     pub(crate) fn collect(&self, batch: &Batch, from: i64, to: i64, events: &mut EventsByKey) {
-        let columns: Option<Vec<_>> = self
-            .by
-            .iter()
-            .map(|name| feature::cells(batch, name))
-            .collect();
+        let columns: Option<Vec<_>> =
+            self.by.iter().map(|name| feature::cells(batch, name)).collect();
         let (Some(columns), Some(cells)) = (columns, feature::cells(batch, &self.feature)) else {
             return;
         };
@@ -85,14 +80,8 @@ impl History {
                 continue;
             }
             if (earliest..to).contains(time) {
-                let key: Key = columns
-                    .iter()
-                    .map(|column| column.cell(row).to_value())
-                    .collect();
-                events
-                    .entry(key)
-                    .or_default()
-                    .push(*time, known, value.to_value());
+                let key: Key = columns.iter().map(|column| column.cell(row).to_value()).collect();
+                events.entry(key).or_default().push(*time, known, value.to_value());
             }
         }
     }
@@ -118,11 +107,7 @@ impl History {
         let pasts: Vec<Past> = points.iter().map(past).collect();
         let mut answers = vec![Vec::with_capacity(self.definitions.len()); points.len()];
         for definition in &self.definitions {
-            let Events {
-                times,
-                known,
-                values,
-            } = &*events;
+            let Events { times, known, values } = &*events;
             let column = definition.build()?.over_pasts(values, times, known, &pasts);
             for (answer, value) in answers.iter_mut().zip(column) {
                 answer.push(value);
@@ -137,10 +122,6 @@ impl Events {
         self.times.push(time);
         self.known.push(known);
         self.values.push(value);
-    }
-
-    pub(crate) fn times(&self) -> &[i64] {
-        &self.times
     }
 
     /// Takes in the events of the same key from another shard.

@@ -30,19 +30,9 @@ pub(crate) struct Batch {
 impl Batch {
     /// Puts columns of equal length together under their names.
     pub(crate) fn new(table: &str, names: Vec<String>, columns: Vec<Column>) -> Self {
-        let mut batch = Self {
-            table: table.to_owned(),
-            names,
-            columns,
-            times: Vec::new(),
-        };
+        let mut batch = Self { table: table.to_owned(), names, columns, times: Vec::new() };
         batch.times = batch.event_times();
-        debug_assert!(
-            batch
-                .columns
-                .iter()
-                .all(|column| column.len() == batch.times.len())
-        );
+        debug_assert!(batch.columns.iter().all(|column| column.len() == batch.times.len()));
         batch
     }
 
@@ -53,10 +43,6 @@ impl Batch {
     pub(crate) fn column(&self, name: &str) -> Option<&Column> {
         let index = self.names.iter().position(|known| known == name)?;
         self.columns.get(index)
-    }
-
-    pub(crate) fn columns(&self) -> impl Iterator<Item = (&str, &Column)> {
-        self.names.iter().map(String::as_str).zip(&self.columns)
     }
 
     pub(crate) fn times(&self) -> &[i64] {
@@ -91,24 +77,15 @@ impl Batch {
             let shard = |code: &u32| by_code.get(*code as usize).copied().unwrap_or(null);
             return text.codes.iter().map(shard).collect();
         }
-        (0..self.row_count())
-            .map(|row| shard_of(column.cell(row), shard_count))
-            .collect()
+        (0..self.row_count()).map(|row| shard_of(column.cell(row), shard_count)).collect()
     }
 
     fn gather(&self, rows: &[u32]) -> Self {
         Self {
             table: self.table.clone(),
             names: self.names.clone(),
-            columns: self
-                .columns
-                .iter()
-                .map(|column| column.gather(rows))
-                .collect(),
-            times: rows
-                .iter()
-                .filter_map(|row| self.times.get(*row as usize).copied())
-                .collect(),
+            columns: self.columns.iter().map(|column| column.gather(rows)).collect(),
+            times: rows.iter().filter_map(|row| self.times.get(*row as usize).copied()).collect(),
         }
     }
 
@@ -157,17 +134,11 @@ pub(crate) fn offset(start: i64, count: i64, unit: i64) -> i64 {
     if start == NULL || count == NULL {
         return NULL;
     }
-    count
-        .checked_mul(unit)
-        .and_then(|seconds| start.checked_add(seconds))
-        .unwrap_or(NULL)
+    count.checked_mul(unit).and_then(|seconds| start.checked_add(seconds)).unwrap_or(NULL)
 }
 
 /// Which shard keeps the entity with this key: the same in every process and on every machine.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the remainder is below a usize"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the remainder is below a usize")]
 pub(crate) fn shard_of(key: Scalar<'_>, shard_count: usize) -> usize {
     (FnvBuilder::default().hash_one(key.to_value()) % shard_count.max(1) as u64) as usize
 }
@@ -181,11 +152,7 @@ mod tests {
         let (mut interner, mut column) = (Interner::default(), TextColumn::default());
         for cell in cells {
             let code = interner.code(cell.as_bytes(), &mut column.dictionary);
-            column.codes.push(if *cell == "NA" {
-                Dictionary::NULL
-            } else {
-                code.unwrap()
-            });
+            column.codes.push(if *cell == "NA" { Dictionary::NULL } else { code.unwrap() });
         }
         Column::Text(column)
     }
@@ -194,11 +161,8 @@ mod tests {
     fn every_row_goes_to_exactly_one_shard_and_entities_stay_together() {
         let planes = text(&["N1", "N2", "NA", "N1", "N3", "N2", "NA"]);
         let numbers = Column::Int((0..7).collect());
-        let batch = Batch::new(
-            "flights",
-            vec!["tailnum".into(), "n".into()],
-            vec![planes, numbers],
-        );
+        let batch =
+            Batch::new("flights", vec!["tailnum".into(), "n".into()], vec![planes, numbers]);
         for shard_count in 1..9 {
             let parts = batch.partition(Some("tailnum"), shard_count);
             assert_eq!(parts.len(), shard_count);
@@ -209,9 +173,7 @@ mod tests {
             seen.sort_unstable();
             assert_eq!(seen, (0..7).collect::<Vec<_>>());
             let home = |row: i64| {
-                parts
-                    .iter()
-                    .position(|p| p.column("n").unwrap().ints().unwrap().contains(&row))
+                parts.iter().position(|p| p.column("n").unwrap().ints().unwrap().contains(&row))
             };
             assert_eq!(home(0), home(3), "N1");
             assert_eq!(home(1), home(5), "N2");
@@ -226,20 +188,8 @@ mod tests {
             Batch::new("t", names, columns).times().to_vec()
         };
         let int = |cell: i64| Column::Int(vec![cell]);
-        assert_eq!(
-            at(
-                &["time_hour", "minute"],
-                vec![Column::Time(vec![7200]), int(15)]
-            ),
-            [8100]
-        );
-        assert_eq!(
-            at(
-                &["time_hour", "minute"],
-                vec![Column::Time(vec![7200]), int(NULL)]
-            ),
-            [NULL]
-        );
+        assert_eq!(at(&["time_hour", "minute"], vec![Column::Time(vec![7200]), int(15)]), [8100]);
+        assert_eq!(at(&["time_hour", "minute"], vec![Column::Time(vec![7200]), int(NULL)]), [NULL]);
         assert_eq!(
             at(
                 &["year", "month", "day", "sched_dep_time"],
@@ -247,10 +197,7 @@ mod tests {
             ),
             [86_400 + 4500]
         );
-        assert_eq!(
-            at(&["year", "month", "day"], vec![int(1970), int(13), int(2)]),
-            [NULL]
-        );
+        assert_eq!(at(&["year", "month", "day"], vec![int(1970), int(13), int(2)]), [NULL]);
         assert_eq!(at(&["when"], vec![Column::Time(vec![5])]), [5]);
         assert_eq!(at(&["dep_delay"], vec![int(5)]), [NULL]);
     }

@@ -52,26 +52,12 @@ pub(crate) async fn run(
             killer.shards_killed - shards_before,
             killer.tasks_killed - tasks_before,
         ];
-        let counts = counts
-            .into_iter()
-            .map(|count| Value::Int(i128::from(count)));
+        let counts = counts.into_iter().map(|count| Value::Int(i128::from(count)));
         rows.push([Value::Text(name)].into_iter().chain(counts).collect());
     }
-    let columns = [
-        "question",
-        "asked",
-        "equal",
-        "shards_killed",
-        "tasks_killed",
-    ];
-    screen.answer(&Answer {
-        columns: columns.map(str::to_owned).to_vec(),
-        rows,
-    })?;
-    anyhow::ensure!(
-        different == 0,
-        "{different} answers differed from the undisturbed ones"
-    );
+    let columns = ["question", "asked", "equal", "shards_killed", "tasks_killed"];
+    screen.answer(&Answer { columns: columns.map(str::to_owned).to_vec(), rows })?;
+    anyhow::ensure!(different == 0, "{different} answers differed from the undisturbed ones");
     Ok(())
 }
 
@@ -101,10 +87,7 @@ async fn questions(engine: &Engine) -> anyhow::Result<Vec<(String, Question)>> {
     let liked = ["dep_delay", "origin", "carrier"];
     features.sort_by_key(|feature| !liked.contains(&feature.name.as_str()));
     let names = |wanted: fn(Kind) -> bool| {
-        features
-            .iter()
-            .filter(move |f| wanted(f.kind))
-            .map(|f| f.name.clone())
+        features.iter().filter(move |f| wanted(f.kind)).map(|f| f.name.clone())
     };
     let Some(number) = names(Kind::is_number).next() else {
         anyhow::bail!("table `{table}` has no numbers to aggregate");
@@ -112,10 +95,7 @@ async fn questions(engine: &Engine) -> anyhow::Result<Vec<(String, Question)>> {
     let by: Vec<String> = names(|kind| kind == Kind::Text).take(2).collect();
     let words = "count,sum,mean,min,max,variance,p90,median,distinct,last".split(',');
     let words: Vec<String> = words.map(str::to_owned).collect();
-    let rows = Rows {
-        table: table.clone(),
-        ..Rows::default()
-    };
+    let rows = Rows { table: table.clone(), ..Rows::default() };
     let apply = Apply {
         rows: rows.clone(),
         feature: number.clone(),
@@ -126,10 +106,7 @@ async fn questions(engine: &Engine) -> anyhow::Result<Vec<(String, Question)>> {
     };
     let sliding = Apply {
         definitions: engine.definitions(&words[..3]).await?,
-        window: Some(Window {
-            length: DAY,
-            every: 6 * HOUR,
-        }),
+        window: Some(Window { length: DAY, every: 6 * HOUR }),
         ..apply.clone()
     };
     let select = Select {
@@ -145,16 +122,10 @@ async fn questions(engine: &Engine) -> anyhow::Result<Vec<(String, Question)>> {
         within: DAY,
     };
     Ok(vec![
-        (
-            format!("ten aggregations of {number}"),
-            Question::Apply(apply),
-        ),
+        (format!("ten aggregations of {number}"), Question::Apply(apply)),
         ("sliding windows".to_owned(), Question::Apply(sliding)),
         ("rows".to_owned(), Question::Select(select.clone())),
-        (
-            "point-in-time join".to_owned(),
-            Question::Past(select, history),
-        ),
+        ("point-in-time join".to_owned(), Question::Past(select, history)),
     ])
 }
 
@@ -168,12 +139,7 @@ struct Killer<'s> {
 
 impl<'s> Killer<'s> {
     fn new(shards: &'s [ActorRef<Shard>], seed: u64) -> Self {
-        Self {
-            shards,
-            dice: StdRng::seed_from_u64(seed),
-            shards_killed: 0,
-            tasks_killed: 0,
-        }
+        Self { shards, dice: StdRng::seed_from_u64(seed), shards_killed: 0, tasks_killed: 0 }
     }
 
     /// Runs `answer` to its end, killing while it runs.
@@ -183,7 +149,7 @@ impl<'s> Killer<'s> {
         loop {
             let strike = async {
                 if kills == KILLS_PER_ANSWER {
-                    future::pending().await
+                    future::pending::<()>().await;
                 }
                 self.strike().await
             };
@@ -195,12 +161,12 @@ impl<'s> Killer<'s> {
         }
     }
 
-    /// Lets the others run for a while, then kills a task or, one time in three, a shard.
+    /// Lets the others run for a while, then kills a task or, one time in eight, a shard.
     async fn strike(&mut self) -> bool {
         for _ in 0..self.dice.random_range(0..20) {
             tokio::task::yield_now().await;
         }
-        if self.dice.random_ratio(1, 3)
+        if self.dice.random_ratio(1, 8)
             && let Some(shard) = self.shards.choose(&mut self.dice)
         {
             // As a crash would: its supervisor starts it again.

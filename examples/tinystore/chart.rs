@@ -16,9 +16,7 @@ const RIGHT: f64 = 110.0;
 const TOP: f64 = 64.0;
 const BOTTOM: f64 = 48.0;
 /// Told apart by colour-blind readers too (Okabe and Ito).
-const COLOURS: [&str; 6] = [
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9",
-];
+const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
 /// Lines over time.
 #[derive(Debug)]
@@ -54,13 +52,7 @@ impl Chart {
                 escape(&self.title)
             ),
         );
-        text(
-            &mut svg,
-            (LEFT, 46.0),
-            "start",
-            "#666",
-            &escape(&self.subtitle),
-        );
+        text(&mut svg, (LEFT, 46.0), "start", "#666", &escape(&self.subtitle));
         scale.draw_axes(&mut svg);
         for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
             scale.draw_line(&mut svg, series, colour);
@@ -88,9 +80,7 @@ fn line(svg: &mut String, from: (f64, f64), to: (f64, f64), colour: &str) {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// From times and values to places on the paper.
@@ -106,20 +96,14 @@ impl Scale {
     fn of(series: &[Series]) -> Self {
         let points = || series.iter().flat_map(|series| &series.points);
         let first = points().map(|(time, _)| *time).min().unwrap_or(0);
-        let last = points()
-            .map(|(time, _)| *time)
-            .max()
-            .unwrap_or(DAY)
-            .max(first + 1);
+        let last = points().map(|(time, _)| *time).max().unwrap_or(DAY).max(first + 1);
         let values = || points().filter_map(|(_, value)| *value);
         let low = values().fold(0.0, f64::min);
         let high = values().fold(low + 1e-9, f64::max);
         // A round step that gives four to eight grid lines.
         let rough = (high - low) / 6.0;
         let magnitude = 10f64.powf(rough.log10().floor());
-        let rounder = [1.0, 2.0, 2.5, 5.0, 10.0]
-            .into_iter()
-            .find(|by| by * magnitude >= rough);
+        let rounder = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|by| by * magnitude >= rough);
         let step = rounder.unwrap_or(10.0) * magnitude;
         Self {
             first,
@@ -130,10 +114,7 @@ impl Scale {
         }
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a pixel is coarser than 2^53 seconds"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "a pixel is coarser than 2^53 seconds")]
     fn x(&self, time: i64) -> f64 {
         let share = (time - self.first) as f64 / (self.last - self.first) as f64;
         LEFT + share * (WIDTH - LEFT - RIGHT)
@@ -148,11 +129,7 @@ impl Scale {
         let mut value = self.low;
         while value <= self.high + self.step / 2.0 {
             let y = self.y(value);
-            let colour = if value.abs() < self.step / 2.0 {
-                "#888"
-            } else {
-                "#e4e4e4"
-            };
+            let colour = if value.abs() < self.step / 2.0 { "#888" } else { "#e4e4e4" };
             line(svg, (LEFT, y), (WIDTH - RIGHT, y), colour);
             text(
                 svg,
@@ -168,19 +145,8 @@ impl Scale {
         let days = ((self.last - self.first) / DAY / 10 + 1) * DAY;
         let mut day = self.first + (-self.first).rem_euclid(DAY);
         while day <= self.last {
-            line(
-                svg,
-                (self.x(day), TOP),
-                (self.x(day), bottom + 5.0),
-                "#e4e4e4",
-            );
-            text(
-                svg,
-                (self.x(day), bottom + 20.0),
-                "middle",
-                "#666",
-                &format_day(day),
-            );
+            line(svg, (self.x(day), TOP), (self.x(day), bottom + 5.0), "#e4e4e4");
+            text(svg, (self.x(day), bottom + 20.0), "middle", "#666", &format_day(day));
             day += days;
         }
     }
@@ -188,11 +154,7 @@ impl Scale {
     fn draw_line(&self, svg: &mut String, series: &Series, colour: &str) {
         for run in series.points.split(|(_, value)| value.is_none()) {
             let place = |(time, value): &(i64, Option<f64>)| {
-                format!(
-                    "{:.1},{:.1}",
-                    self.x(*time),
-                    self.y(value.unwrap_or_default())
-                )
+                format!("{:.1},{:.1}", self.x(*time), self.y(value.unwrap_or_default()))
             };
             let places: Vec<String> = run.iter().map(place).collect();
             if !places.is_empty() {
@@ -233,19 +195,11 @@ mod tests {
 
     #[test]
     fn every_run_of_values_is_a_line_and_gaps_are_gaps() {
-        let points = vec![
-            (0, Some(1.0)),
-            (DAY, None),
-            (2 * DAY, Some(-3.0)),
-            (3 * DAY, Some(2.0)),
-        ];
+        let points = vec![(0, Some(1.0)), (DAY, None), (2 * DAY, Some(-3.0)), (3 * DAY, Some(2.0))];
         let chart = Chart {
             title: "a < b".into(),
             subtitle: String::new(),
-            series: vec![Series {
-                name: "EWR".into(),
-                points,
-            }],
+            series: vec![Series { name: "EWR".into(), points }],
         };
         let svg = chart.to_svg();
         assert_eq!(svg.matches("<polyline").count(), 2);
@@ -255,11 +209,7 @@ mod tests {
 
     #[test]
     fn an_empty_chart_is_still_a_document() {
-        let chart = Chart {
-            title: String::new(),
-            subtitle: String::new(),
-            series: Vec::new(),
-        };
+        let chart = Chart { title: String::new(), subtitle: String::new(), series: Vec::new() };
         let svg = chart.to_svg();
         assert!(svg.ends_with("</svg>\n") && !svg.contains("NaN"));
     }

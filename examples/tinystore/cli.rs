@@ -82,12 +82,7 @@ pub(crate) struct RowArgs {
 #[derive(Debug, Args)]
 pub(crate) struct QueryArgs {
     /// Features to show, separated by commas
-    #[arg(
-        long,
-        visible_alias = "feature",
-        value_delimiter = ',',
-        required = true
-    )]
+    #[arg(long, visible_alias = "feature", value_delimiter = ',', required = true)]
     features: Vec<String>,
 
     #[command(flatten)]
@@ -168,10 +163,7 @@ pub(crate) struct FetchArgs {
 impl RowArgs {
     fn rows(&self, default_table: &str) -> Rows {
         Rows {
-            table: self
-                .table
-                .clone()
-                .unwrap_or_else(|| default_table.to_owned()),
+            table: self.table.clone().unwrap_or_else(|| default_table.to_owned()),
             filters: self.filters.clone(),
             from: self.from,
             to: self.to,
@@ -200,11 +192,7 @@ impl QueryArgs {
         let select = Select {
             rows,
             features: self.features.clone(),
-            limit: if self.limit == 0 {
-                usize::MAX
-            } else {
-                self.limit
-            },
+            limit: if self.limit == 0 { usize::MAX } else { self.limit },
         };
         (select, history)
     }
@@ -218,19 +206,17 @@ impl ApplyArgs {
             feature: self.feature.clone(),
             definitions,
             by: self.by.clone(),
-            window: self.window.map(|length| Window {
-                length,
-                every: self.every.unwrap_or(length),
-            }),
+            window: self
+                .window
+                .map(|length| Window { length, every: self.every.unwrap_or(length) }),
             as_of: self.as_of,
         }
     }
 }
 
 fn parse_filter(text: &str) -> Result<Filter, String> {
-    let (feature, values) = text
-        .split_once('=')
-        .ok_or("write FEATURE=VALUE, such as origin=EWR")?;
+    let (feature, values) =
+        text.split_once('=').ok_or("write FEATURE=VALUE, such as origin=EWR")?;
     Ok(Filter {
         feature: feature.to_owned(),
         texts: values.split('|').map(str::to_owned).collect(),
@@ -263,19 +249,10 @@ mod tests {
                     --agg count,sum,mean,max --by origin";
         let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
         assert!(cli.json);
-        let Some(Command::Apply(args)) = cli.command else {
-            panic!("not an apply")
-        };
-        let definitions = args
-            .agg
-            .iter()
-            .map(|word| Definition::parse(word).unwrap())
-            .collect();
+        let Some(Command::Apply(args)) = cli.command else { panic!("not an apply") };
+        let definitions = args.agg.iter().map(|word| Definition::parse(word).unwrap()).collect();
         let question = args.question("flights", definitions);
-        assert_eq!(
-            (question.definitions.len(), question.by),
-            (4, vec!["origin".to_owned()])
-        );
+        assert_eq!((question.definitions.len(), question.by), (4, vec!["origin".to_owned()]));
         assert_eq!(question.rows.table, "flights");
     }
 

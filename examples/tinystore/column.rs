@@ -43,15 +43,6 @@ impl Column {
         }
     }
 
-    pub(crate) fn kind(&self) -> Kind {
-        match self {
-            Self::Int(_) => Kind::Int,
-            Self::Float(_) => Kind::Float,
-            Self::Text(_) => Kind::Text,
-            Self::Time(_) => Kind::Time,
-        }
-    }
-
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Int(cells) | Self::Time(cells) => cells.len(),
@@ -85,16 +76,10 @@ impl Column {
     /// Appends a number; what does not fit the column's kind becomes null.
     pub(crate) fn push_number(&mut self, cell: Scalar<'_>) {
         match self {
-            Self::Int(cells) => cells.push(if let Scalar::Int(int) = cell {
-                int
-            } else {
-                NULL
-            }),
-            Self::Time(cells) => cells.push(if let Scalar::Time(time) = cell {
-                time
-            } else {
-                NULL
-            }),
+            Self::Int(cells) => cells.push(if let Scalar::Int(int) = cell { int } else { NULL }),
+            Self::Time(cells) => {
+                cells.push(if let Scalar::Time(time) = cell { time } else { NULL })
+            }
             Self::Float(cells) => cells.push(cell.as_f64().unwrap_or(f64::NAN)),
             Self::Text(text) => text.codes.push(Dictionary::NULL),
         }
@@ -112,9 +97,7 @@ impl Column {
     /// The cells of the given rows, in that order. Rows must exist.
     pub(crate) fn gather(&self, rows: &[u32]) -> Self {
         fn pick<T: Copy>(cells: &[T], rows: &[u32]) -> Vec<T> {
-            rows.iter()
-                .filter_map(|row| cells.get(*row as usize).copied())
-                .collect()
+            rows.iter().filter_map(|row| cells.get(*row as usize).copied()).collect()
         }
         match self {
             Self::Int(cells) => Self::Int(pick(cells, rows)),
@@ -174,9 +157,7 @@ impl Dictionary {
     }
 
     fn push(&mut self, text: &str) -> Option<u32> {
-        let code = u32::try_from(self.ends.len())
-            .ok()
-            .filter(|code| *code != Self::NULL)?;
+        let code = u32::try_from(self.ends.len()).ok().filter(|code| *code != Self::NULL)?;
         let end = u32::try_from(self.text.len() + text.len()).ok()?;
         self.text.push_str(text);
         self.ends.push(end);

@@ -90,9 +90,7 @@ fn note_bad_rows(report: &Report, screen: &mut Screen) -> anyhow::Result<()> {
     }
     if count > BAD_ROWS_SHOWN {
         let more = count - BAD_ROWS_SHOWN;
-        screen.note(&format!(
-            "  … and {more} more; `tinystore ingest --json` lists them all"
-        ))?;
+        screen.note(&format!("  … and {more} more; `tinystore ingest --json` lists them all"))?;
     }
     Ok(())
 }
@@ -110,10 +108,7 @@ fn show_reports(reports: &[Report], screen: &mut Screen) -> anyhow::Result<()> {
             })
         });
         let columns = ["file", "line", "reason"].map(str::to_owned).to_vec();
-        screen.answer(&Answer {
-            columns,
-            rows: bad_rows.collect(),
-        })?;
+        screen.answer(&Answer { columns, rows: bad_rows.collect() })?;
     }
     Ok(())
 }
@@ -131,28 +126,16 @@ pub(crate) fn reports_answer(reports: &[Report]) -> Answer {
             Value::Float(report.took.as_secs_f64()),
         ]
     };
-    Answer {
-        columns: columns.map(str::to_owned).to_vec(),
-        rows: reports.iter().map(row).collect(),
-    }
+    Answer { columns: columns.map(str::to_owned).to_vec(), rows: reports.iter().map(row).collect() }
 }
 
 async fn features(engine: &Engine, screen: &mut Screen) -> anyhow::Result<()> {
     let features = engine.registry().features().await?;
     let rows = features.into_iter().map(|feature| {
         let known = feature.known.to_string();
-        [
-            feature.table,
-            feature.name,
-            feature.kind.to_string(),
-            known,
-            feature.about,
-        ]
+        [feature.table, feature.name, feature.kind.to_string(), known, feature.about]
     });
-    Ok(screen.answer(&of_texts(
-        ["table", "feature", "kind", "known", "about"],
-        rows,
-    ))?)
+    Ok(screen.answer(&of_texts(["table", "feature", "kind", "known", "about"], rows))?)
 }
 
 async fn aggregations(engine: &Engine, screen: &mut Screen) -> anyhow::Result<()> {

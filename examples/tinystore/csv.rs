@@ -14,6 +14,6 @@ mod layout;
 mod parse;
 mod records;
 
-pub(crate) use layout::{Layout, LayoutError};
+pub(crate) use layout::Layout;
 pub(crate) use parse::{BadRow, Chunk, Widening, parse};
 pub(crate) use records::split;

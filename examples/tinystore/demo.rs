@@ -10,7 +10,7 @@ use super::{
     engine::Engine,
     ingest::Report,
     moment::{DAY, HOUR},
-    query::{Answer, Apply, Filter, Rows, Select, Window},
+    query::{self, Answer, Apply, Filter, Rows, Select, Window},
     screen::Screen,
     text_table::of_texts,
     value::Value,
@@ -18,17 +18,24 @@ use super::{
 
 const PLOT: &str = "tinystore-plot.svg";
 
-/// Tells the story. Needs flights; whatever else there is makes it longer.
+/// What the story is about.
+const NEEDED: [&str; 6] = ["dep_delay", "origin", "dest", "carrier", "tailnum", "flight"];
+
+/// Tells the story. Of tables that are no flights it can only list the features.
 pub(crate) async fn run(
     engine: &Engine,
     reports: &[Report],
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    let demo = Demo {
-        engine,
-        table: engine.default_table().await?,
-    };
+    let demo = Demo { engine, table: engine.default_table().await? };
     screen.say("\ntinystore: a feature store made of actors and tasks\n")?;
+    let features = engine.registry().features().await?;
+    if NEEDED.iter().any(|name| query::find(&features, &demo.table, name).is_err()) {
+        screen.answer(&reports_answer(reports))?;
+        screen.say("\nThe story needs flights. Of what is there you can ask:\n")?;
+        let rows = features.into_iter().map(|f| [f.table, f.name, f.kind.to_string()]);
+        return Ok(screen.answer(&of_texts(["table", "feature", "kind"], rows))?);
+    }
     let rows = reports.iter().map(|report| report.row_count).sum();
     let took = reports.iter().map(|report| report.took).sum();
     screen.say(&format!(
@@ -64,9 +71,7 @@ impl Demo<'_> {
              keeps when each value becomes known.\n",
             features.len()
         ))?;
-        let told = features
-            .into_iter()
-            .filter(|feature| feature.known.is_later());
+        let told = features.into_iter().filter(|feature| feature.known.is_later());
         let rows = told.map(|f| [f.name, f.kind.to_string(), f.known.to_string(), f.about]);
         screen.answer(&of_texts(["feature", "kind", "known", "about"], rows))?;
         Ok(())
@@ -78,16 +83,9 @@ impl Demo<'_> {
              its part; parts are merged as they finish.\n",
         )?;
         let words = "count,mean,stddev,min,median,p90,max,late_share,distinct,last";
-        screen.answer(
-            &self
-                .engine
-                .apply(&self.question(words, &["origin"]).await?)
-                .await?,
-        )?;
+        screen.answer(&self.engine.apply(&self.question(words, &["origin"]).await?).await?)?;
         screen.say("\n   The same by carrier, the six with most flights:\n")?;
-        let by_carrier = self
-            .question("count,mean,p90,late_share", &["carrier"])
-            .await?;
+        let by_carrier = self.question("count,mean,p90,late_share", &["carrier"]).await?;
         let mut answer = self.engine.apply(&by_carrier).await?;
         answer.rows.sort_by(|a, b| b[1].cmp(&a[1]));
         answer.rows.truncate(6);
@@ -96,25 +94,14 @@ impl Demo<'_> {
 
     async fn one_plane(&self, screen: &mut Screen) -> anyhow::Result<()> {
         let question = Select {
-            rows: Rows {
-                filters: vec![filter("tailnum", "N14228")],
-                ..self.rows()
-            },
-            features: [
-                "carrier",
-                "flight",
-                "origin",
-                "dest",
-                "dep_delay",
-                "gained",
-                "speed_mph",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
+            rows: Rows { filters: vec![filter("tailnum", "N730MQ")], ..self.rows() },
+            features: ["carrier", "flight", "origin", "dest", "dep_delay", "gained", "speed_mph"]
+                .map(str::to_owned)
+                .to_vec(),
             limit: 5,
         };
         screen
-            .say("\n4. Query: the aeroplane N14228, column and derived features side by side.\n")?;
+            .say("\n4. Query: the aeroplane N730MQ, column and derived features side by side.\n")?;
         Ok(screen.answer(&self.engine.select(&question).await?)?)
     }
 
@@ -146,15 +133,13 @@ impl Demo<'_> {
 
     async fn plot(&self, screen: &mut Screen, path: &Path) -> anyhow::Result<()> {
         let mut question = self.question("mean", &["origin"]).await?;
-        question.window = Some(Window {
-            length: DAY,
-            every: HOUR,
-        });
+        let window = Window { length: DAY, every: HOUR };
+        question.window = Some(window);
         let answer = self.engine.apply(&question).await?;
         let chart = Chart {
             title: "Mean departure delay at New York's airports".to_owned(),
             subtitle: "minutes, over the last 24 hours, hour by hour (UTC)".to_owned(),
-            series: series(&answer),
+            series: series(&answer, window),
         };
         fs::write(path, chart.to_svg())?;
         screen.say(&format!(
@@ -182,10 +167,7 @@ impl Demo<'_> {
     }
 
     fn rows(&self) -> Rows {
-        Rows {
-            table: self.table.clone(),
-            ..Rows::default()
-        }
+        Rows { table: self.table.clone(), ..Rows::default() }
     }
 }
 
@@ -193,25 +175,26 @@ impl Demo<'_> {
 const FIRST_OF_JANUARY_2013: i64 = 1_356_998_400;
 
 fn filter(feature: &str, text: &str) -> Filter {
-    Filter {
-        feature: feature.to_owned(),
-        texts: vec![text.to_owned()],
-    }
+    Filter { feature: feature.to_owned(), texts: vec![text.to_owned()] }
 }
 
-/// One line for each group; rows come sorted by group and time.
-fn series(answer: &Answer) -> Vec<Series> {
+/// One line for each group; rows come sorted by group and time. Windows that begin before the first
+/// flight or end after the last are left out: they are made of a few flights only.
+fn series(answer: &Answer, window: Window) -> Vec<Series> {
+    let ends = || answer.rows.iter().filter_map(|row| row.get(1)).filter_map(Value::as_time);
+    let margin = window.length - window.every;
+    let (first, last) = (ends().min().unwrap_or(0) + margin, ends().max().unwrap_or(0) - margin);
     let mut series: Vec<Series> = Vec::new();
     for row in &answer.rows {
         let [group, Value::Time(end), value] = row.as_slice() else {
             continue;
         };
+        if !(first..=last).contains(end) {
+            continue;
+        }
         let name = group.to_string();
         if series.last().is_none_or(|series| series.name != name) {
-            series.push(Series {
-                name,
-                points: Vec::new(),
-            });
+            series.push(Series { name, points: Vec::new() });
         }
         if let Some(series) = series.last_mut() {
             series.points.push((*end, value.as_f64()));

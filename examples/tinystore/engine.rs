@@ -33,10 +33,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// Starts the registry, detached and by name, and its shards under a supervisor.
     pub(crate) async fn start(shard_count: usize) -> anyhow::Result<Self> {
-        let registry = Registry::options()
-            .name(registry::NAME)
-            .detached()
-            .remote(shard_count);
+        let registry = Registry::options().name(registry::NAME).detached().remote(shard_count);
         let mut children = Supervisor::one_for_one().intensity(RESTARTS_MAX, secs(1));
         for index in 0..shard_count {
             let registry = registry.clone();
@@ -48,11 +45,7 @@ impl Engine {
         for index in 0..shard_count {
             shards.push(supervisor.child::<Shard>(format!("shard-{index}")).await?);
         }
-        Ok(Self {
-            registry,
-            shards,
-            _supervisor: supervisor,
-        })
+        Ok(Self { registry, shards, _supervisor: supervisor })
     }
 
     pub(crate) fn registry(&self) -> &ActorRef<Registry> {
@@ -67,19 +60,14 @@ impl Engine {
     pub(crate) async fn default_table(&self) -> anyhow::Result<String> {
         let features = self.registry.features().await?;
         let flights = features.iter().find(|feature| feature.table == "flights");
-        let table = flights
-            .or(features.first())
-            .map(|feature| feature.table.clone());
+        let table = flights.or(features.first()).map(|feature| feature.table.clone());
         table.ok_or_else(|| anyhow::anyhow!("there is no table: no file was read"))
     }
 
     /// What people's words for aggregations mean: registered names first, then functions.
     pub(crate) async fn definitions(&self, words: &[String]) -> anyhow::Result<Vec<Definition>> {
         let registered = self.registry.aggregations().await?;
-        words
-            .iter()
-            .map(|word| Ok(Definition::resolve(word, &registered)?))
-            .collect()
+        words.iter().map(|word| Ok(Definition::resolve(word, &registered)?)).collect()
     }
 
     /// Applies aggregation functions to a feature.
@@ -87,10 +75,7 @@ impl Engine {
         question.check(&self.registry.features().await?)?;
         let mut fold = Fold::new(question)?;
         let ask = async |shard: &&ActorRef<Shard>| Ok(shard.apply(question.clone()).await?);
-        gather(&self.shards, ask, |_, partial| {
-            Ok(fold.add_partial(partial)?)
-        })
-        .await?;
+        gather(&self.shards, ask, |_, partial| Ok(fold.add_partial(partial)?)).await?;
         Ok(fold.finish())
     }
 
@@ -141,11 +126,7 @@ impl Engine {
             (rows, times, events)
         });
         let look = async |(_, times, events): &(_, Vec<i64>, Events)| {
-            Ok(look_back::remote(
-                history.clone(),
-                events.clone(),
-                times.clone(),
-            ))
+            Ok(look_back::remote(history.clone(), events.clone(), times.clone()))
         };
         let fill = |(rows, _, _): &(Vec<usize>, _, _), values: &Vec<Vec<Value>>| {
             for (row, values) in rows.iter().zip(values) {
@@ -155,10 +136,7 @@ impl Engine {
         };
         gather(jobs, look, fill).await?;
         // Rows without event time have no past.
-        answer
-            .rows
-            .iter_mut()
-            .for_each(|row| row.resize(answer.columns.len(), Value::Null));
+        answer.rows.iter_mut().for_each(|row| row.resize(answer.columns.len(), Value::Null));
         Ok(answer)
     }
 
@@ -176,10 +154,7 @@ impl Engine {
             async |shard: &&ActorRef<Shard>| Ok(shard.past(history.clone(), first, last).await?);
         let take = |_: &_, part: &EventsByKey| {
             for (key, of_key) in part {
-                events
-                    .entry(key.clone())
-                    .or_default()
-                    .append(of_key.clone());
+                events.entry(key.clone()).or_default().append(of_key.clone());
             }
             Ok(())
         };

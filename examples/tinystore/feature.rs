@@ -54,10 +54,7 @@ impl Known {
             }
         };
         let later = |seconds: i64, times: Vec<i64>| -> Vec<i64> {
-            times
-                .into_iter()
-                .map(|time| offset(time, seconds, 1))
-                .collect()
+            times.into_iter().map(|time| offset(time, seconds, 1)).collect()
         };
         let event = batch.times().to_vec();
         match self {
@@ -156,11 +153,8 @@ pub(crate) fn cells<'b>(batch: &'b Batch, name: &str) -> Option<Cow<'b, Column>>
         return Some(Cow::Borrowed(column));
     }
     let feature = derived(&batch.table, name)?;
-    let inputs: Vec<&Column> = feature
-        .inputs
-        .iter()
-        .map(|name| batch.column(name))
-        .collect::<Option<_>>()?;
+    let inputs: Vec<&Column> =
+        feature.inputs.iter().map(|name| batch.column(name)).collect::<Option<_>>()?;
     let mut row_cells = vec![Scalar::Null; inputs.len()];
     let mut computed = Column::new(feature.kind);
     for row in 0..batch.row_count() {

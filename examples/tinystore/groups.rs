@@ -60,10 +60,7 @@ impl Groups {
 /// Numbers the groups of one batch: a slot for each row, and the key of each slot.
 fn local_slots(columns: &[&Column], wanted: &[bool]) -> (Vec<u32>, Vec<Key>) {
     let mut keys: Vec<Key> = vec![Vec::new()];
-    let mut slots: Vec<u32> = wanted
-        .iter()
-        .map(|wanted| if *wanted { 0 } else { SKIP })
-        .collect();
+    let mut slots: Vec<u32> = wanted.iter().map(|wanted| if *wanted { 0 } else { SKIP }).collect();
     for column in columns {
         let mut pairs: HashMap<(u32, u64), u32, FnvBuilder> = HashMap::default();
         let mut latest: Option<((u32, u64), u32)> = None;
@@ -104,13 +101,13 @@ fn codes(column: &Column) -> Box<dyn Iterator<Item = u64> + '_> {
         Column::Int(cells) | Column::Time(cells) => {
             Box::new(cells.iter().map(|cell| cell.cast_unsigned()))
         }
-        Column::Float(cells) => Box::new(cells.iter().map(|cell| {
-            if cell.is_nan() {
-                f64::NAN.to_bits()
-            } else {
-                cell.to_bits()
-            }
-        })),
+        Column::Float(cells) => Box::new(
+            cells.iter().map(
+                |cell| {
+                    if cell.is_nan() { f64::NAN.to_bits() } else { cell.to_bits() }
+                },
+            ),
+        ),
         Column::Text(text) => Box::new(text.codes.iter().map(|code| u64::from(*code))),
     }
 }
@@ -129,11 +126,8 @@ pub(crate) fn matches(column: &Column, texts: &[String]) -> Vec<bool> {
     };
     if let Column::Text(text) = column {
         let null = matches(Scalar::Null);
-        let by_code: Vec<bool> = text
-            .dictionary
-            .iter()
-            .map(|(_, text)| matches(Scalar::Text(text)))
-            .collect();
+        let by_code: Vec<bool> =
+            text.dictionary.iter().map(|(_, text)| matches(Scalar::Text(text))).collect();
         debug_assert_eq!(by_code.len(), text.dictionary.len());
         let matched = |code: &u32| match *code {
             Dictionary::NULL => null,
@@ -141,7 +135,5 @@ pub(crate) fn matches(column: &Column, texts: &[String]) -> Vec<bool> {
         };
         return text.codes.iter().map(matched).collect();
     }
-    (0..column.len())
-        .map(|row| matches(column.cell(row)))
-        .collect()
+    (0..column.len()).map(|row| matches(column.cell(row))).collect()
 }

@@ -83,10 +83,8 @@ pub(crate) async fn ingest(
     let text = mobula::put(csv.text).await?;
     let parts = loop {
         let parts = read(&text, &ranges, &layout, engine.shards().len(), &progress).await?;
-        let widenings: Vec<Widening> = parts
-            .iter()
-            .flat_map(|part| part.widenings.iter().copied())
-            .collect();
+        let widenings: Vec<Widening> =
+            parts.iter().flat_map(|part| part.widenings.iter().copied()).collect();
         if widenings.is_empty() {
             break parts;
         }
@@ -104,23 +102,17 @@ pub(crate) async fn ingest(
     let mut line = layout.first_line;
     for part in &parts {
         report.row_count += part.row_count;
-        report
-            .bad_rows
-            .extend(part.bad_rows.iter().map(|bad| BadRow {
-                line: line + bad.line,
-                reason: bad.reason.clone(),
-            }));
+        report.bad_rows.extend(
+            part.bad_rows
+                .iter()
+                .map(|bad| BadRow { line: line + bad.line, reason: bad.reason.clone() }),
+        );
         line += part.line_count;
         for (shard, batch) in engine.shards().iter().zip(&part.batches) {
             shard.append(batch).await?;
         }
     }
-    let columns: Vec<_> = layout
-        .names
-        .iter()
-        .cloned()
-        .zip(layout.kinds.iter().copied())
-        .collect();
+    let columns: Vec<_> = layout.names.iter().cloned().zip(layout.kinds.iter().copied()).collect();
     let features = Feature::of_table(&layout.table, &columns);
     engine.registry().register_features(features).await?;
     report.took = started.elapsed();
@@ -137,11 +129,7 @@ async fn read(
 ) -> anyhow::Result<Vec<Parts>> {
     let submit = async |(_, range): &(usize, &Range<usize>)| {
         let chunk = parse::remote(text, range.start, range.end, layout.clone());
-        Ok(partition::remote(
-            &chunk,
-            layout.entity.clone(),
-            shard_count,
-        ))
+        Ok(partition::remote(&chunk, layout.entity.clone(), shard_count))
     };
     let mut done = BTreeMap::new();
     let take = |(index, range): &(usize, &Range<usize>), parts: &Parts| {

@@ -32,11 +32,7 @@ pub(crate) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Value)>) ->
 pub(crate) fn lines(answer: &Answer) -> String {
     let mut lines = String::new();
     for row in &answer.rows {
-        let members = answer
-            .columns
-            .iter()
-            .map(String::as_str)
-            .zip(row.iter().cloned());
+        let members = answer.columns.iter().map(String::as_str).zip(row.iter().cloned());
         lines.push_str(&object(members));
         lines.push('\n');
     }

@@ -38,12 +38,35 @@ mod fetch;
 mod commands;
 mod demo;
 
-use std::io;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    // Chaos kills on purpose, and a crash report for each would bury the answers: RUST_LOG=warn
+    // brings them back. The first subscriber stays, so this must come before the node.
+    let quiet = EnvFilter::new("warn,mobula::supervision=off");
+    let filter = EnvFilter::try_from_default_env().unwrap_or(quiet);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    match tell() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // If standard error is closed, there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "tinystore: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 #[mobula::main]
-async fn main() -> anyhow::Result<()> {
+async fn tell() -> anyhow::Result<()> {
     let cli = cli::Cli::parse();
     let mut screen = screen::Screen::new(cli.json, io::stdout(), io::stderr());
     commands::run(cli, &mut screen).await

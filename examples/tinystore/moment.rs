@@ -44,11 +44,7 @@ fn date_from_days(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -61,11 +57,7 @@ pub(crate) fn parse_time(text: &[u8]) -> Option<i64> {
     if date[4] != b'-' || date[7] != b'-' {
         return None;
     }
-    let days = days_from_date(
-        digits(&date[..4])?,
-        digits(&date[5..7])?,
-        digits(&date[8..])?,
-    )?;
+    let days = days_from_date(digits(&date[..4])?, digits(&date[5..7])?, digits(&date[8..])?)?;
     let clock = &text[10..];
     let seconds = match clock {
         [] => 0,
@@ -87,8 +79,7 @@ fn clock_seconds(hour: &[u8], minute: &[u8], second: &[u8]) -> Option<i64> {
 
 fn digits(text: &[u8]) -> Option<i64> {
     text.iter().try_fold(0, |number, byte| {
-        byte.is_ascii_digit()
-            .then(|| number * 10 + i64::from(byte - b'0'))
+        byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0'))
     })
 }
 
@@ -106,14 +97,10 @@ pub(crate) fn format_time(time: i64) -> String {
 
 /// `Jan 31`, for chart axes.
 pub(crate) fn format_day(time: i64) -> String {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (_, month, day) = date_from_days(time.div_euclid(DAY));
-    let name = usize::try_from(month - 1)
-        .ok()
-        .and_then(|index| MONTHS.get(index))
-        .unwrap_or(&"?");
+    let name = usize::try_from(month - 1).ok().and_then(|index| MONTHS.get(index)).unwrap_or(&"?");
     format!("{name} {day}")
 }
 
@@ -133,11 +120,8 @@ pub(crate) fn parse_span(text: &str) -> Option<i64> {
 /// A span in its largest whole unit: `24h`, `7d`, `90s`.
 pub(crate) fn format_span(seconds: i64) -> String {
     // A single day reads better as `24h`.
-    for (unit, letter, at_least) in [
-        (DAY, 'd', 2 * DAY),
-        (HOUR, 'h', HOUR),
-        (MINUTE, 'm', MINUTE),
-    ] {
+    for (unit, letter, at_least) in [(DAY, 'd', 2 * DAY), (HOUR, 'h', HOUR), (MINUTE, 'm', MINUTE)]
+    {
         if seconds % unit == 0 && seconds >= at_least {
             return format!("{}{letter}", seconds / unit);
         }
@@ -160,23 +144,13 @@ mod tests {
     #[test]
     fn times_are_read_in_the_forms_csv_files_use() {
         let ten = 1_357_034_400;
-        for text in [
-            "2013-01-01T10:00:00Z",
-            "2013-01-01 10:00:00",
-            "2013-01-01T10:00",
-        ] {
+        for text in ["2013-01-01T10:00:00Z", "2013-01-01 10:00:00", "2013-01-01T10:00"] {
             assert_eq!(parse_time(text.as_bytes()), Some(ten), "{text}");
         }
         assert_eq!(parse_time(b"2013-01-01"), Some(ten - 10 * HOUR));
         assert_eq!(format_time(ten), "2013-01-01T10:00:00Z");
-        for text in [
-            "",
-            "2013",
-            "2013-02-29",
-            "2013-01-01T25:00:00Z",
-            "2013-01-01 1",
-            "x013-01-01",
-        ] {
+        for text in ["", "2013", "2013-02-29", "2013-01-01T25:00:00Z", "2013-01-01 1", "x013-01-01"]
+        {
             assert_eq!(parse_time(text.as_bytes()), None, "{text}");
         }
     }

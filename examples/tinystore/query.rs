@@ -79,18 +79,10 @@ pub(crate) enum QueryError {
     UnknownTable { table: String, known: String },
     /// The feature does not exist. Nothing was read; choose another.
     #[error("table `{table}` has no feature `{feature}`; it has: {known}")]
-    UnknownFeature {
-        table: String,
-        feature: String,
-        known: String,
-    },
+    UnknownFeature { table: String, feature: String, known: String },
     /// The function cannot work on values of this kind. Nothing was read; choose another.
     #[error("`{function}` does not work on `{feature}`, which holds {kind} values")]
-    Unsuitable {
-        function: String,
-        feature: String,
-        kind: String,
-    },
+    Unsuitable { function: String, feature: String, kind: String },
     /// The window makes no sense. Nothing was read.
     #[error("the step of a window must divide its length: {length}s is no multiple of {every}s")]
     Window { length: i64, every: i64 },
@@ -109,23 +101,16 @@ pub(crate) fn find<'f>(
     if of_table.is_empty() {
         let mut known: Vec<&str> = features.iter().map(|f| f.table.as_str()).collect();
         known.dedup();
-        return Err(QueryError::UnknownTable {
-            table: table.to_owned(),
-            known: known.join(", "),
-        });
+        return Err(QueryError::UnknownTable { table: table.to_owned(), known: known.join(", ") });
     }
-    of_table
-        .iter()
-        .find(|f| f.name == name)
-        .copied()
-        .ok_or_else(|| {
-            let known: Vec<&str> = of_table.iter().map(|f| f.name.as_str()).collect();
-            QueryError::UnknownFeature {
-                table: table.to_owned(),
-                feature: name.to_owned(),
-                known: known.join(", "),
-            }
-        })
+    of_table.iter().find(|f| f.name == name).copied().ok_or_else(|| {
+        let known: Vec<&str> = of_table.iter().map(|f| f.name.as_str()).collect();
+        QueryError::UnknownFeature {
+            table: table.to_owned(),
+            feature: name.to_owned(),
+            known: known.join(", "),
+        }
+    })
 }
 
 impl Rows {
@@ -149,10 +134,7 @@ impl Rows {
             let Some(cells) = feature::cells(batch, &filter.feature) else {
                 return vec![false; batch.row_count()];
             };
-            for (wanted, matched) in wanted
-                .iter_mut()
-                .zip(groups::matches(&cells, &filter.texts))
-            {
+            for (wanted, matched) in wanted.iter_mut().zip(groups::matches(&cells, &filter.texts)) {
                 *wanted &= matched;
             }
         }
@@ -168,9 +150,7 @@ impl Apply {
         for name in &self.by {
             find(features, &self.rows.table, name)?;
         }
-        self.definitions
-            .iter()
-            .try_for_each(|definition| definition.check(feature))?;
+        self.definitions.iter().try_for_each(|definition| definition.check(feature))?;
         match self.window {
             Some(Window { length, every }) if length % every != 0 => {
                 Err(QueryError::Window { length, every })
@@ -208,11 +188,8 @@ impl Select {
     pub(crate) fn read<'b>(&self, batches: impl IntoIterator<Item = &'b Batch>) -> Answer {
         let mut answer = self.no_rows();
         for batch in batches {
-            let columns: Option<Vec<_>> = self
-                .features
-                .iter()
-                .map(|name| feature::cells(batch, name))
-                .collect();
+            let columns: Option<Vec<_>> =
+                self.features.iter().map(|name| feature::cells(batch, name)).collect();
             let Some(columns) = columns else { continue };
             for (row, wanted) in self.rows.mark(batch).into_iter().enumerate() {
                 if wanted {
@@ -238,11 +215,7 @@ impl Select {
     fn no_rows(&self) -> Answer {
         let names = self.features.iter().map(String::as_str);
         Answer {
-            columns: ["time"]
-                .into_iter()
-                .chain(names)
-                .map(str::to_owned)
-                .collect(),
+            columns: ["time"].into_iter().chain(names).map(str::to_owned).collect(),
             rows: Vec::new(),
         }
     }

@@ -27,17 +27,10 @@ pub(crate) struct Registry {
 impl Registry {
     /// A registry for so many shards, with a few aggregations already named.
     pub(crate) fn new(shard_count: usize) -> Result<Self, AggregationError> {
-        let named = [
-            "p90=quantile(0.9)",
-            "p99=quantile(0.99)",
-            "late_share=share_above(15)",
-        ];
+        let named = ["p90=quantile(0.9)", "p99=quantile(0.99)", "late_share=share_above(15)"];
         Ok(Self {
             features: Vec::new(),
-            aggregations: named
-                .into_iter()
-                .map(Definition::parse)
-                .collect::<Result<_, _>>()?,
+            aggregations: named.into_iter().map(Definition::parse).collect::<Result<_, _>>()?,
             log: vec![Vec::new(); shard_count],
         })
     }
@@ -53,8 +46,7 @@ impl Registry {
 
     /// Names an aggregation. One of the same name is replaced.
     pub(crate) fn register_aggregation(&mut self, definition: Definition) {
-        self.aggregations
-            .retain(|known| known.name != definition.name);
+        self.aggregations.retain(|known| known.name != definition.name);
         self.aggregations.push(definition);
     }
 

@@ -23,11 +23,7 @@ impl Screen {
         out: impl Write + Send + 'static,
         notes: impl Write + Send + 'static,
     ) -> Self {
-        Self {
-            json,
-            out: Box::new(out),
-            notes: Box::new(notes),
-        }
+        Self { json, out: Box::new(out), notes: Box::new(notes) }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -36,22 +32,14 @@ impl Screen {
 
     /// An answer: a table, or a line for each of its rows.
     pub(crate) fn answer(&mut self, answer: &Answer) -> io::Result<()> {
-        let text = if self.json {
-            json::lines(answer)
-        } else {
-            text_table::render(answer)
-        };
+        let text = if self.json { json::lines(answer) } else { text_table::render(answer) };
         self.out.write_all(text.as_bytes())?;
         self.out.flush()
     }
 
     /// Words that belong to the answers, for people.
     pub(crate) fn say(&mut self, text: &str) -> io::Result<()> {
-        let out = if self.json {
-            &mut self.notes
-        } else {
-            &mut self.out
-        };
+        let out = if self.json { &mut self.notes } else { &mut self.out };
         writeln!(out, "{text}")?;
         out.flush()
     }

@@ -5,12 +5,9 @@
 //! message at once, however long the work takes.
 //! When it is killed, its supervisor starts it again and it reads its log from the registry.
 
-use std::sync::Arc;
-
 use mobula::prelude::*;
 
 use super::{
-    aggregate::AggregationError,
     as_of::{EventsByKey, History},
     batch::Batch,
     fold::{Fold, Partial},
@@ -31,11 +28,7 @@ impl Shard {
     /// Shard number `index`, with everything it took in earlier lives.
     pub(crate) async fn new(index: usize, registry: ActorRef<Registry>) -> anyhow::Result<Self> {
         let batches = registry.log_of(index).await?;
-        Ok(Self {
-            index,
-            registry,
-            batches,
-        })
+        Ok(Self { index, registry, batches })
     }
 
     /// Takes a batch for good: once this is answered, no kill can lose it.

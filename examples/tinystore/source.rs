@@ -37,25 +37,15 @@ pub(crate) enum SourceError {
 pub(crate) fn read(path: &Path) -> Result<Vec<Csv>, SourceError> {
     let failed = |path: &Path| {
         let name = path.display().to_string();
-        move |source: io::Error| SourceError::Io {
-            name,
-            source: source.into(),
-        }
+        move |source: io::Error| SourceError::Io { name, source: source.into() }
     };
     let mut found = Vec::new();
     if path.is_dir() {
         let mut entries: Vec<PathBuf> = fs::read_dir(path)
-            .and_then(|entries| {
-                entries
-                    .map(|entry| entry.map(|entry| entry.path()))
-                    .collect()
-            })
+            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
             .map_err(failed(path))?;
         entries.sort();
-        for entry in entries
-            .iter()
-            .filter(|entry| is_wanted(&entry.to_string_lossy()))
-        {
+        for entry in entries.iter().filter(|entry| is_wanted(&entry.to_string_lossy())) {
             let bytes = fs::read(entry).map_err(failed(entry))?;
             unpack(file_name(entry), bytes, &mut found).map_err(failed(entry))?;
         }
@@ -63,31 +53,22 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Csv>, SourceError> {
         let bytes = fs::read(path).map_err(failed(path))?;
         let name = file_name(path);
         // A single file that is asked for by name is CSV unless it says otherwise.
-        let name = if is_wanted(&name) {
-            name
-        } else {
-            format!("{name}.csv")
-        };
+        let name = if is_wanted(&name) { name } else { format!("{name}.csv") };
         unpack(name, bytes, &mut found).map_err(failed(path))?;
     }
     if found.is_empty() {
-        return Err(SourceError::NoCsv {
-            path: path.to_owned(),
-        });
+        return Err(SourceError::NoCsv { path: path.to_owned() });
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 fn is_wanted(name: &str) -> bool {
-    [".csv", ".zip", ".gz", ".tgz", ".tar"]
-        .iter()
-        .any(|ending| name.ends_with(ending))
+    [".csv", ".zip", ".gz", ".tgz", ".tar"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// Takes packages apart until CSV comes out; anything else is left aside.
@@ -96,17 +77,10 @@ fn unpack(name: String, bytes: Vec<u8>, found: &mut Vec<Csv>) -> io::Result<()> 
     if name.ends_with(".csv") {
         found.push(Csv { name, text: bytes });
     } else if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
-        let tar = format!(
-            "{}.tar",
-            name.trim_end_matches(".tgz").trim_end_matches(".tar.gz")
-        );
+        let tar = format!("{}.tar", name.trim_end_matches(".tgz").trim_end_matches(".tar.gz"));
         unpack(tar, gunzip(&bytes)?, found)?;
     } else if let Some(stem) = name.strip_suffix(".gz") {
-        let csv = if is_wanted(stem) {
-            stem.to_owned()
-        } else {
-            format!("{stem}.csv")
-        };
+        let csv = if is_wanted(stem) { stem.to_owned() } else { format!("{stem}.csv") };
         unpack(csv, gunzip(&bytes)?, found)?;
     } else if name.ends_with(".zip") {
         let mut archive = zip::ZipArchive::new(Cursor::new(bytes))?;

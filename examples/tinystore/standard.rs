@@ -13,9 +13,6 @@ pub(crate) fn week() -> Vec<Csv> {
         ("planes.csv", include_bytes!("data/planes.csv")),
         ("weather.csv", include_bytes!("data/weather.csv")),
     ];
-    let csv = |(name, text): (&str, &[u8])| Csv {
-        name: name.to_owned(),
-        text: text.to_vec(),
-    };
+    let csv = |(name, text): (&str, &[u8])| Csv { name: name.to_owned(), text: text.to_vec() };
     files.into_iter().map(csv).collect()
 }

@@ -22,10 +22,7 @@ pub(crate) struct Table {
 impl Table {
     /// The type of a column that this table is known to have.
     pub(crate) fn kind(&self, column: &str) -> Option<Kind> {
-        self.columns
-            .iter()
-            .find(|(name, _)| *name == column)
-            .map(|(_, kind)| *kind)
+        self.columns.iter().find(|(name, _)| *name == column).map(|(_, kind)| *kind)
     }
 }
 
@@ -122,17 +119,9 @@ pub(crate) const TABLES: &[Table] = &[
 
 /// The known table that a header belongs to.
 pub(crate) fn recognise(header: &[String]) -> Option<&'static Table> {
-    TABLES.iter().find(|table| {
-        table
-            .signature
-            .iter()
-            .all(|name| header.iter().any(|column| column == name))
-    })
-}
-
-/// A known table by its name.
-pub(crate) fn table(name: &str) -> Option<&'static Table> {
-    TABLES.iter().find(|table| table.name == name)
+    TABLES
+        .iter()
+        .find(|table| table.signature.iter().all(|name| header.iter().any(|column| column == name)))
 }
 
 #[cfg(test)]

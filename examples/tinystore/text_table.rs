@@ -6,26 +6,17 @@ use super::{query::Answer, value::Value};
 
 /// The table, one line per row, each indented by two spaces.
 pub(crate) fn render(answer: &Answer) -> String {
-    let cells: Vec<Vec<String>> = answer
-        .rows
-        .iter()
-        .map(|row| row.iter().map(ToString::to_string).collect())
-        .collect();
+    let cells: Vec<Vec<String>> =
+        answer.rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
     let widths: Vec<usize> = (0..answer.columns.len())
         .map(|column| {
             let of_rows = cells.iter().filter_map(|row| row.get(column));
-            of_rows
-                .chain(answer.columns.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
+            of_rows.chain(answer.columns.get(column)).map(|cell| cell.chars().count()).max()
         })
         .map(Option::unwrap_or_default)
         .collect();
     let numeric = |column: usize| {
-        answer
-            .rows
-            .iter()
-            .any(|row| row.get(column).is_some_and(|cell| cell.as_f64().is_some()))
+        answer.rows.iter().any(|row| row.get(column).is_some_and(|cell| cell.as_f64().is_some()))
     };
     let right: Vec<bool> = (0..widths.len()).map(numeric).collect();
     let line = |cells: &[String]| {
@@ -33,11 +24,7 @@ pub(crate) fn render(answer: &Answer) -> String {
         for ((cell, width), right) in cells.iter().zip(&widths).zip(&right) {
             let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
             line.push_str("  ");
-            line.push_str(&if *right {
-                padding + cell
-            } else {
-                format!("{cell}{padding}")
-            });
+            line.push_str(&if *right { padding + cell } else { format!("{cell}{padding}") });
         }
         format!("{}\n", line.trim_end())
     };
@@ -54,10 +41,7 @@ pub(crate) fn of_texts<const N: usize>(
 ) -> Answer {
     Answer {
         columns: columns.map(str::to_owned).to_vec(),
-        rows: rows
-            .into_iter()
-            .map(|row| row.map(Value::Text).to_vec())
-            .collect(),
+        rows: rows.into_iter().map(|row| row.map(Value::Text).to_vec()).collect(),
     }
 }
 

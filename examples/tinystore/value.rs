@@ -129,6 +129,14 @@ impl Value {
             Self::Text(_) | Self::Time(_) | Self::Null => None,
         }
     }
+
+    /// The time, if this is one.
+    pub(crate) fn as_time(&self) -> Option<i64> {
+        match self {
+            Self::Time(time) => Some(*time),
+            Self::Int(_) | Self::Float(_) | Self::Text(_) | Self::Null => None,
+        }
+    }
 }
 
 impl Ord for Value {
@@ -225,21 +233,13 @@ mod tests {
         values.sort();
         assert_eq!(
             values,
-            [
-                Value::Float(f64::NEG_INFINITY),
-                Value::Float(-1.0),
-                Value::Float(2.5),
-                Value::Null
-            ]
+            [Value::Float(f64::NEG_INFINITY), Value::Float(-1.0), Value::Float(2.5), Value::Null]
         );
     }
 
     #[test]
     fn borrowed_and_owned_cells_compare_alike() {
-        assert_eq!(
-            Scalar::Text("EWR").compare(&Value::Text("JFK".into())),
-            Ordering::Less
-        );
+        assert_eq!(Scalar::Text("EWR").compare(&Value::Text("JFK".into())), Ordering::Less);
         assert_eq!(Scalar::Int(3).compare(&Value::Int(3)), Ordering::Equal);
         assert_eq!(Scalar::Null.compare(&Value::Int(3)), Ordering::Greater);
     }

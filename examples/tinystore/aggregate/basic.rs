@@ -88,11 +88,7 @@ impl Total {
     }
 
     fn value(&self) -> Value {
-        if self.float {
-            Value::Float(self.exact().value())
-        } else {
-            Value::Int(self.ints)
-        }
+        if self.float { Value::Float(self.exact().value()) } else { Value::Int(self.ints) }
     }
 }
 

@@ -42,9 +42,7 @@ impl Aggregation for Latest {
     }
 
     fn finish(&self, state: &Self::State) -> Value {
-        state
-            .as_ref()
-            .map_or(Value::Null, |(_, value)| value.clone())
+        state.as_ref().map_or(Value::Null, |(_, value)| value.clone())
     }
 
     fn accepts(&self, _kind: Kind) -> bool {

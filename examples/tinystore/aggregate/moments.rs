@@ -91,13 +91,7 @@ mod tests {
         let function = Variance { root: false };
         let mut state = function.init();
         for value in values {
-            function.update(
-                &mut state,
-                Row {
-                    value: *value,
-                    time: 0,
-                },
-            );
+            function.update(&mut state, Row { value: *value, time: 0 });
         }
         function.finish(&state)
     }

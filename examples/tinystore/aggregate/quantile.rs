@@ -35,9 +35,7 @@ impl Multiset {
     fn sort(&mut self) {
         let mut fresh = std::mem::take(&mut self.fresh);
         fresh.sort_unstable();
-        let counted = fresh
-            .chunk_by(|a, b| a == b)
-            .map(|run| (run[0], run.len() as u64));
+        let counted = fresh.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as u64));
         self.merge_runs(counted.collect());
         fresh.clear();
         self.fresh = fresh;
@@ -68,19 +66,11 @@ impl Multiset {
 /// A whole number that sorts as the float does.
 fn key(number: f64) -> u64 {
     let bits = number.to_bits();
-    if bits >> 63 == 0 {
-        bits | 1 << 63
-    } else {
-        !bits
-    }
+    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
 }
 
 fn number(key: u64) -> f64 {
-    f64::from_bits(if key >> 63 == 1 {
-        key & !(1 << 63)
-    } else {
-        !key
-    })
+    f64::from_bits(if key >> 63 == 1 { key & !(1 << 63) } else { !key })
 }
 
 struct Quantile {
@@ -90,9 +80,7 @@ struct Quantile {
 
 impl Quantile {
     fn new(share: f64) -> Self {
-        Self {
-            share: share.clamp(0.0, 1.0),
-        }
+        Self { share: share.clamp(0.0, 1.0) }
     }
 }
 
@@ -133,10 +121,7 @@ impl Aggregation for Quantile {
             })
         };
         let rank = count.saturating_sub(1) as f64 * self.share;
-        match (
-            value_of_rank(rank.floor() as u64),
-            value_of_rank(rank.ceil() as u64),
-        ) {
+        match (value_of_rank(rank.floor() as u64), value_of_rank(rank.ceil() as u64)) {
             (Some(below), Some(above)) => {
                 Value::Float(below + (above - below) * (rank - rank.floor()) + 0.0)
             }
@@ -163,13 +148,7 @@ mod tests {
         let function = Quantile::new(share);
         let mut state = function.init();
         for value in values {
-            function.update(
-                &mut state,
-                Row {
-                    value: Scalar::Float(*value),
-                    time: 0,
-                },
-            );
+            function.update(&mut state, Row { value: Scalar::Float(*value), time: 0 });
         }
         function.finish(&state)
     }
@@ -179,10 +158,7 @@ mod tests {
         let values = [7.0, -1.0, 3.0, 3.0];
         assert_eq!(quantile(0.0, &values), Value::Float(-1.0));
         assert_eq!(quantile(0.5, &values), Value::Float(3.0));
-        assert_eq!(
-            quantile(0.9, &values),
-            Value::Float(3.0 + 4.0 * (2.7 - 2.0))
-        );
+        assert_eq!(quantile(0.9, &values), Value::Float(3.0 + 4.0 * (2.7 - 2.0)));
         assert_eq!(quantile(1.0, &values), Value::Float(7.0));
         assert_eq!(quantile(0.5, &[]), Value::Null);
     }
@@ -192,13 +168,7 @@ mod tests {
         let function = Quantile::new(0.5);
         let mut state = function.init();
         for value in 0..100_000 {
-            function.update(
-                &mut state,
-                Row {
-                    value: Scalar::Int(value % 11),
-                    time: 0,
-                },
-            );
+            function.update(&mut state, Row { value: Scalar::Int(value % 11), time: 0 });
         }
         assert!(state.runs.len() + state.fresh.len() < 1100);
         assert_eq!(function.finish(&state), Value::Float(5.0));

@@ -7,10 +7,7 @@ fn history(aggregations: &[&str], within: i64) -> History {
         table: "flights".into(),
         feature: "dep_delay".into(),
         by: vec!["origin".into()],
-        definitions: aggregations
-            .iter()
-            .map(|text| Definition::parse(text).unwrap())
-            .collect(),
+        definitions: aggregations.iter().map(|text| Definition::parse(text).unwrap()).collect(),
         within,
     }
 }
@@ -29,32 +26,20 @@ fn a_delay_is_not_seen_before_the_flight_has_left() {
     // Scheduled at 10:00 and four hours late; at 9:30 one was ten minutes late.
     let mut events = flights(&[(10 * HOUR, 240), (9 * HOUR + HOUR / 2, 10)]);
     let points = [11 * HOUR, 14 * HOUR - 1, 14 * HOUR];
-    let answers = history(&["mean", "count"], 24 * HOUR)
-        .answer(&mut events, &points)
-        .unwrap();
+    let answers = history(&["mean", "count"], 24 * HOUR).answer(&mut events, &points).unwrap();
     assert_eq!(
         answers[0],
         [Value::Float(10.0), Value::Int(1)],
         "11:00 must not see the 10:00 flight"
     );
-    assert_eq!(
-        answers[1],
-        [Value::Float(10.0), Value::Int(1)],
-        "nor a second before it leaves"
-    );
-    assert_eq!(
-        answers[2],
-        [Value::Float(125.0), Value::Int(2)],
-        "the moment it leaves, it counts"
-    );
+    assert_eq!(answers[1], [Value::Float(10.0), Value::Int(1)], "nor a second before it leaves");
+    assert_eq!(answers[2], [Value::Float(125.0), Value::Int(2)], "the moment it leaves, it counts");
 }
 
 #[test]
 fn a_flight_never_sees_itself_even_if_it_left_early() {
     let mut events = flights(&[(10 * HOUR, -5)]);
-    let answers = history(&["count"], HOUR)
-        .answer(&mut events, &[10 * HOUR])
-        .unwrap();
+    let answers = history(&["count"], HOUR).answer(&mut events, &[10 * HOUR]).unwrap();
     assert_eq!(answers[0], [Value::Int(0)]);
 }
 

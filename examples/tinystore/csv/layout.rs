@@ -49,17 +49,11 @@ pub(crate) enum LayoutError {
 impl Layout {
     /// Reads the header and samples the first rows. `file` names the table if its columns do not.
     pub(crate) fn read(file: &str, text: &[u8]) -> Result<Self, LayoutError> {
-        let start = if text.starts_with(b"\xef\xbb\xbf") {
-            3
-        } else {
-            0
-        };
+        let start = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let body = record_end(text, start);
         let header = text.get(start..body).unwrap_or_default();
         if header.trim_ascii().is_empty() {
-            return Err(LayoutError::Empty {
-                file: file.to_owned(),
-            });
+            return Err(LayoutError::Empty { file: file.to_owned() });
         }
         let mut names: Vec<String> = Vec::new();
         for field in Fields::new(header) {
@@ -72,19 +66,10 @@ impl Layout {
         }
         let table = tables::recognise(&names);
         let kinds = sample_kinds(&names, table, text, body);
-        let stem = file
-            .rsplit(['/', '\\'])
-            .next()
-            .unwrap_or(file)
-            .split('.')
-            .next();
-        let entity = table
-            .map(|table| table.entity.to_owned())
-            .filter(|name| names.contains(name));
+        let stem = file.rsplit(['/', '\\']).next().unwrap_or(file).split('.').next();
+        let entity = table.map(|table| table.entity.to_owned()).filter(|name| names.contains(name));
         Ok(Self {
-            table: table
-                .map_or_else(|| stem.unwrap_or(file), |table| table.name)
-                .to_owned(),
+            table: table.map_or_else(|| stem.unwrap_or(file), |table| table.name).to_owned(),
             entity,
             names,
             kinds,
@@ -150,10 +135,7 @@ impl Tally {
             return kind;
         }
         let nine_tenths = |kind: &Kind| self.cells > 0 && fits(*kind) * 10 >= self.cells * 9;
-        [Kind::Int, Kind::Float, Kind::Time]
-            .into_iter()
-            .find(nine_tenths)
-            .unwrap_or(Kind::Text)
+        [Kind::Int, Kind::Float, Kind::Time].into_iter().find(nine_tenths).unwrap_or(Kind::Text)
     }
 }
 

@@ -52,11 +52,7 @@ pub(crate) struct Widening(pub(crate) usize);
 
 /// Parses the records in `range`, which must begin and end between records.
 pub(crate) fn parse(text: &[u8], range: Range<usize>, layout: &Layout) -> Chunk {
-    let mut builders: Vec<Builder> = layout
-        .kinds
-        .iter()
-        .map(|kind| Builder::new(*kind))
-        .collect();
+    let mut builders: Vec<Builder> = layout.kinds.iter().map(|kind| Builder::new(*kind)).collect();
     let mut bad_rows = Vec::new();
     let mut widenings = BTreeSet::new();
     let (mut line, mut row_count, mut at) = (0, 0, range.start);
@@ -72,9 +68,7 @@ pub(crate) fn parse(text: &[u8], range: Range<usize>, layout: &Layout) -> Chunk 
                     widenings.extend(fractions);
                 }
                 Err(reason) => {
-                    builders
-                        .iter_mut()
-                        .for_each(|builder| builder.column.truncate(row_count));
+                    builders.iter_mut().for_each(|builder| builder.column.truncate(row_count));
                     bad_rows.push(BadRow { line, reason });
                 }
             }
@@ -118,11 +112,7 @@ fn parse_row(
     }
     match fields.count() {
         0 => Ok(fraction),
-        more => Err(format!(
-            "{} fields instead of {}",
-            names.len() + more,
-            names.len()
-        )),
+        more => Err(format!("{} fields instead of {}", names.len() + more, names.len())),
     }
 }
 
@@ -141,10 +131,7 @@ enum Refused {
 
 impl Builder {
     fn new(kind: Kind) -> Self {
-        Self {
-            column: Column::new(kind),
-            interner: Interner::default(),
-        }
+        Self { column: Column::new(kind), interner: Interner::default() }
     }
 
     #[inline]
@@ -206,11 +193,7 @@ pub(super) fn read_number(text: &[u8]) -> Number {
         }
         int = int * 10 + i64::from(byte - b'0');
     }
-    Number::Int(if digits.len() == text.len() {
-        int
-    } else {
-        -int
-    })
+    Number::Int(if digits.len() == text.len() { int } else { -int })
 }
 
 fn read_number_slowly(text: &[u8]) -> Number {

@@ -121,9 +121,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn new(record: &'a [u8]) -> Self {
-        Self {
-            rest: Some(without_line_end(record)),
-        }
+        Self { rest: Some(without_line_end(record)) }
     }
 }
 
@@ -146,10 +144,7 @@ impl<'a> Iterator for Fields<'a> {
                 None => (rest, None),
             };
             self.rest = behind;
-            return Some(Ok(Field {
-                bytes,
-                quoted: false,
-            }));
+            return Some(Ok(Field { bytes, quoted: false }));
         }
         let Some(end) = quoted_end(rest, 0) else {
             return Some(Err(Misquoted("a quote is never closed")));
@@ -159,10 +154,7 @@ impl<'a> Iterator for Fields<'a> {
             Some(b',') => Some(&rest[end + 1..]),
             Some(_) => return Some(Err(Misquoted("text follows a closing quote"))),
         };
-        Some(Ok(Field {
-            bytes: &rest[1..end - 1],
-            quoted: true,
-        }))
+        Some(Ok(Field { bytes: &rest[1..end - 1], quoted: true }))
     }
 }
 

@@ -16,23 +16,14 @@ fn every_function() -> Vec<Definition> {
         Some(_) => format!("{}(0.9)", function.name),
         None => function.name.to_owned(),
     };
-    functions()
-        .iter()
-        .map(|function| Definition::parse(&text(function)).unwrap())
-        .collect()
+    functions().iter().map(|function| Definition::parse(&text(function)).unwrap()).collect()
 }
 
 fn apply(definitions: &str, by: &[&str]) -> Apply {
     Apply {
-        rows: Rows {
-            table: "flights".into(),
-            ..Rows::default()
-        },
+        rows: Rows { table: "flights".into(), ..Rows::default() },
         feature: "dep_delay".into(),
-        definitions: definitions
-            .split(',')
-            .map(|text| Definition::parse(text).unwrap())
-            .collect(),
+        definitions: definitions.split(',').map(|text| Definition::parse(text).unwrap()).collect(),
         by: by.iter().map(ToString::to_string).collect(),
         window: None,
         as_of: None,
@@ -45,25 +36,14 @@ fn batch(rows: &[(u32, Option<f64>, i64)]) -> Batch {
     let mut interner = super::super::column::Interner::default();
     for (origin, _, _) in rows {
         let name = ["EWR", "JFK", "LGA"][*origin as usize];
-        origins.codes.push(
-            interner
-                .code(name.as_bytes(), &mut origins.dictionary)
-                .unwrap(),
-        );
+        origins.codes.push(interner.code(name.as_bytes(), &mut origins.dictionary).unwrap());
     }
-    let delays = rows
-        .iter()
-        .map(|(_, delay, _)| delay.unwrap_or(f64::NAN))
-        .collect();
+    let delays = rows.iter().map(|(_, delay, _)| delay.unwrap_or(f64::NAN)).collect();
     let times = rows.iter().map(|(_, _, time)| *time).collect();
     Batch::new(
         "flights",
         vec!["origin".into(), "dep_delay".into(), "time_hour".into()],
-        vec![
-            Column::Text(origins),
-            Column::Float(delays),
-            Column::Time(times),
-        ],
+        vec![Column::Text(origins), Column::Float(delays), Column::Time(times)],
     )
 }
 
@@ -83,13 +63,7 @@ fn combine<'p>(question: &Apply, partials: impl IntoIterator<Item = &'p Partial>
 
 #[test]
 fn groups_are_sorted_and_nulls_are_skipped() {
-    let rows = [
-        (1, Some(5.0), 0),
-        (0, None, 0),
-        (1, None, 0),
-        (0, Some(2.0), 0),
-        (2, None, 0),
-    ];
+    let rows = [(1, Some(5.0), 0), (0, None, 0), (1, None, 0), (0, Some(2.0), 0), (2, None, 0)];
     let question = apply("count,sum,mean,max", &["origin"]);
     let answer = combine(&question, [&partial(&question, &rows)]);
     assert_eq!(
@@ -103,42 +77,20 @@ fn groups_are_sorted_and_nulls_are_skipped() {
 #[test]
 fn without_groups_there_is_one_line_even_without_rows() {
     let question = apply("count,max", &[]);
-    assert_eq!(
-        json::lines(&combine(&question, [])),
-        "{\"count\":0,\"max\":null}\n"
-    );
+    assert_eq!(json::lines(&combine(&question, [])), "{\"count\":0,\"max\":null}\n");
     let mut question = apply("count", &[]);
-    question.rows.filters = vec![Filter {
-        feature: "origin".into(),
-        texts: vec!["EWR".into()],
-    }];
+    question.rows.filters = vec![Filter { feature: "origin".into(), texts: vec!["EWR".into()] }];
     let rows = [(0, Some(1.0), 0), (1, Some(2.0), 0)];
-    assert_eq!(
-        json::lines(&combine(&question, [&partial(&question, &rows)])),
-        "{\"count\":1}\n"
-    );
+    assert_eq!(json::lines(&combine(&question, [&partial(&question, &rows)])), "{\"count\":1}\n");
 }
 
 #[test]
 fn windows_slide_over_event_time() {
     let mut question = apply("count,sum", &["origin"]);
-    question.window = Some(Window {
-        length: 20,
-        every: 10,
-    });
-    let rows = [
-        (0, Some(1.0), 3),
-        (0, Some(2.0), 12),
-        (0, Some(4.0), 35),
-        (1, Some(8.0), 10),
-    ];
-    let answer = combine(
-        &question,
-        [
-            &partial(&question, &rows[..2]),
-            &partial(&question, &rows[2..]),
-        ],
-    );
+    question.window = Some(Window { length: 20, every: 10 });
+    let rows = [(0, Some(1.0), 3), (0, Some(2.0), 12), (0, Some(4.0), 35), (1, Some(8.0), 10)];
+    let answer =
+        combine(&question, [&partial(&question, &rows[..2]), &partial(&question, &rows[2..])]);
     let sums: Vec<String> = answer
         .rows
         .iter()
@@ -168,17 +120,10 @@ fn as_of_hides_what_was_not_known_yet() {
     let rows = [(0, Some(0.0), 0), (0, Some(1.0), 0)];
     question.as_of = Some(30);
     let whole = |rows: &[(u32, Option<f64>, i64)]| {
-        let delays = rows
-            .iter()
-            .map(|(_, delay, _)| delay.unwrap() as i64)
-            .collect();
+        let delays = rows.iter().map(|(_, delay, _)| delay.unwrap() as i64).collect();
         let times = rows.iter().map(|(_, _, time)| *time).collect();
         let names = vec!["dep_delay".into(), "time_hour".into()];
-        Batch::new(
-            "flights",
-            names,
-            vec![Column::Int(delays), Column::Time(times)],
-        )
+        Batch::new("flights", names, vec![Column::Int(delays), Column::Time(times)])
     };
     let mut fold = Fold::new(&question).unwrap();
     fold.add_batch(&whole(&rows));

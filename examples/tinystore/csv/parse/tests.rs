@@ -9,10 +9,7 @@ fn read(text: &str, target_len: usize) -> (Layout, Vec<Chunk>) {
     let bytes = text.as_bytes();
     let layout = Layout::read("test.csv", bytes).unwrap();
     let ranges = split(bytes, layout.body, target_len);
-    let chunks = ranges
-        .into_iter()
-        .map(|range| parse(bytes, range, &layout))
-        .collect();
+    let chunks = ranges.into_iter().map(|range| parse(bytes, range, &layout)).collect();
     (layout, chunks)
 }
 
@@ -23,9 +20,7 @@ fn one(text: &str) -> Chunk {
 
 fn cells(chunk: &Chunk, name: &str) -> Vec<String> {
     let column = chunk.batch.column(name).unwrap();
-    (0..column.len())
-        .map(|row| column.cell(row).to_value().to_string())
-        .collect()
+    (0..column.len()).map(|row| column.cell(row).to_value().to_string()).collect()
 }
 
 #[test]
@@ -52,11 +47,7 @@ fn bad_rows_are_reported_with_line_and_reason_and_cost_nothing_else() {
         ]
     );
     assert_eq!(cells(&chunk, "dep_delay"), ["1", "4", "8"]);
-    assert_eq!(
-        cells(&chunk, "dest"),
-        ["IAH", "IAH", ""],
-        "a quoted nothing is text"
-    );
+    assert_eq!(cells(&chunk, "dest"), ["IAH", "IAH", ""], "a quoted nothing is text");
 }
 
 #[test]
@@ -82,10 +73,7 @@ fn a_fraction_among_whole_numbers_widens_the_column() {
     assert_eq!(chunks[0].widenings, [Widening(1)]);
     layout.widen(&chunks[0].widenings);
     let chunk = parse(text.as_bytes(), layout.body..text.len(), &layout);
-    assert_eq!(
-        chunk.batch.column("dep_delay").unwrap().cell(2),
-        Scalar::Float(2.5)
-    );
+    assert_eq!(chunk.batch.column("dep_delay").unwrap().cell(2), Scalar::Float(2.5));
     assert!(chunk.widenings.is_empty());
 }
 
@@ -95,16 +83,10 @@ fn unusual_files_are_read() {
     assert_eq!(cells(&chunk, "origin"), ["EWR", "JFK"]);
     let chunk = one("dep_delay,dep_delay,time_hour\n1,2,01/02/2013 5:00\n");
     assert_eq!(cells(&chunk, "dep_delay_2"), ["2"]);
-    assert_eq!(
-        cells(&chunk, "time_hour"),
-        ["01/02/2013 5:00"],
-        "unreadable times stay text"
-    );
+    assert_eq!(cells(&chunk, "time_hour"), ["01/02/2013 5:00"], "unreadable times stay text");
     assert_eq!(
         Layout::read("a.csv", b""),
-        Err(super::super::LayoutError::Empty {
-            file: "a.csv".into()
-        })
+        Err(super::super::layout::LayoutError::Empty { file: "a.csv".into() })
     );
     let (_, chunks) = read("dep_delay\n", 10);
     assert!(chunks.is_empty());
@@ -114,10 +96,7 @@ fn unusual_files_are_read() {
 fn numbers_are_whole_when_they_can_be() {
     assert_eq!(read_number(b"-17"), Number::Int(-17));
     assert_eq!(read_number(b"9223372036854775807"), Number::Int(i64::MAX));
-    assert_eq!(
-        read_number(b"-9223372036854775808"),
-        Number::Float(-9_223_372_036_854_775_808.0)
-    );
+    assert_eq!(read_number(b"-9223372036854775808"), Number::Float(-9_223_372_036_854_775_808.0));
     assert_eq!(read_number(b"1e3"), Number::Int(1000));
     assert_eq!(read_number(b"-0.0"), Number::Int(0));
     assert_eq!(read_number(b"0.5"), Number::Float(0.5));

@@ -42,36 +42,22 @@ use tree::{Finding, Tree};
 fn holds(rule: &str, judge: impl Fn(&Tree) -> Vec<Finding>) {
     let findings = judge(&Tree::of_this_repository());
     let list: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    assert!(
-        findings.is_empty(),
-        "{rule}: {} finding(s)\n{}\n",
-        list.len(),
-        list.join("\n")
-    );
+    assert!(findings.is_empty(), "{rule}: {} finding(s)\n{}\n", list.len(), list.join("\n"));
 }
 
 #[test]
 fn files_stay_within_400_lines_of_code() {
-    holds(
-        "one concept per file, at most 400 lines outside tests",
-        shape::long_files,
-    );
+    holds("one concept per file, at most 400 lines outside tests", shape::long_files);
 }
 
 #[test]
 fn numbered_examples_fit_on_a_screen_or_two() {
-    holds(
-        "a numbered example shows one idea in at most 80 lines",
-        shape::long_examples,
-    );
+    holds("a numbered example shows one idea in at most 80 lines", shape::long_examples);
 }
 
 #[test]
 fn every_module_opens_with_its_argument() {
-    holds(
-        "the first lines of a file say what problem it solves (`//!`)",
-        shape::headless_modules,
-    );
+    holds("the first lines of a file say what problem it solves (`//!`)", shape::headless_modules);
 }
 
 #[test]
@@ -81,26 +67,17 @@ fn no_mod_rs() {
 
 #[test]
 fn pure_modules_stay_pure() {
-    holds(
-        "no clock, no I/O, no tasks, no randomness of their own",
-        shape::impure_pure_modules,
-    );
+    holds("no clock, no I/O, no tasks, no randomness of their own", shape::impure_pure_modules);
 }
 
 #[test]
 fn pure_parts_of_the_plan_are_marked() {
-    holds(
-        "a file the plan calls pure carries the marker line",
-        shape::unmarked_pure_modules,
-    );
+    holds("a file the plan calls pure carries the marker line", shape::unmarked_pure_modules);
 }
 
 #[test]
 fn unsafe_stays_in_its_place() {
-    holds(
-        "`unsafe` only where the table allows it",
-        shape::stray_unsafe,
-    );
+    holds("`unsafe` only where the table allows it", shape::stray_unsafe);
 }
 
 #[test]
@@ -110,74 +87,47 @@ fn panics_are_caught_in_one_place() {
 
 #[test]
 fn nothing_of_a_node_is_global() {
-    holds(
-        "no static that can change, but for those the table grants",
-        shape::globals,
-    );
+    holds("no static that can change, but for those the table grants", shape::globals);
 }
 
 #[test]
 fn arrows_between_crates_point_down() {
-    holds(
-        "a dependency between our crates stands in the house table",
-        dependencies::stray_edges,
-    );
+    holds("a dependency between our crates stands in the house table", dependencies::stray_edges);
 }
 
 #[test]
 fn foreign_crates_stay_in_their_places() {
-    holds(
-        "a foreign crate has a role and a place",
-        dependencies::stray_foreign_crates,
-    );
+    holds("a foreign crate has a role and a place", dependencies::stray_foreign_crates);
 }
 
 #[test]
 fn versions_live_in_the_workspace_manifest() {
-    holds(
-        "versions only in [workspace.dependencies]",
-        dependencies::private_versions,
-    );
+    holds("versions only in [workspace.dependencies]", dependencies::private_versions);
 }
 
 #[test]
 fn the_lock_file_names_one_registry_and_no_git() {
-    holds(
-        "every locked package comes from the crates.io index",
-        dependencies::stray_lock_sources,
-    );
+    holds("every locked package comes from the crates.io index", dependencies::stray_lock_sources);
 }
 
 #[test]
 fn files_of_a_crate_do_not_import_in_circles() {
-    holds(
-        "import cycles only where the table explains them",
-        cycles::import_cycles,
-    );
+    holds("import cycles only where the table explains them", cycles::import_cycles);
 }
 
 #[test]
 fn names_avoid_empty_words() {
-    holds(
-        "a name says what a thing is, not that it helps",
-        words::empty_names,
-    );
+    holds("a name says what a thing is, not that it helps", words::empty_names);
 }
 
 #[test]
 fn calls_cannot_hide_behind_methods_of_a_reference() {
-    holds(
-        "the macro refuses every name that `ActorRef` has",
-        reserved::unreserved_names,
-    );
+    holds("the macro refuses every name that `ActorRef` has", reserved::unreserved_names);
 }
 
 #[test]
 fn promises_carry_a_number() {
-    holds(
-        "a to-do names its issue, other markers stay out",
-        words::unnumbered_promises,
-    );
+    holds("a to-do names its issue, other markers stay out", words::unnumbered_promises);
 }
 
 #[test]
@@ -187,18 +137,12 @@ fn nothing_is_left_unwritten() {
 
 #[test]
 fn tests_never_sleep() {
-    holds(
-        "tests await events or turn virtual time",
-        words::sleeping_tests,
-    );
+    holds("tests await events or turn virtual time", words::sleeping_tests);
 }
 
 #[test]
 fn every_promised_behaviour_has_its_test() {
-    holds(
-        "each numbered behaviour has a test named after it",
-        behaviours::untested_behaviours,
-    );
+    holds("each numbered behaviour has a test named after it", behaviours::untested_behaviours);
 }
 
 #[test]
@@ -208,18 +152,12 @@ fn ignored_tests_say_where_they_run() {
 
 #[test]
 fn no_machine_paths_and_no_registry_hosts() {
-    holds(
-        "the tree builds anywhere, from any mirror",
-        words::machine_paths,
-    );
+    holds("the tree builds anywhere, from any mirror", words::machine_paths);
 }
 
 #[test]
 fn architecture_names_only_what_exists() {
-    holds(
-        "ARCHITECTURE.md is a map of this tree",
-        architecture::dead_paths,
-    );
+    holds("ARCHITECTURE.md is a map of this tree", architecture::dead_paths);
 }
 
 #[test]
@@ -232,8 +170,5 @@ fn every_invariant_names_a_living_test() {
 
 #[test]
 fn architecture_fits_its_page() {
-    holds(
-        "ARCHITECTURE.md stays under 300 lines",
-        architecture::too_long,
-    );
+    holds("ARCHITECTURE.md stays under 300 lines", architecture::too_long);
 }

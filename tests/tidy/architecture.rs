@@ -38,17 +38,12 @@ pub(crate) fn untested_invariants(tree: &Tree) -> Vec<Finding> {
     let Some(page) = tree.file(PAGE) else {
         return findings;
     };
-    for (line, text) in page
-        .lines()
-        .filter(|(_, text)| text.trim_start_matches("- ").starts_with(INVARIANT))
+    for (line, text) in
+        page.lines().filter(|(_, text)| text.trim_start_matches("- ").starts_with(INVARIANT))
     {
-        let tests: Vec<(&str, &str)> = in_backticks(text)
-            .filter_map(|quoted| quoted.split_once("::"))
-            .collect();
-        let tests = tests
-            .into_iter()
-            .filter(|(path, _)| path.ends_with(".rs"))
-            .collect::<Vec<_>>();
+        let tests: Vec<(&str, &str)> =
+            in_backticks(text).filter_map(|quoted| quoted.split_once("::")).collect();
+        let tests = tests.into_iter().filter(|(path, _)| path.ends_with(".rs")).collect::<Vec<_>>();
         if tests.is_empty() {
             findings.push(Finding::new(PAGE, line, "names no test (`path.rs::name`)"));
         }
@@ -58,11 +53,7 @@ pub(crate) fn untested_invariants(tree: &Tree) -> Vec<Finding> {
                 .file(path)
                 .is_some_and(|file| file.code().any(|(_, code)| has_word(code, &function)));
             if !lives {
-                findings.push(Finding::new(
-                    PAGE,
-                    line,
-                    format!("no test `{name}` in {path}"),
-                ));
+                findings.push(Finding::new(PAGE, line, format!("no test `{name}` in {path}")));
             }
         }
     }
@@ -85,9 +76,8 @@ fn in_backticks(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn is_path(quoted: &str) -> bool {
-    let has_only_path_letters = quoted
-        .chars()
-        .all(|letter| letter.is_alphanumeric() || "_-./".contains(letter));
+    let has_only_path_letters =
+        quoted.chars().all(|letter| letter.is_alphanumeric() || "_-./".contains(letter));
     let looks_like_one =
         quoted.contains('/') || ENDINGS.iter().any(|ending| quoted.ends_with(ending));
     has_only_path_letters
@@ -100,10 +90,7 @@ mod tests {
     use super::*;
 
     fn tree(page: &str) -> Tree {
-        Tree::sample(&[
-            (PAGE, page),
-            ("store/src/table.rs", "//! T.\nfn keeps_order() {}\n"),
-        ])
+        Tree::sample(&[(PAGE, page), ("store/src/table.rs", "//! T.\nfn keeps_order() {}\n")])
     }
 
     #[test]
@@ -124,10 +111,7 @@ mod tests {
     fn an_invariant_without_living_test_is_found() {
         let good = "**Invariant:** in order (`store/src/table.rs::keeps_order`).";
         assert_eq!(untested_invariants(&tree(good)), []);
-        assert_eq!(
-            untested_invariants(&tree("**Invariant:** in order.")).len(),
-            1
-        );
+        assert_eq!(untested_invariants(&tree("**Invariant:** in order.")).len(), 1);
         assert_eq!(
             untested_invariants(&tree("**Invariant:** x (`store/src/table.rs::keeps`).")).len(),
             1

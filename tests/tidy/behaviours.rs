@@ -19,34 +19,20 @@ fn untested(tree: &Tree, rows: &[&str]) -> Vec<Finding> {
     // What types make impossible is held by a sample that must not compile.
     let samples = tree.rust_files().filter(|file| file.is_compiler_sample());
     let samples = samples.filter_map(|file| file.path.rsplit('/').next());
-    let names: Vec<&str> = tests
-        .filter_map(|(_, code)| function_name(code))
-        .chain(samples)
-        .collect();
-    let has_test = |row: &str| {
-        names
-            .iter()
-            .any(|name| name.starts_with(&format!("{row}_")))
-    };
+    let names: Vec<&str> =
+        tests.filter_map(|(_, code)| function_name(code)).chain(samples).collect();
+    let has_test = |row: &str| names.iter().any(|name| name.starts_with(&format!("{row}_")));
     let missing = rows.iter().filter(|row| !has_test(row));
-    missing
-        .map(|row| Finding::new("tests/", 0, format!("no test is named `{row}_…`")))
-        .collect()
+    missing.map(|row| Finding::new("tests/", 0, format!("no test is named `{row}_…`"))).collect()
 }
 
 #[test]
 fn a_row_without_test_is_found() {
     let tree = Tree::sample(&[
-        (
-            "tests/tasks.rs",
-            "#[mobula::test]\nasync fn t1_a_call_returns_at_once() {}\n",
-        ),
+        ("tests/tasks.rs", "#[mobula::test]\nasync fn t1_a_call_returns_at_once() {}\n"),
         ("tests/ui/t3_wrong_arity.rs", "fn main() {}\n"),
         ("src/node.rs", "fn t2_is_no_test() {}\nfn t11_not_t1() {}\n"),
     ]);
     let findings = untested(&tree, &["t1", "t2", "t3"]);
-    assert_eq!(
-        findings,
-        [Finding::new("tests/", 0, "no test is named `t2_…`")]
-    );
+    assert_eq!(findings, [Finding::new("tests/", 0, "no test is named `t2_…`")]);
 }

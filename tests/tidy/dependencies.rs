@@ -15,11 +15,7 @@ fn manifests(tree: &Tree) -> impl Iterator<Item = (&Source, String, Vec<Dependen
     tree.files()
         .filter(|file| file.path == "Cargo.toml" || file.path.ends_with("/Cargo.toml"))
         .filter_map(|file| {
-            Some((
-                file,
-                manifest::package_name(file)?,
-                manifest::dependencies(file),
-            ))
+            Some((file, manifest::package_name(file)?, manifest::dependencies(file)))
         })
 }
 
@@ -38,10 +34,7 @@ pub(crate) fn stray_edges(tree: &Tree) -> Vec<Finding> {
             ));
             continue;
         };
-        for dependency in dependencies
-            .iter()
-            .filter(|dependency| is_ours(&dependency.name))
-        {
+        for dependency in dependencies.iter().filter(|dependency| is_ours(&dependency.name)) {
             let name = dependency.name.as_str();
             let for_tests = |(from, to, _): &(&str, &str, &str)| *from == package && *to == name;
             let is_allowed =
@@ -58,10 +51,7 @@ pub(crate) fn stray_edges(tree: &Tree) -> Vec<Finding> {
 pub(crate) fn stray_foreign_crates(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (file, _, dependencies) in manifests(tree) {
-        for dependency in dependencies
-            .iter()
-            .filter(|dependency| !is_ours(&dependency.name))
-        {
+        for dependency in dependencies.iter().filter(|dependency| !is_ours(&dependency.name)) {
             if !FOREIGN.iter().any(|(name, ..)| *name == dependency.name) {
                 let what = format!("`{}` has no row: say its role and place", dependency.name);
                 findings.push(Finding::new(&file.path, dependency.line, what));
@@ -101,14 +91,10 @@ fn names_crate(code: &str, name: &str) -> bool {
 pub(crate) fn private_versions(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (file, _, dependencies) in manifests(tree) {
-        let foreign = dependencies
-            .iter()
-            .filter(|dependency| !is_ours(&dependency.name));
+        let foreign = dependencies.iter().filter(|dependency| !is_ours(&dependency.name));
         for dependency in foreign.filter(|dependency| !dependency.is_shared) {
-            let what = format!(
-                "`{}` does not take its version from the workspace",
-                dependency.name
-            );
+            let what =
+                format!("`{}` does not take its version from the workspace", dependency.name);
             findings.push(Finding::new(&file.path, dependency.line, what));
         }
     }
@@ -123,12 +109,8 @@ pub(crate) fn stray_lock_sources(tree: &Tree) -> Vec<Finding> {
             "is missing: programs and examples must build the same everywhere",
         )];
     };
-    let sources = lock
-        .lines()
-        .filter(|(_, line)| line.starts_with("source = ") && *line != INDEX);
-    sources
-        .map(|(line, text)| Finding::new(&lock.path, line, text))
-        .collect()
+    let sources = lock.lines().filter(|(_, line)| line.starts_with("source = ") && *line != INDEX);
+    sources.map(|(line, text)| Finding::new(&lock.path, line, text)).collect()
 }
 
 #[cfg(test)]
@@ -141,63 +123,30 @@ mod tests {
 
     #[test]
     fn a_wall_may_not_lean_on_its_neighbour() {
-        let bad = manifest(
-            "mobula-store",
-            "[dependencies]\nmobula-supervision.workspace = true\n",
-        );
-        assert_eq!(
-            stray_edges(&Tree::sample(&[("store/Cargo.toml", &bad)])).len(),
-            1
-        );
-        let good = manifest(
-            "mobula-store",
-            "[dependencies]\nmobula-actor-core.workspace = true\n",
-        );
-        assert_eq!(
-            stray_edges(&Tree::sample(&[("store/Cargo.toml", &good)])),
-            []
-        );
+        let bad = manifest("mobula-store", "[dependencies]\nmobula-supervision.workspace = true\n");
+        assert_eq!(stray_edges(&Tree::sample(&[("store/Cargo.toml", &bad)])).len(), 1);
+        let good = manifest("mobula-store", "[dependencies]\nmobula-actor-core.workspace = true\n");
+        assert_eq!(stray_edges(&Tree::sample(&[("store/Cargo.toml", &good)])), []);
     }
 
     #[test]
     fn tests_may_not_draw_an_arrow_upwards_either() {
-        let bad = manifest(
-            "mobula-store",
-            "[dev-dependencies]\nmobula-tasks.workspace = true\n",
-        );
-        assert_eq!(
-            stray_edges(&Tree::sample(&[("store/Cargo.toml", &bad)])).len(),
-            1
-        );
-        let granted = manifest(
-            "mobula-macros",
-            "[dev-dependencies]\nmobula.workspace = true\n",
-        );
-        assert_eq!(
-            stray_edges(&Tree::sample(&[("actor-core/macros/Cargo.toml", &granted)])),
-            []
-        );
+        let bad = manifest("mobula-store", "[dev-dependencies]\nmobula-tasks.workspace = true\n");
+        assert_eq!(stray_edges(&Tree::sample(&[("store/Cargo.toml", &bad)])).len(), 1);
+        let granted = manifest("mobula-macros", "[dev-dependencies]\nmobula.workspace = true\n");
+        assert_eq!(stray_edges(&Tree::sample(&[("actor-core/macros/Cargo.toml", &granted)])), []);
     }
 
     #[test]
     fn a_crate_outside_the_house_is_found() {
         let bad = manifest("mobula-cellar", "");
-        assert_eq!(
-            stray_edges(&Tree::sample(&[("cellar/Cargo.toml", &bad)])).len(),
-            1
-        );
+        assert_eq!(stray_edges(&Tree::sample(&[("cellar/Cargo.toml", &bad)])).len(), 1);
     }
 
     #[test]
     fn a_foreign_crate_needs_a_row_and_a_place() {
-        let bad = manifest(
-            "mobula-store",
-            "[dependencies]\nlazy_static.workspace = true\n",
-        );
-        assert_eq!(
-            stray_foreign_crates(&Tree::sample(&[("store/Cargo.toml", &bad)])).len(),
-            1
-        );
+        let bad = manifest("mobula-store", "[dependencies]\nlazy_static.workspace = true\n");
+        assert_eq!(stray_foreign_crates(&Tree::sample(&[("store/Cargo.toml", &bad)])).len(), 1);
         let misplaced = "//! Store.\nuse actix::Actor;\n";
         assert_eq!(
             stray_foreign_crates(&Tree::sample(&[("store/src/lib.rs", misplaced)])).len(),
@@ -211,18 +160,9 @@ mod tests {
     fn a_crate_for_tests_stays_in_tests() {
         let used = "//! Model.\nuse proptest::prelude::*;\n";
         let inside = "//! Store.\n#[cfg(test)]\nmod tests { use proptest::prelude::*; }\n";
-        assert_eq!(
-            stray_foreign_crates(&Tree::sample(&[("store/src/lib.rs", used)])).len(),
-            1
-        );
-        assert_eq!(
-            stray_foreign_crates(&Tree::sample(&[("store/tests/model.rs", used)])),
-            []
-        );
-        assert_eq!(
-            stray_foreign_crates(&Tree::sample(&[("store/src/lib.rs", inside)])),
-            []
-        );
+        assert_eq!(stray_foreign_crates(&Tree::sample(&[("store/src/lib.rs", used)])).len(), 1);
+        assert_eq!(stray_foreign_crates(&Tree::sample(&[("store/tests/model.rs", used)])), []);
+        assert_eq!(stray_foreign_crates(&Tree::sample(&[("store/src/lib.rs", inside)])), []);
     }
 
     #[test]
@@ -237,23 +177,14 @@ mod tests {
     #[test]
     fn a_private_version_is_found() {
         let bad = manifest("mobula-store", "[dependencies]\nserde = \"1\"\n");
-        assert_eq!(
-            private_versions(&Tree::sample(&[("store/Cargo.toml", &bad)])).len(),
-            1
-        );
+        assert_eq!(private_versions(&Tree::sample(&[("store/Cargo.toml", &bad)])).len(), 1);
     }
 
     #[test]
     fn git_and_other_registries_are_found_in_the_lock() {
         let bad = "source = \"git+https://example.org/x\"\nsource = \"registry+https://example.org/index\"\n";
-        assert_eq!(
-            stray_lock_sources(&Tree::sample(&[("Cargo.lock", bad)])).len(),
-            2
-        );
-        assert_eq!(
-            stray_lock_sources(&Tree::sample(&[("Cargo.lock", INDEX)])),
-            []
-        );
+        assert_eq!(stray_lock_sources(&Tree::sample(&[("Cargo.lock", bad)])).len(), 2);
+        assert_eq!(stray_lock_sources(&Tree::sample(&[("Cargo.lock", INDEX)])), []);
         assert_eq!(stray_lock_sources(&Tree::sample(&[])).len(), 1);
     }
 }

@@ -59,14 +59,11 @@ pub(crate) fn dependencies(file: &Source) -> Vec<Dependency> {
 }
 
 fn lines(file: &Source) -> impl Iterator<Item = (usize, &str)> {
-    file.lines()
-        .map(|(number, line)| (number, line.split(" #").next().unwrap_or(line).trim()))
+    file.lines().map(|(number, line)| (number, line.split(" #").next().unwrap_or(line).trim()))
 }
 
 fn section_name(line: &str) -> Option<&str> {
-    line.strip_prefix('[')?
-        .strip_suffix(']')
-        .map(|name| name.trim_matches('['))
+    line.strip_prefix('[')?.strip_suffix(']').map(|name| name.trim_matches('['))
 }
 
 fn key_and_value(line: &str) -> Option<(&str, &str)> {
@@ -100,8 +97,5 @@ fn all_forms_of_a_dependency_are_read() {
         ("long", false, false),
         ("anyhow", true, false),
     ];
-    assert_eq!(
-        read,
-        expected.map(|(name, dev, shared)| (name.to_owned(), dev, shared))
-    );
+    assert_eq!(read, expected.map(|(name, dev, shared)| (name.to_owned(), dev, shared)));
 }

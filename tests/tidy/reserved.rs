@@ -15,20 +15,12 @@ pub(crate) fn unreserved_names(tree: &Tree) -> Vec<Finding> {
     let (Some(reference), Some(list)) = (tree.file(REFERENCE), tree.file(LIST)) else {
         return Vec::new();
     };
-    let block = reference
-        .product_code()
-        .skip_while(|(_, code)| !code.starts_with(BLOCK));
+    let block = reference.product_code().skip_while(|(_, code)| !code.starts_with(BLOCK));
     let body: Vec<(usize, &str)> = block.take_while(|(_, code)| *code != "}").collect();
     if body.is_empty() {
-        return vec![Finding::new(
-            REFERENCE,
-            0,
-            format!("has no `{BLOCK}`: mend this rule"),
-        )];
+        return vec![Finding::new(REFERENCE, 0, format!("has no `{BLOCK}`: mend this rule"))];
     }
-    let methods = body
-        .into_iter()
-        .filter_map(|(line, code)| Some((line, public_method(code)?)));
+    let methods = body.into_iter().filter_map(|(line, code)| Some((line, public_method(code)?)));
     let missing = methods.filter(|(_, name)| !list.text.contains(&format!("\"{name}\"")));
     missing
         .map(|(line, name)| Finding::new(REFERENCE, line, format!("`{name}` is not in {LIST}")))
@@ -47,9 +39,5 @@ fn a_method_that_the_macro_does_not_refuse_is_found() {
     let tree = Tree::sample(&[(REFERENCE, reference), (LIST, "(\"id\", \"…\")")]);
     assert_eq!(unreserved_names(&tree).len(), 1);
     let tree = Tree::sample(&[(REFERENCE, "struct A;"), (LIST, "")]);
-    assert_eq!(
-        unreserved_names(&tree).len(),
-        1,
-        "a rule that finds nothing to judge says so"
-    );
+    assert_eq!(unreserved_names(&tree).len(), 1, "a rule that finds nothing to judge says so");
 }

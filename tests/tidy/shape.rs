@@ -15,17 +15,8 @@ const PURE_MARKER: &str = "//! Pure: no clock, no I/O, no tasks.";
 /// The only file that calls `catch_unwind`.
 const CATCHER: &str = "actor-core/src/panic_capture.rs";
 /// What makes a static changeable.
-const CHANGEABLE: &[&str] = &[
-    "static mut",
-    "Mutex",
-    "RwLock",
-    "Atomic",
-    "Once",
-    "Lazy",
-    "Cell<",
-    "ArcSwap",
-    "DashMap",
-];
+const CHANGEABLE: &[&str] =
+    &["static mut", "Mutex", "RwLock", "Atomic", "Once", "Lazy", "Cell<", "ArcSwap", "DashMap"];
 /// What a pure module has no use for. Tests inside the file are free.
 const IMPURE: &[&str] = &[
     "tokio::",
@@ -66,11 +57,7 @@ fn long_files_except(tree: &Tree, granted: &[(&str, usize, &str)]) -> Vec<Findin
     for (path, _, _) in granted {
         let count = tree.file(path).map_or(0, Source::product_line_count);
         if count <= LINES_MAX {
-            findings.push(Finding::new(
-                path,
-                0,
-                "needs its exception no longer: strike the row",
-            ));
+            findings.push(Finding::new(path, 0, "needs its exception no longer: strike the row"));
         }
     }
     findings
@@ -89,28 +76,17 @@ pub(crate) fn long_examples(tree: &Tree) -> Vec<Finding> {
 
 pub(crate) fn headless_modules(tree: &Tree) -> Vec<Finding> {
     let opens_with_argument = |file: &Source| {
-        let mut lines = file
-            .lines()
-            .map(|(_, line)| line.trim())
-            .filter(|line| !line.is_empty());
-        lines
-            .find(|line| !line.starts_with("#!["))
-            .is_some_and(|line| line.starts_with("//!"))
+        let mut lines = file.lines().map(|(_, line)| line.trim()).filter(|line| !line.is_empty());
+        lines.find(|line| !line.starts_with("#![")).is_some_and(|line| line.starts_with("//!"))
     };
     let files = tree.rust_files().filter(|file| !file.is_compiler_sample());
     let headless = files.filter(|file| !opens_with_argument(file));
-    headless
-        .map(|file| Finding::new(&file.path, 1, "does not open with `//!`"))
-        .collect()
+    headless.map(|file| Finding::new(&file.path, 1, "does not open with `//!`")).collect()
 }
 
 pub(crate) fn mod_files(tree: &Tree) -> Vec<Finding> {
-    let files = tree
-        .rust_files()
-        .filter(|file| file.path.ends_with("/mod.rs"));
-    files
-        .map(|file| Finding::new(&file.path, 0, "name the file after its module"))
-        .collect()
+    let files = tree.rust_files().filter(|file| file.path.ends_with("/mod.rs"));
+    files.map(|file| Finding::new(&file.path, 0, "name the file after its module")).collect()
 }
 
 pub(crate) fn impure_pure_modules(tree: &Tree) -> Vec<Finding> {
@@ -145,21 +121,14 @@ pub(crate) fn unmarked_pure_modules(tree: &Tree) -> Vec<Finding> {
     let unmarked = files.filter(|file| !file.lines().any(|(_, line)| line == PURE_MARKER));
     unmarked
         .map(|file| {
-            Finding::new(
-                &file.path,
-                1,
-                "is pure by plan: add the marker, or change the plan",
-            )
+            Finding::new(&file.path, 1, "is pure by plan: add the marker, or change the plan")
         })
         .collect()
 }
 
 pub(crate) fn stray_unsafe(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for file in tree
-        .rust_files()
-        .filter(|file| !UNSAFE_FILES.contains(&file.path.as_str()))
-    {
+    for file in tree.rust_files().filter(|file| !UNSAFE_FILES.contains(&file.path.as_str())) {
         for (line, code) in file.code().filter(|(_, code)| has_word(code, "unsafe")) {
             findings.push(Finding::new(&file.path, line, code.trim()));
         }
@@ -171,10 +140,7 @@ pub(crate) fn stray_unsafe(tree: &Tree) -> Vec<Finding> {
 pub(crate) fn stray_catches(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.rust_files().filter(|file| file.path != CATCHER) {
-        for (line, code) in file
-            .product_code()
-            .filter(|(_, code)| code.contains("catch_unwind"))
-        {
+        for (line, code) in file.product_code().filter(|(_, code)| code.contains("catch_unwind")) {
             findings.push(Finding::new(&file.path, line, code.trim()));
         }
     }
@@ -190,9 +156,7 @@ pub(crate) fn globals(tree: &Tree) -> Vec<Finding> {
         for (line, code) in file.product_code() {
             let code = code.trim();
             is_thread_local |= code.starts_with("thread_local!");
-            let item = code
-                .trim_start_matches("pub ")
-                .trim_start_matches("pub(crate) ");
+            let item = code.trim_start_matches("pub ").trim_start_matches("pub(crate) ");
             let is_static = item.starts_with("static ") && !is_thread_local;
             let can_change = CHANGEABLE.iter().any(|kind| item.contains(kind));
             let is_granted = GRANTED_GLOBALS.iter().any(|(path, name, _)| {
@@ -227,11 +191,7 @@ mod tests {
         let findings = long_files_except(&tree, &[]);
         assert_eq!(
             findings,
-            [Finding::new(
-                "a/src/long.rs",
-                0,
-                "401 lines outside tests, at most 400"
-            )]
+            [Finding::new("a/src/long.rs", 0, "401 lines outside tests, at most 400")]
         );
     }
 
@@ -239,31 +199,17 @@ mod tests {
     fn a_granted_file_may_shrink_but_not_grow() {
         let (grown, shrunk) = (lines(451), lines(10));
         let granted = [("a.rs", 450, "one table")];
-        assert_eq!(
-            long_files_except(&Tree::sample(&[("a.rs", &grown)]), &granted).len(),
-            1
-        );
-        assert_eq!(
-            long_files_except(&Tree::sample(&[("a.rs", &shrunk)]), &granted).len(),
-            1
-        );
-        assert_eq!(
-            long_files_except(&Tree::sample(&[("a.rs", &lines(450))]), &granted),
-            []
-        );
+        assert_eq!(long_files_except(&Tree::sample(&[("a.rs", &grown)]), &granted).len(), 1);
+        assert_eq!(long_files_except(&Tree::sample(&[("a.rs", &shrunk)]), &granted).len(), 1);
+        assert_eq!(long_files_except(&Tree::sample(&[("a.rs", &lines(450))]), &granted), []);
     }
 
     #[test]
     fn a_long_numbered_example_is_found() {
         let long = lines(81);
-        let tree = Tree::sample(&[
-            ("examples/01_tell.rs", &long),
-            ("examples/quickstart.rs", &long),
-        ]);
-        assert_eq!(
-            long_examples(&tree),
-            [Finding::new("examples/01_tell.rs", 0, "81 lines")]
-        );
+        let tree =
+            Tree::sample(&[("examples/01_tell.rs", &long), ("examples/quickstart.rs", &long)]);
+        assert_eq!(long_examples(&tree), [Finding::new("examples/01_tell.rs", 0, "81 lines")]);
     }
 
     #[test]
@@ -273,18 +219,12 @@ mod tests {
             ("b.rs", "#![cfg(loom)]\n//! Why.\n"),
             ("m/tests/ui/c.rs", "fn main() {}\n"),
         ]);
-        assert_eq!(
-            headless_modules(&tree),
-            [Finding::new("a.rs", 1, "does not open with `//!`")]
-        );
+        assert_eq!(headless_modules(&tree), [Finding::new("a.rs", 1, "does not open with `//!`")]);
     }
 
     #[test]
     fn mod_rs_is_found() {
-        assert_eq!(
-            mod_files(&Tree::sample(&[("a/src/b/mod.rs", "//! B.\n")])).len(),
-            1
-        );
+        assert_eq!(mod_files(&Tree::sample(&[("a/src/b/mod.rs", "//! B.\n")])).len(), 1);
     }
 
     #[test]
@@ -293,18 +233,9 @@ mod tests {
         let sin = format!("{header}fn f() {{ let now = Instant::now(); }}\n");
         let innocent =
             format!("{header}// Never spawn.\n#[cfg(test)]\nmod tests {{ async fn f() {{}} }}\n");
-        assert_eq!(
-            impure_pure_modules(&Tree::sample(&[("a.rs", &sin)])).len(),
-            1
-        );
-        assert_eq!(
-            impure_pure_modules(&Tree::sample(&[("a.rs", &innocent)])),
-            []
-        );
-        assert_eq!(
-            impure_pure_modules(&Tree::sample(&[("a.rs", "//! Pure, mostly.\n")])).len(),
-            1
-        );
+        assert_eq!(impure_pure_modules(&Tree::sample(&[("a.rs", &sin)])).len(), 1);
+        assert_eq!(impure_pure_modules(&Tree::sample(&[("a.rs", &innocent)])), []);
+        assert_eq!(impure_pure_modules(&Tree::sample(&[("a.rs", "//! Pure, mostly.\n")])).len(), 1);
     }
 
     #[test]
@@ -318,23 +249,14 @@ mod tests {
     #[test]
     fn unsafe_outside_its_place_is_found() {
         let text = "//! A.\n#![deny(unsafe_code)]\nfn f() { unsafe { g() } }\n";
-        assert_eq!(
-            stray_unsafe(&Tree::sample(&[("store/src/table.rs", text)])).len(),
-            1
-        );
-        assert_eq!(
-            stray_unsafe(&Tree::sample(&[("store/src/shm/segment.rs", text)])),
-            []
-        );
+        assert_eq!(stray_unsafe(&Tree::sample(&[("store/src/table.rs", text)])).len(), 1);
+        assert_eq!(stray_unsafe(&Tree::sample(&[("store/src/shm/segment.rs", text)])), []);
     }
 
     #[test]
     fn a_second_catcher_of_panics_is_found() {
         let text = "//! A.\nuse std::panic::catch_unwind;\n";
-        assert_eq!(
-            stray_catches(&Tree::sample(&[("tasks/src/one_shot.rs", text)])).len(),
-            1
-        );
+        assert_eq!(stray_catches(&Tree::sample(&[("tasks/src/one_shot.rs", text)])).len(), 1);
         assert_eq!(stray_catches(&Tree::sample(&[(CATCHER, text)])), []);
     }
 

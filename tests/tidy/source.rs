@@ -16,24 +16,10 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn new(path: &str, text: &str) -> Self {
         let is_rust = path.ends_with(".rs");
-        let (code, comments) = if is_rust {
-            scan(text)
-        } else {
-            (String::new(), String::new())
-        };
-        let test_lines = if is_rust {
-            test_lines(path, &code)
-        } else {
-            Vec::new()
-        };
+        let (code, comments) = if is_rust { scan(text) } else { (String::new(), String::new()) };
+        let test_lines = if is_rust { test_lines(path, &code) } else { Vec::new() };
         let code = without_samples(&code, &test_lines);
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            code,
-            comments,
-            test_lines,
-        }
+        Self { path: path.to_owned(), text: text.to_owned(), code, comments, test_lines }
     }
 
     pub(crate) fn is_rust(&self) -> bool {
@@ -52,10 +38,7 @@ impl Source {
 
     /// Every line of code with its number, comments and literals blanked.
     pub(crate) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.code
-            .lines()
-            .enumerate()
-            .map(|(index, line)| (index + 1, line))
+        self.code.lines().enumerate().map(|(index, line)| (index + 1, line))
     }
 
     /// Lines of code outside tests.
@@ -69,24 +52,16 @@ impl Source {
     }
 
     pub(crate) fn comments(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.comments
-            .lines()
-            .enumerate()
-            .map(|(index, line)| (index + 1, line))
+        self.comments.lines().enumerate().map(|(index, line)| (index + 1, line))
     }
 
     pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.text
-            .lines()
-            .enumerate()
-            .map(|(index, line)| (index + 1, line))
+        self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
     }
 
     /// How many lines are not part of a test, comments included: they have to be read too.
     pub(crate) fn product_line_count(&self) -> usize {
-        self.lines()
-            .filter(|(line, _)| !self.is_test_line(*line))
-            .count()
+        self.lines().filter(|(line, _)| !self.is_test_line(*line)).count()
     }
 
     pub(crate) fn is_test_line(&self, line: usize) -> bool {
@@ -112,10 +87,8 @@ pub(crate) fn has_word(line: &str, word: &str) -> bool {
 /// Splits `text` into two copies of the same shape: the code, and the comments.
 fn scan(text: &str) -> (String, String) {
     let bytes = text.as_bytes();
-    let blank: Vec<u8> = bytes
-        .iter()
-        .map(|&byte| if byte == b'\n' { b'\n' } else { b' ' })
-        .collect();
+    let blank: Vec<u8> =
+        bytes.iter().map(|&byte| if byte == b'\n' { b'\n' } else { b' ' }).collect();
     let (mut code, mut comments) = (blank.clone(), blank);
     let mut at = 0;
     while at < bytes.len() {
@@ -138,10 +111,7 @@ fn scan(text: &str) -> (String, String) {
         keep[at..at + length].copy_from_slice(&rest[..length]);
         at += length;
     }
-    (
-        String::from_utf8_lossy(&code).into_owned(),
-        String::from_utf8_lossy(&comments).into_owned(),
-    )
+    (String::from_utf8_lossy(&code).into_owned(), String::from_utf8_lossy(&comments).into_owned())
 }
 
 fn is_word_byte(byte: u8) -> bool {
@@ -149,9 +119,7 @@ fn is_word_byte(byte: u8) -> bool {
 }
 
 fn line_end(rest: &[u8]) -> usize {
-    rest.iter()
-        .position(|&byte| byte == b'\n')
-        .unwrap_or(rest.len())
+    rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len())
 }
 
 fn block_comment_length(rest: &[u8]) -> usize {
@@ -228,11 +196,7 @@ fn test_lines(path: &str, code: &str) -> Vec<bool> {
             let end = start + item_length(&code[start..]);
             let first = code[..start].matches('\n').count();
             let last = code[..end].matches('\n').count();
-            marks
-                .iter_mut()
-                .take(last + 1)
-                .skip(first)
-                .for_each(|mark| *mark = true);
+            marks.iter_mut().take(last + 1).skip(first).for_each(|mark| *mark = true);
         }
     }
     marks
@@ -319,14 +283,8 @@ mod tests {
         let source = Source::new("store/src/a.rs", text);
         let product: Vec<usize> = source.product_code().map(|(line, _)| line).collect();
         assert_eq!(product, [1, 6]);
-        assert_eq!(
-            Source::new("store/tests/a.rs", text).product_line_count(),
-            0
-        );
-        assert_eq!(
-            Source::new("store/src/a/tests.rs", text).product_line_count(),
-            0
-        );
+        assert_eq!(Source::new("store/tests/a.rs", text).product_line_count(), 0);
+        assert_eq!(Source::new("store/src/a/tests.rs", text).product_line_count(), 0);
     }
 
     #[test]
@@ -334,13 +292,7 @@ mod tests {
         let text = "fn f() { g(quote! { unsafe fn x() { [1] } }); unsafe {} }\n";
         let in_test = Source::new("macros/src/a/tests.rs", text);
         assert_eq!(in_test.code.matches("unsafe").count(), 1);
-        assert_eq!(
-            Source::new("macros/src/a.rs", text)
-                .code
-                .matches("unsafe")
-                .count(),
-            2
-        );
+        assert_eq!(Source::new("macros/src/a.rs", text).code.matches("unsafe").count(), 2);
     }
 
     #[test]

@@ -12,10 +12,7 @@ pub(crate) const HOUSE: &[(&str, &[&str])] = &[
     ("mobula-store", &["mobula-actor-core"]),
     ("mobula-tasks", &["mobula-actor-core", "mobula-store"]),
     ("mobula-cluster-proto", &[]),
-    (
-        "mobula-cluster",
-        &["mobula-actor-core", "mobula-cluster-proto"],
-    ),
+    ("mobula-cluster", &["mobula-actor-core", "mobula-cluster-proto"]),
     (
         "mobula",
         &[
@@ -36,11 +33,7 @@ pub(crate) const TEST_EDGES: &[(&str, &str, &str)] = &[
         "mobula",
         "what a macro writes names the facade, so its compile-fail tests need it",
     ),
-    (
-        "mobula",
-        "mobula",
-        "the facade's own tests switch the testkit on",
-    ),
+    ("mobula", "mobula", "the facade's own tests switch the testkit on"),
 ];
 
 /// A foreign crate: name, its role here, and the only places for it: path prefixes, or [`TEST_CODE`].
@@ -61,27 +54,11 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
             TEST_CODE,
         ],
     ),
-    (
-        "anyhow",
-        "errors of programs, never of libraries",
-        &["examples/", "tests/", "bindings/"],
-    ),
-    (
-        "arc-swap",
-        "read-mostly tables with one writer each",
-        &["actor-core/src/", "cluster/src/"],
-    ),
-    (
-        "clap",
-        "command lines",
-        &["src/bin/", "examples/", "benches/peers/"],
-    ),
+    ("anyhow", "errors of programs, never of libraries", &["examples/", "tests/", "bindings/"]),
+    ("arc-swap", "read-mostly tables with one writer each", &["actor-core/src/", "cluster/src/"]),
+    ("clap", "command lines", &["src/bin/", "examples/", "benches/peers/"]),
     ("flate2", "reads compressed input", &["examples/tinystore/"]),
-    (
-        "futures-util",
-        "streams and the select of run loops",
-        EVERY_DRIVER,
-    ),
+    ("futures-util", "streams and the select of run loops", EVERY_DRIVER),
     ("indicatif", "a progress bar", &["examples/tinystore/"]),
     (
         "inventory",
@@ -90,31 +67,19 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     ),
     ("kameo", "a peer to measure beside", &["benches/peers/"]),
     ("loom", "the model checker of the mailbox", &["actor-core/"]),
-    (
-        "memchr",
-        "splits lines and fields",
-        &["examples/tinystore/"],
-    ),
+    ("memchr", "splits lines and fields", &["examples/tinystore/"]),
     ("parking_lot", "short locks without poisoning", EVERY_DRIVER),
     (
         "prettyplease",
         "shows what macros write, in their tests",
         &["actor-core/macros/src/expansion"],
     ),
-    (
-        "pin-project-lite",
-        "pinned fields without `unsafe` of ours",
-        EVERY_DRIVER,
-    ),
+    ("pin-project-lite", "pinned fields without `unsafe` of ours", EVERY_DRIVER),
     ("proc-macro2", "tokens", &["actor-core/macros/"]),
     ("proptest", "random histories against naive models", TESTS),
     ("quote", "tokens", &["actor-core/macros/"]),
     ("ractor", "a peer to measure beside", &["benches/peers/"]),
-    (
-        "rand",
-        "generators: pure code is handed one, drivers seed it",
-        EVERYWHERE,
-    ),
+    ("rand", "generators: pure code is handed one, drivers seed it", EVERYWHERE),
     (
         "ring-channel",
         "lossy taps: flight recorder, dead letters, telemetry",
@@ -127,13 +92,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     (
         "rmp-serde",
         "the wire format, with named fields",
-        &[
-            "actor-core/src/",
-            "store/src/",
-            "cluster/src/",
-            "examples/",
-            TEST_CODE,
-        ],
+        &["actor-core/src/", "store/src/", "cluster/src/", "examples/", TEST_CODE],
     ),
     ("serde", "every message, argument and result", EVERYWHERE),
     (
@@ -144,18 +103,10 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     ("sha2", "checks what was fetched", &["examples/tinystore/"]),
     ("smallbox", "envelopes in place", &["actor-core/src/"]),
     ("syn", "tokens", &["actor-core/macros/"]),
-    (
-        "sync_wrapper",
-        "futures that are sent, never shared",
-        &["actor-core/src/"],
-    ),
+    ("sync_wrapper", "futures that are sent, never shared", &["actor-core/src/"]),
     ("tar", "reads archives", &["examples/tinystore/"]),
     ("thiserror", "one enum per family of errors", EVERYWHERE),
-    (
-        "tokio",
-        "the executor: drivers only, pure modules are barred from it",
-        EVERY_DRIVER,
-    ),
+    ("tokio", "the executor: drivers only, pure modules are barred from it", EVERY_DRIVER),
     ("tracing", "spans and events", EVERY_DRIVER),
     (
         "tracing-subscriber",
@@ -246,11 +197,7 @@ pub(crate) const KNOWN_CYCLES: &[(&[&str], &str)] = &[
          points to the cell, the cell runs the actor",
     ),
     (
-        &[
-            "actor-core/src/directory",
-            "actor-core/src/handle",
-            "actor-core/src/signal",
-        ],
+        &["actor-core/src/directory", "actor-core/src/handle", "actor-core/src/signal"],
         "an untyped handle is what signals carry, what signals are sent to, and what the directory lists",
     ),
 ];

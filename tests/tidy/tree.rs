@@ -12,13 +12,8 @@ use std::path::Path;
 use crate::source::Source;
 
 /// Folders that hold what was built or fetched rather than written.
-const NOT_OURS: &[&str] = &[
-    "target",
-    ".git",
-    "tinystore-data",
-    "mutants.out",
-    "proptest-regressions",
-];
+const NOT_OURS: &[&str] =
+    &["target", ".git", "tinystore-data", "mutants.out", "proptest-regressions"];
 /// Larger files are data; they are known by name only.
 const TEXT_MAX_BYTES: u64 = 512 * 1024;
 
@@ -37,12 +32,7 @@ impl Tree {
 
     /// A made-up tree: pairs of path and text.
     pub(crate) fn sample(files: &[(&str, &str)]) -> Self {
-        Self {
-            files: files
-                .iter()
-                .map(|(path, text)| Source::new(path, text))
-                .collect(),
-        }
+        Self { files: files.iter().map(|(path, text)| Source::new(path, text)).collect() }
     }
 
     pub(crate) fn files(&self) -> impl Iterator<Item = &Source> {
@@ -60,8 +50,7 @@ impl Tree {
     /// Whether `path` is a file or a folder of this tree.
     pub(crate) fn has(&self, path: &str) -> bool {
         let folder = format!("{}/", path.trim_end_matches('/'));
-        self.files()
-            .any(|file| file.path == path || file.path.starts_with(&folder))
+        self.files().any(|file| file.path == path || file.path.starts_with(&folder))
     }
 }
 
@@ -77,19 +66,10 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<Source>) {
             }
             continue;
         }
-        let is_text = entry
-            .metadata()
-            .is_ok_and(|metadata| metadata.len() <= TEXT_MAX_BYTES);
-        let bytes = if is_text {
-            fs::read(&path).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        let relative = path
-            .strip_prefix(root)
-            .unwrap_or(&path)
-            .to_string_lossy()
-            .replace('\\', "/");
+        let is_text = entry.metadata().is_ok_and(|metadata| metadata.len() <= TEXT_MAX_BYTES);
+        let bytes = if is_text { fs::read(&path).unwrap_or_default() } else { Vec::new() };
+        let relative =
+            path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
         files.push(Source::new(&relative, &String::from_utf8_lossy(&bytes)));
     }
 }
@@ -105,11 +85,7 @@ pub(crate) struct Finding {
 impl Finding {
     /// `line` counts from 1; 0 means the file as a whole.
     pub(crate) fn new(path: &str, line: usize, what: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            line,
-            what: what.into(),
-        }
+        Self { path: path.to_owned(), line, what: what.into() }
     }
 }
 

@@ -7,14 +7,12 @@
 use crate::source::{Source, has_word};
 use crate::tree::{Finding, Tree};
 
-const EMPTY_WORDS: &[&str] = &[
-    "util", "utils", "helper", "helpers", "common", "misc", "manager", "data", "info",
-];
+const EMPTY_WORDS: &[&str] =
+    &["util", "utils", "helper", "helpers", "common", "misc", "manager", "data", "info"];
 /// The only word that is forbidden as a verb alone.
 const EMPTY_VERB: &str = "process";
-const ITEM_KINDS: &[&str] = &[
-    "fn", "struct", "enum", "trait", "mod", "type", "const", "static", "union",
-];
+const ITEM_KINDS: &[&str] =
+    &["fn", "struct", "enum", "trait", "mod", "type", "const", "static", "union"];
 
 pub(crate) fn empty_names(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -32,11 +30,7 @@ pub(crate) fn empty_names(tree: &Tree) -> Vec<Finding> {
             let verb = (kind == "fn" && words_of(name).next().as_deref() == Some(EMPTY_VERB))
                 .then_some(EMPTY_VERB);
             if let Some(word) = empty_word(name).or(verb) {
-                findings.push(Finding::new(
-                    &file.path,
-                    line,
-                    format!("`{word}` in `{name}`"),
-                ));
+                findings.push(Finding::new(&file.path, line, format!("`{word}` in `{name}`")));
             }
         }
     }
@@ -45,10 +39,8 @@ pub(crate) fn empty_names(tree: &Tree) -> Vec<Finding> {
 
 /// Kind and name of the item that a line makes visible outside its module.
 fn public_item(code: &str) -> Option<(&str, &str)> {
-    let mut words = code
-        .trim_start()
-        .strip_prefix("pub")?
-        .split(|character: char| !is_word(character));
+    let mut words =
+        code.trim_start().strip_prefix("pub")?.split(|character: char| !is_word(character));
     let kind = words.by_ref().find(|word| ITEM_KINDS.contains(word))?;
     let name = words.find(|word| !word.is_empty())?;
     // `pub const fn name`
@@ -79,11 +71,7 @@ fn words_of(name: &str) -> impl Iterator<Item = String> {
             character.to_lowercase()
         });
     }
-    spaced
-        .split_whitespace()
-        .map(str::to_owned)
-        .collect::<Vec<_>>()
-        .into_iter()
+    spaced.split_whitespace().map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
 pub(crate) fn unnumbered_promises(tree: &Tree) -> Vec<Finding> {
@@ -96,9 +84,7 @@ pub(crate) fn unnumbered_promises(tree: &Tree) -> Vec<Finding> {
                     .strip_prefix("(#")
                     .is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_digit()))
             });
-            let is_marker = ["FIXME", "HACK", "XXX"]
-                .iter()
-                .any(|marker| comment.contains(marker));
+            let is_marker = ["FIXME", "HACK", "XXX"].iter().any(|marker| comment.contains(marker));
             if is_bare_promise || is_marker {
                 findings.push(Finding::new(&file.path, line, comment.trim()));
             }
@@ -152,11 +138,7 @@ pub(crate) fn sleeping_tests(tree: &Tree) -> Vec<Finding> {
             function.clock == Some(Clock::Real) && !function.turns_time(&turners)
         });
         for test in tests.filter(|test| test.sleeps(&sleepers)) {
-            findings.push(Finding::new(
-                &file.path,
-                test.line,
-                format!("`{}` sleeps", test.name),
-            ));
+            findings.push(Finding::new(&file.path, test.line, format!("`{}` sleeps", test.name)));
         }
     }
     findings
@@ -180,16 +162,12 @@ impl TestFunction<'_> {
     fn turns_time(&self, turners: &[&str]) -> bool {
         let leads_to_one = |code: &str| turners.iter().any(|name| has_word(code, name));
         let turns = |code: &str| code.contains("start_paused(") || code.contains("testkit::");
-        self.body
-            .iter()
-            .any(|code| turns(code) || leads_to_one(code))
+        self.body.iter().any(|code| turns(code) || leads_to_one(code))
     }
 
     fn sleeps(&self, sleepers: &[&str]) -> bool {
         let leads_to_one = |code: &str| sleepers.iter().any(|name| has_word(code, name));
-        self.body
-            .iter()
-            .any(|code| code.contains("time::sleep") || leads_to_one(code))
+        self.body.iter().any(|code| code.contains("time::sleep") || leads_to_one(code))
     }
 }
 
@@ -202,19 +180,10 @@ fn functions_of<'text>(
         if code.trim_start().starts_with("#[") && (code.contains("test]") || code.contains("test("))
         {
             let is_virtual = code.contains("start_paused = true") || code.contains("mobula::test");
-            clock = Some(if is_virtual {
-                Clock::Virtual
-            } else {
-                Clock::Real
-            });
+            clock = Some(if is_virtual { Clock::Virtual } else { Clock::Real });
         } else if let Some(name) = function_name(code) {
             let (_, body) = code.split_once(name).unwrap_or(("", ""));
-            functions.push(TestFunction {
-                name,
-                line,
-                clock: clock.take(),
-                body: vec![body],
-            });
+            functions.push(TestFunction { name, line, clock: clock.take(), body: vec![body] });
         } else if let Some(function) = functions.last_mut() {
             function.body.push(code);
         }
@@ -226,15 +195,7 @@ fn functions_of<'text>(
 pub(crate) fn function_name(code: &str) -> Option<&str> {
     let (before, rest) = code.split_once("fn ")?;
     let is_item = before.split_whitespace().all(|word| {
-        [
-            "pub",
-            "pub(crate)",
-            "pub(super)",
-            "async",
-            "const",
-            "unsafe",
-        ]
-        .contains(&word)
+        ["pub", "pub(crate)", "pub(super)", "async", "const", "unsafe"].contains(&word)
     });
     is_item.then(|| rest.split(['(', '<']).next()).flatten()
 }
@@ -286,18 +247,9 @@ mod tests {
     fn empty_words_are_found_in_files_and_public_names() {
         assert_eq!(findings_in(empty_names, "store/src/utils.rs", ""), 1);
         assert_eq!(findings_in(empty_names, "store/src/helper/a.rs", ""), 1);
-        assert_eq!(
-            findings_in(empty_names, "a.rs", "pub struct ActorManager;"),
-            1
-        );
-        assert_eq!(
-            findings_in(empty_names, "a.rs", "pub(crate) const fn node_info() {}"),
-            1
-        );
-        assert_eq!(
-            findings_in(empty_names, "a.rs", "pub async fn process_batch() {}"),
-            1
-        );
+        assert_eq!(findings_in(empty_names, "a.rs", "pub struct ActorManager;"), 1);
+        assert_eq!(findings_in(empty_names, "a.rs", "pub(crate) const fn node_info() {}"), 1);
+        assert_eq!(findings_in(empty_names, "a.rs", "pub async fn process_batch() {}"), 1);
     }
 
     #[test]
@@ -309,17 +261,10 @@ mod tests {
 
     #[test]
     fn a_promise_without_number_is_found() {
-        assert_eq!(
-            findings_in(unnumbered_promises, "a.rs", "// TODO: later\n"),
-            1
-        );
+        assert_eq!(findings_in(unnumbered_promises, "a.rs", "// TODO: later\n"), 1);
         assert_eq!(findings_in(unnumbered_promises, "a.rs", "// FIXME\n"), 1);
         assert_eq!(
-            findings_in(
-                unnumbered_promises,
-                "a.rs",
-                "// TODO(#12): spill\nlet a = \"TODO\";\n"
-            ),
+            findings_in(unnumbered_promises, "a.rs", "// TODO(#12): spill\nlet a = \"TODO\";\n"),
             0
         );
     }
@@ -327,14 +272,7 @@ mod tests {
     #[test]
     fn a_stub_is_found_in_tests_too() {
         assert_eq!(findings_in(stubs, "a/tests/b.rs", "fn f() { todo!() }"), 1);
-        assert_eq!(
-            findings_in(
-                stubs,
-                "a.rs",
-                "fn f() { unimplemented!(\"x\") }\n// todo!\n"
-            ),
-            1
-        );
+        assert_eq!(findings_in(stubs, "a.rs", "fn f() { unimplemented!(\"x\") }\n// todo!\n"), 1);
     }
 
     #[test]
@@ -342,10 +280,7 @@ mod tests {
         let naps = |text: &str| findings_in(sleeping_tests, "tests/a.rs", text);
         let real = "#[tokio::test]\nasync fn a() { tokio::time::sleep(d).await; }\n";
         assert_eq!(naps(real), 1);
-        assert_eq!(
-            naps(&real.replace("test]", "test(start_paused = true)]")),
-            0
-        );
+        assert_eq!(naps(&real.replace("test]", "test(start_paused = true)]")), 0);
         assert_eq!(naps(&real.replace("tokio::test", "mobula::test")), 0);
         let thread = "#[mobula::test]\nasync fn a() { std::thread::sleep(d); }\n";
         assert_eq!(naps(thread), 1);
@@ -358,10 +293,7 @@ mod tests {
         let nap = "async fn nap() { time::sleep(d).await; }\nasync fn rest() {\n nap().await; }\n";
         let real = format!("{nap}#[tokio::test]\nasync fn b() {{\n    rest().await;\n}}\n");
         assert_eq!(naps(&real), 1);
-        assert_eq!(
-            naps(&real.replace("test]", "test(start_paused = true)]")),
-            0
-        );
+        assert_eq!(naps(&real.replace("test]", "test(start_paused = true)]")), 0);
         assert_eq!(naps(&real.replace("    rest()", "    work()")), 0);
         let turner = "fn on_node() { runtime().start_paused(true); }\n";
         let turned = real.replace("    rest()", "    on_node(rest())");
@@ -370,16 +302,9 @@ mod tests {
 
     #[test]
     fn an_ignored_test_without_reason_is_found() {
+        assert_eq!(findings_in(silent_ignores, "tests/a.rs", "#[ignore]\nfn f() {}\n"), 1);
         assert_eq!(
-            findings_in(silent_ignores, "tests/a.rs", "#[ignore]\nfn f() {}\n"),
-            1
-        );
-        assert_eq!(
-            findings_in(
-                silent_ignores,
-                "tests/a.rs",
-                "#[ignore = \"nightly, see .ci/run\"]\n"
-            ),
+            findings_in(silent_ignores, "tests/a.rs", "#[ignore = \"nightly, see .ci/run\"]\n"),
             0
         );
     }
@@ -388,9 +313,6 @@ mod tests {
     fn a_machine_path_is_found_in_any_file() {
         let path = concat!("see /ho", "me/me/x");
         assert_eq!(findings_in(machine_paths, "README.md", path), 1);
-        assert_eq!(
-            findings_in(machine_paths, "README.md", "see examples/tinystore"),
-            0
-        );
+        assert_eq!(findings_in(machine_paths, "README.md", "see examples/tinystore"), 0);
     }
 }

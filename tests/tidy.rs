@@ -51,8 +51,8 @@ fn files_stay_within_400_lines_of_code() {
 }
 
 #[test]
-fn numbered_examples_fit_on_a_screen_or_two() {
-    holds("a numbered example shows one idea in at most 80 lines", shape::long_examples);
+fn examples_fit_on_a_screen_or_two() {
+    holds("an example shows one idea in at most 80 lines", shape::long_examples);
 }
 
 #[test]

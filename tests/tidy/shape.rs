@@ -63,12 +63,13 @@ fn long_files_except(tree: &Tree, granted: &[(&str, usize, &str)]) -> Vec<Findin
     findings
 }
 
+/// Every example in one file shows one idea, but for the tour of all of them.
 pub(crate) fn long_examples(tree: &Tree) -> Vec<Finding> {
-    let is_numbered = |path: &str| {
-        path.strip_prefix("examples/")
-            .is_some_and(|name| name.starts_with(|first: char| first.is_ascii_digit()))
+    let shows_one_idea = |path: &str| {
+        let name = path.strip_prefix("examples/").filter(|name| !name.contains('/'));
+        name.is_some_and(|name| name != "quickstart.rs")
     };
-    let examples = tree.rust_files().filter(|file| is_numbered(&file.path));
+    let examples = tree.rust_files().filter(|file| shows_one_idea(&file.path));
     let long = examples.filter(|file| file.lines().count() > EXAMPLE_LINES_MAX);
     long.map(|file| Finding::new(&file.path, 0, format!("{} lines", file.lines().count())))
         .collect()

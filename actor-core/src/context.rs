@@ -172,7 +172,7 @@ impl<A: Actor> Context<A> {
     }
 
     fn own_meta(&self) -> Meta {
-        Meta { caller: self.id().into(), context: None }
+        Meta { caller: self.id().into(), context: None, is_careful: false }
     }
 
     // Streams.

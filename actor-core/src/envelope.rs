@@ -31,6 +31,9 @@ pub(crate) type BoxedEnvelope<A> = SmallBox<dyn Envelope<A>, Space>;
 pub(crate) struct Meta {
     pub(crate) caller: CallerId,
     pub(crate) context: Option<Arc<MessageContext>>,
+    /// Whether the message may wait for arguments or be retried. Here, so that the run loop asks one thing of an
+    /// ordinary envelope and not three.
+    pub(crate) is_careful: bool,
 }
 
 /// What is to be done with an envelope whose handler has returned.
@@ -310,7 +313,7 @@ pub(crate) fn seal<A: Receive<M>, M: Message, R: ReplyTo<M> + 'static>(
     payload: Payload<M>,
     retry: Option<Retry<M>>,
     reply: R,
-    meta: Meta,
+    mut meta: Meta,
 ) -> BoxedEnvelope<A> {
     let (gate, message) = match (payload, retry) {
         (Payload::Now(message), None) => {
@@ -319,6 +322,7 @@ pub(crate) fn seal<A: Receive<M>, M: Message, R: ReplyTo<M> + 'static>(
         (Payload::Now(message), Some(_)) => (None, Some(message)),
         (Payload::Gated(gate), _) => (Some(gate), None),
     };
+    meta.is_careful = true;
     smallbox!(Careful {
         gate,
         message,

@@ -506,7 +506,7 @@ impl<'c, A: Actor> Run<'c, A> {
             Some(extras) => extras.is_parked(envelope.meta().caller),
             None => false,
         };
-        if !is_parked && !envelope.is_gated() {
+        if !is_parked && !(envelope.meta().is_careful && envelope.is_gated()) {
             return Some(envelope);
         }
         let free = if self.release_at > 0 { self.cell.lanes.capacity() } else { 0 };
@@ -530,7 +530,8 @@ impl<'c, A: Actor> Run<'c, A> {
         if self.release_at > 0 && self.unreleased >= self.release_at {
             self.release();
         }
-        let Meta { caller, context } = envelope.meta();
+        let Meta { caller, context, is_careful } = envelope.meta();
+        let is_careful = *is_careful;
         self.ctx.sender = *caller;
         let watch = match context {
             None => None,
@@ -547,22 +548,22 @@ impl<'c, A: Actor> Run<'c, A> {
         {
             recorder.record(envelope.message_name(), self.ctx.sender);
         }
-        if envelope.is_retried() {
+        if is_careful && envelope.is_retried() {
             self.ctx.extras().retrying = Some((envelope, watch));
             return Turn::Retried;
         }
-        let name = envelope.message_name();
         let entered = watch.as_ref().map(|watch| watch.span.enter());
         let step = guard(|| envelope.run(state, &mut self.ctx));
         drop(entered);
         match step {
             Ok(Step(None)) => Turn::Handled,
             Ok(Step(Some(future))) => {
+                let name = envelope.message_name();
                 let unreleased = std::mem::take(&mut self.unreleased);
                 Turn::Waits(Box::new(Drive::new(self.cell, future, unreleased, Some(name), watch)))
             }
             Err(report) => {
-                let reason = during(report, name);
+                let reason = during(report, envelope.message_name());
                 ending::answer_orphans(&reason);
                 Turn::Ended(Box::new(reason))
             }

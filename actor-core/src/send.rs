@@ -16,7 +16,7 @@ pub(crate) fn tell_meta() -> Meta {
     let caller = current::try_with(|here| here.caller).unwrap_or(CallerId::NOBODY);
     let context = current_span()
         .map(|span| Arc::new(MessageContext { span: Some(span), ..MessageContext::default() }));
-    Meta { caller, context }
+    Meta { caller, context, is_careful: false }
 }
 
 /// What an ask takes along: besides, the asks that led here and the deadline, its own or the one inherited.
@@ -30,7 +30,7 @@ pub(crate) fn ask_meta<A: Actor>(
     let span = current_span();
     let found = current::try_with(|here| {
         if here.actor().is_none() && deadline.is_none() && span.is_none() {
-            return Ok(Meta { caller: here.caller, context: None });
+            return Ok(Meta { caller: here.caller, context: None, is_careful: false });
         }
         let deadline = match (deadline, here.deadline()) {
             (Some(own), Some(inherited)) => Some(own.min(inherited)),
@@ -38,12 +38,12 @@ pub(crate) fn ask_meta<A: Actor>(
         };
         let chain = chain_to(cell, here)?;
         let context = MessageContext { chain, deadline, span: span.clone(), cancel: None };
-        Ok(Meta { caller: here.caller, context: Some(Arc::new(context)) })
+        Ok(Meta { caller: here.caller, context: Some(Arc::new(context)), is_careful: false })
     });
     found.unwrap_or_else(|| {
         let context = (deadline.is_some() || span.is_some())
             .then(|| Arc::new(MessageContext { deadline, span, ..MessageContext::default() }));
-        Ok(Meta { caller: CallerId::NOBODY, context })
+        Ok(Meta { caller: CallerId::NOBODY, context, is_careful: false })
     })
 }
 

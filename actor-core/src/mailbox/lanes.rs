@@ -145,6 +145,7 @@ impl<E, S> Lanes<E, S> {
     }
 
     /// Takes `envelope` if there is room by the rule; returns the one it displaced.
+    #[inline]
     pub(crate) fn push(&self, envelope: E) -> Result<Option<E>, Refused<E>> {
         let mut inner = self.inner.lock();
         match inner.room() {
@@ -401,6 +402,7 @@ impl<E, S> Inner<E, S> {
         signalled | aborted
     }
 
+    #[inline]
     fn room(&self) -> Room {
         if self.phase == Phase::Sealed {
             Room::Closed
@@ -415,6 +417,7 @@ impl<E, S> Inner<E, S> {
         }
     }
 
+    #[inline]
     fn admit(&mut self, envelope: E) -> Option<Waker> {
         self.queue.push_back(envelope);
         self.outstanding += 1;

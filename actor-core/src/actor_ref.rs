@@ -85,6 +85,28 @@ impl<A: Actor> fmt::Debug for Address<A> {
 ///
 /// Messages of one caller arrive in the order in which they were sent. The reference stays good when the actor is
 /// restarted. An actor that is not detached ends when its last reference has gone.
+///
+/// # Examples
+/// ```
+/// # extern crate mobula_actor_core as mobula;
+/// # use mobula_actor_core::{Current, ExitReason, System, scope};
+/// pub struct Counter(u64);
+///
+/// #[mobula::actor]
+/// impl Counter {
+///     pub fn new(start: u64) -> Self { Self(start) }
+///     pub fn add(&mut self, by: u64) -> u64 { self.0 += by; self.0 }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { scope(Current::root(System::builder().build()), async {
+/// let counter = Counter::remote(1);
+/// counter.add(2).tell().await.unwrap();             // one way
+/// assert_eq!(counter.add(3).await.unwrap(), 6);     // with a reply
+/// assert!(matches!(counter.stop().await, Ok(ExitReason::Shutdown)));
+/// assert!(counter.add(4).await.unwrap_err().is_safe_to_retry());
+/// # }).await }
+/// ```
 pub struct ActorRef<A: Actor> {
     calls: A::Calls,
 }

@@ -135,7 +135,7 @@ pub trait Args: Send + 'static {
 
 macro_rules! args_for_tuple {
     ($($name:ident),*) => {
-        #[expect(non_snake_case, reason = "type parameters double as the names of the fields")]
+        #[allow(non_snake_case, reason = "type parameters, where there are any, double as the names of the fields")]
         impl<$($name: Send + 'static),*> Args for ($(Arg<$name>,)*) {
             type Values = ($($name,)*);
 

@@ -32,6 +32,33 @@ use crate::send::ask_meta;
 ///
 /// # Cancel safety
 /// Dropped while it waits for room, the message is withdrawn; later, only the reply is lost.
+///
+/// # Examples
+/// ```
+/// # extern crate mobula_actor_core as mobula;
+/// # use std::time::Duration;
+/// # use mobula_actor_core::{AskError, Context, Current, Handler, Message, System, UnknownOutcome, scope, spawn};
+/// #[derive(Message)]
+/// #[message(reply = String)]
+/// struct Greet(&'static str);
+///
+/// pub struct Porter;
+/// #[mobula::actor]
+/// impl Porter {
+///     pub async fn doze(&mut self) { std::future::pending::<()>().await; }
+/// }
+/// impl Handler<Greet> for Porter {
+///     async fn handle(&mut self, Greet(name): Greet, _: &mut Context<Self>) -> String { format!("welcome, {name}") }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() { scope(Current::root(System::builder().build()), async {
+/// let porter = spawn(|| Porter);
+/// assert_eq!(porter.ask(Greet("Ada")).await.unwrap(), "welcome, Ada");
+/// let error = porter.doze().timeout(Duration::from_secs(2)).await.unwrap_err();
+/// assert!(matches!(error, AskError::OutcomeUnknown { why: UnknownOutcome::Deadline(_), .. }));
+/// # }).await }
+/// ```
 #[must_use = "an ask does nothing until it is awaited"]
 pub struct Ask<'a, A: Actor, M: Message> {
     pub(crate) address: &'a Address<A>,

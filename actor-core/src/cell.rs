@@ -90,6 +90,12 @@ struct Rest<A: Actor> {
     starting: Vec<oneshot::Sender<Result<(), ExitReason>>>,
 }
 
+impl<A: Actor> std::fmt::Debug for Cell<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cell({})", self.target())
+    }
+}
+
 impl<A: Actor> Default for Rest<A> {
     fn default() -> Self {
         Self {

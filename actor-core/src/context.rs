@@ -39,6 +39,38 @@ pub(crate) enum Ending {
 /// The running actor's own side: its reference, timers, children, monitors, streams, and its end.
 ///
 /// A handler gets it as `ctx: &mut Context<Self>`.
+///
+/// # Examples
+/// A timer that repeats, and a monitor:
+/// ```
+/// # extern crate mobula_actor_core as mobula;
+/// # use std::time::Duration;
+/// # use mobula_actor_core::{ActorRef, Context, Current, ExitReason, Handler, Message, MonitorRef, System, scope};
+/// #[derive(Clone, Message)]
+/// struct Tick;
+///
+/// pub struct Watchman { rounds: u32, gone: bool }
+/// #[mobula::actor]
+/// impl Watchman {
+///     pub fn new() -> Self { Self { rounds: 0, gone: false } }
+///     fn started(&mut self, ctx: &mut Context<Self>) { ctx.every_keyed("round", Duration::from_secs(60), Tick); }
+///     pub fn guard(&mut self, ctx: &mut Context<Self>, other: ActorRef<Watchman>) { ctx.watch(&other); }
+///     pub fn rest(&mut self, ctx: &mut Context<Self>) -> (u32, bool) { ctx.cancel_timer("round"); (self.rounds, self.gone) }
+///     fn down(&mut self, _monitor: MonitorRef, reason: ExitReason) { self.gone = matches!(reason, ExitReason::Killed); }
+/// }
+/// impl Handler<Tick> for Watchman {
+///     async fn handle(&mut self, _: Tick, _: &mut Context<Self>) { self.rounds += 1; }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() { scope(Current::root(System::builder().build()), async {
+/// let (watchman, other) = (Watchman::remote(), Watchman::remote());
+/// watchman.guard(other.clone()).await.unwrap();
+/// other.kill().await.unwrap();
+/// tokio::time::sleep(Duration::from_secs(150)).await;
+/// assert_eq!(watchman.rest().await.unwrap(), (2, true));
+/// # }).await }
+/// ```
 pub struct Context<A: Actor> {
     pub(crate) cell: Arc<Cell<A>>,
     pub(crate) extras: Option<Box<Extras<A>>>,

@@ -104,7 +104,7 @@ impl<M: Message> ReplyTo<M> for tokio::sync::oneshot::Sender<Answer<M>> {
 }
 
 impl<M: Message> ReplyTo<M> for ReplySlot<M> {
-    fn into_slot(self) -> ReplySlot<M> {
+    fn into_slot(self) -> Self {
         self
     }
 

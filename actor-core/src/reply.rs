@@ -76,6 +76,7 @@ impl<M: Message> ReplySlot<M> {
     }
 
     /// The slot as a closure over the reply, for handlers that answer later.
+    #[must_use]
     pub fn into_reply(self) -> Reply<M::Reply> {
         Reply(Box::new(move |reply| self.send(reply)))
     }

@@ -32,6 +32,26 @@ pub enum Placement {
 }
 
 /// What can be chosen for an actor of type `A` before it is spawned.
+///
+/// # Examples
+/// ```
+/// # extern crate mobula_actor_core as mobula;
+/// # use mobula_actor_core::{ActorOptions, Current, Mailbox, SpawnError, System, scope};
+/// pub struct Desk;
+/// #[mobula::actor]
+/// impl Desk {
+///     pub fn touch(&mut self) {}
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { scope(Current::root(System::builder().build()), async {
+/// let options = || ActorOptions::<Desk>::here().name("front").mailbox(Mailbox::bounded(64));
+/// let desk = options().spawn_with(|| Desk);
+/// assert_eq!(options().get_if_exists().spawn_with(|| Desk), desk);
+/// let second = options().try_spawn_factory(mobula::Factory::once(|| Desk));
+/// assert!(matches!(second, Err(SpawnError::NameTaken { .. })));
+/// # }).await }
+/// ```
 #[must_use = "options spawn nothing until `remote`, `spawn_with` or `spawn_factory`"]
 pub struct ActorOptions<A: Actor> {
     system: System,

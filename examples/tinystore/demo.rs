@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use super::{
+    aggregate::Definition,
     as_of::History,
     chaos,
     chart::{Chart, Series},
@@ -84,8 +85,15 @@ impl Demo<'_> {
         )?;
         let words = "count,mean,stddev,min,median,p90,max,late_share,distinct,last";
         screen.answer(&self.engine.apply(&self.question(words, &["origin"]).await?).await?)?;
-        screen.say("\n   The same by carrier, the six with most flights:\n")?;
-        let by_carrier = self.question("count,mean,p90,late_share", &["carrier"]).await?;
+        // Registering is giving a name: `very_late` can be asked for from now on.
+        let very_late = Definition::parse("very_late=share_above(60)")?;
+        self.engine.registry().register_aggregation(very_late).await?;
+        screen.say(
+            "\n   By carrier, the six with most flights, with an aggregation registered just now:\n   \
+             very_late = share_above(60).\n",
+        )?;
+        let words = "count,mean,p90,late_share,very_late";
+        let by_carrier = self.question(words, &["carrier"]).await?;
         let mut answer = self.engine.apply(&by_carrier).await?;
         answer.rows.sort_by(|a, b| b[1].cmp(&a[1]));
         answer.rows.truncate(6);
@@ -161,7 +169,7 @@ impl Demo<'_> {
         })
     }
 
-    async fn definitions(&self, words: &str) -> anyhow::Result<Vec<super::aggregate::Definition>> {
+    async fn definitions(&self, words: &str) -> anyhow::Result<Vec<Definition>> {
         let words: Vec<String> = words.split(',').map(str::to_owned).collect();
         self.engine.definitions(&words).await
     }

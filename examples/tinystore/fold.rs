@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    aggregate::{Accumulator, AggregationError, SKIP},
+    aggregate::{Accumulator, AggregationError, Definition, SKIP},
     batch::Batch,
     column::{Column, NULL},
     feature,
@@ -42,9 +42,8 @@ pub(crate) struct Fold<'q> {
 
 impl<'q> Fold<'q> {
     pub(crate) fn new(question: &'q Apply) -> Result<Self, AggregationError> {
-        let build = |definition: &super::aggregate::Definition| {
-            definition.build().map(|function| function.accumulator())
-        };
+        let build =
+            |definition: &Definition| definition.build().map(|function| function.accumulator());
         let mut groups = Groups::default();
         if question.by.is_empty() && question.window.is_none() {
             // The group of everything is there even if no row is.

@@ -1,3 +1,5 @@
+//! The point-in-time join against its definition, spelled out as a loop; and the leak it must not have.
+
 use proptest::prelude::*;
 
 use super::{super::moment::HOUR, *};

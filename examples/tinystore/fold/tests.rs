@@ -1,3 +1,5 @@
+//! Folding and merging: every registered aggregation, however the rows are spread over shards.
+
 use proptest::prelude::*;
 
 use super::{

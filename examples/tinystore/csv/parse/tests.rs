@@ -1,3 +1,5 @@
+//! Reading: what is a row, what is a bad row, and that cutting the file changes neither.
+
 use proptest::prelude::*;
 
 use super::{

@@ -9,6 +9,10 @@ use crate::node::Node;
 use crate::telemetry;
 use crate::wiring::commands;
 
+/// Threads that plain functions may block at once: how deep they can nest that wait for each other. More than the
+/// scheduler's own bound, as it demands.
+const BLOCKING_THREADS_MAX: usize = 4096;
+
 /// The options of `#[mobula::main]`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MainOptions {
@@ -56,7 +60,7 @@ where
     }
     telemetry::init();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.enable_all().max_blocking_threads(1024);
+    runtime.enable_all().max_blocking_threads(BLOCKING_THREADS_MAX);
     if let Some(workers) = options.workers {
         runtime.worker_threads(workers.max(1));
     }
@@ -73,7 +77,8 @@ where
         if let Some(arbiters) = options.arbiters {
             config.arbiters = arbiters;
         }
-        let node = match Node::builder().config(config).start().await {
+        let builder = Node::builder().config(config).compute_threads_max(BLOCKING_THREADS_MAX - 96);
+        let node = match builder.start().await {
             Ok(node) => node,
             Err(error) => refuse(&error),
         };

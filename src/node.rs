@@ -20,6 +20,9 @@ use crate::config::{ConfigError, NodeConfig};
 /// How long actors may take to stop when the node shuts down, before they are killed.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How often a get looks again before it sleeps: some microseconds, less than a thread needs to wake.
+const SPIN_ROUNDS: u32 = 300;
+
 /// A running node; cheap to clone.
 ///
 /// # Examples
@@ -52,7 +55,11 @@ impl Node {
     /// Describes a node, with the defaults.
     #[must_use]
     pub fn builder() -> NodeBuilder {
-        NodeBuilder { config: NodeConfig::default(), arbiter_here: false, spin: None }
+        NodeBuilder { config: NodeConfig::default(),
+            arbiter_here: false,
+            compute_threads_max: None,
+            spin: None,
+        }
     }
 
     /// The node that the running code belongs to; `None` outside one.
@@ -202,6 +209,7 @@ pub struct NodeStatus {
 pub struct NodeBuilder {
     config: NodeConfig,
     arbiter_here: bool,
+    compute_threads_max: Option<usize>,
     spin: Option<Duration>,
 }
 
@@ -230,6 +238,13 @@ impl NodeBuilder {
         self
     }
 
+    /// Threads that plain functions may occupy or block at once; fewer than the runtime's blocking threads (tokio's
+    /// default is 512). It bounds how deep plain functions can nest that wait for each other. Default: 500.
+    pub const fn compute_threads_max(mut self, threads: usize) -> Self {
+        self.compute_threads_max = Some(threads);
+        self
+    }
+
     /// Threads for pinned actors.
     pub const fn arbiters(mut self, count: usize) -> Self {
         self.config.arbiters = count;
@@ -251,7 +266,7 @@ impl NodeBuilder {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn start(self) -> Result<Node, NodeError> {
-        let Self { config, arbiter_here, spin } = self;
+        let Self { config, arbiter_here, compute_threads_max, spin } = self;
         config.validate()?;
         let builder = System::builder().arbiters(config.arbiters);
         let system = if arbiter_here { builder.arbiter_here() } else { builder }.build();
@@ -259,6 +274,12 @@ impl NodeBuilder {
         let mut tasks_config = SchedulerConfig::default()
             .num_cpus(config.num_cpus)
             .queued_max(config.queued_tasks_max);
+        if let Some(threads) = compute_threads_max {
+            tasks_config = tasks_config.compute_threads_max(threads);
+        }
+        if config.num_cpus > 1.0 {
+            store_config = store_config.spin_rounds(SPIN_ROUNDS);
+        }
         if let Some(spin) = spin {
             store_config = store_config.spin_rounds(0);
             tasks_config = tasks_config.spin(spin);

@@ -31,7 +31,8 @@ pub(crate) struct Drive<'r, A: Actor, F> {
     future: Option<F>,
     watch: Option<Box<Watch>>,
     message: Option<&'static str>,
-    unreleased: u32,
+    /// Slots of the mailbox that are owed: given back when the handler waits, else with the next batch.
+    owed: &'r mut u32,
     is_waiting: bool,
 }
 
@@ -39,16 +40,16 @@ impl<'r, A: Actor, F: Future + Unpin> Drive<'r, A, F> {
     pub(crate) const fn new(
         cell: &'r Cell<A>,
         future: F,
-        unreleased: u32,
+        owed: &'r mut u32,
         message: Option<&'static str>,
         watch: Option<Box<Watch>>,
     ) -> Self {
-        Self { cell, future: Some(future), watch, message, unreleased, is_waiting: false }
+        Self { cell, future: Some(future), watch, message, owed, is_waiting: false }
     }
 
     fn release(&mut self) {
-        if self.unreleased > 0 {
-            self.cell.lanes.release(std::mem::take(&mut self.unreleased));
+        if *self.owed > 0 {
+            self.cell.lanes.release(std::mem::take(self.owed));
         }
     }
 
@@ -84,10 +85,7 @@ impl<A: Actor, F: Future + Unpin> Future for Drive<'_, A, F> {
         let polled = guard(|| Pin::new(future).poll(cx));
         drop(entered);
         match polled {
-            Ok(Poll::Ready(output)) => {
-                this.release();
-                Poll::Ready(Ok(Some(output)))
-            }
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(Some(output))),
             Err(report) => {
                 let while_handling = this.message;
                 let report = PanicReport { while_handling, ..report };

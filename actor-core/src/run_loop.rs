@@ -303,6 +303,15 @@ impl<'c, A: Actor> Run<'c, A> {
         if self.budget == 0 {
             return Turn::Over;
         }
+        if self.ctx.extras.is_none()
+            && let Some(front) = self.batch.front()
+        {
+            let Meta { caller, context, is_careful } = front.meta();
+            if context.is_none() && !is_careful {
+                self.ctx.sender = *caller;
+                return self.handle_front(state);
+            }
+        }
         let from_source = self.ctx.extras.as_mut().and_then(|extras| extras.from_source.take());
         let envelope = match from_source {
             Some(envelope) => envelope,
@@ -319,6 +328,38 @@ impl<'c, A: Actor> Run<'c, A> {
             }
         };
         self.handle(state, envelope)
+    }
+
+    /// The common case, with no move: the envelope at the head of the batch, with nothing special about it or the actor,
+    /// runs where it lies. `run` takes the message out of it first, so a panic cannot run it again.
+    fn handle_front<'r>(&'r mut self, state: &'r mut StateOf<A>) -> Turn<'r, A> {
+        self.budget -= 1;
+        if self.release_at > 0 {
+            self.unreleased += 1;
+            if self.unreleased >= self.release_at {
+                self.release();
+            }
+        }
+        let Some(envelope) = self.batch.front_mut() else { return Turn::Empty };
+        let step = guard(|| envelope.run(state, &mut self.ctx));
+        match step {
+            Ok(Step(None)) => {
+                self.batch.pop_front();
+                Turn::Handled
+            }
+            Ok(Step(Some(future))) => {
+                let name = envelope.message_name();
+                self.batch.pop_front();
+                let owed = &mut self.unreleased;
+                Turn::Waits(Box::new(Drive::new(self.cell, future, owed, Some(name), None)))
+            }
+            Err(report) => {
+                let reason = during(report, envelope.message_name());
+                self.batch.pop_front();
+                ending::answer_orphans(&reason);
+                Turn::Ended(Box::new(reason))
+            }
+        }
     }
 
     /// Whether as many handlers run beside each other as may.
@@ -559,8 +600,8 @@ impl<'c, A: Actor> Run<'c, A> {
             Ok(Step(None)) => Turn::Handled,
             Ok(Step(Some(future))) => {
                 let name = envelope.message_name();
-                let unreleased = std::mem::take(&mut self.unreleased);
-                Turn::Waits(Box::new(Drive::new(self.cell, future, unreleased, Some(name), watch)))
+                let owed = &mut self.unreleased;
+                Turn::Waits(Box::new(Drive::new(self.cell, future, owed, Some(name), watch)))
             }
             Err(report) => {
                 let reason = during(report, envelope.message_name());
@@ -641,8 +682,8 @@ impl<'c, A: Actor> Run<'c, A> {
         match step {
             Ok(Step(None)) => Ok(()),
             Ok(Step(Some(future))) => {
-                let unreleased = std::mem::take(&mut self.unreleased);
-                Drive::new(self.cell, future, unreleased, Some(name), watch).await.map(drop)
+                let owed = &mut self.unreleased;
+                Drive::new(self.cell, future, owed, Some(name), watch).await.map(drop)
             }
             Err(report) => Err(during(report, name)),
         }
@@ -685,8 +726,8 @@ impl<'c, A: Actor> Run<'c, A> {
         match step.0 {
             HookStep::Done(result) => result.map_err(HookEnd::Failed),
             HookStep::Later(future) => {
-                let unreleased = std::mem::take(&mut self.unreleased);
-                match Drive::new(self.cell, future, unreleased, None, None).await {
+                let owed = &mut self.unreleased;
+                match Drive::new(self.cell, future, owed, None, None).await {
                     Ok(result) => result.unwrap_or(Ok(())).map_err(HookEnd::Failed),
                     Err(reason) => Err(HookEnd::Ended(reason)),
                 }

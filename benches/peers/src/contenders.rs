@@ -31,11 +31,7 @@ fn runtime(executor: Executor) -> Result<Runtime, BenchError> {
         Executor::Multi => Builder::new_multi_thread(),
         Executor::Arbiter => Builder::new_current_thread(),
     };
-    builder
-        .worker_threads(WORKERS)
-        .enable_time()
-        .build()
-        .map_err(BenchError::Executor)
+    builder.worker_threads(WORKERS).enable_time().build().map_err(BenchError::Executor)
 }
 
 /// Runs work as a task of the current tokio runtime.
@@ -43,9 +39,7 @@ async fn tokio_task<F>(work: F) -> Result<(), BenchError>
 where
     F: Future<Output = Result<(), BenchError>> + Send + 'static,
 {
-    tokio::spawn(work)
-        .await
-        .unwrap_or(Err(BenchError::DriverLost))
+    tokio::spawn(work).await.unwrap_or(Err(BenchError::DriverLost))
 }
 
 /// Drives a future on the one arbiter of a fresh actix system; `make` is called on its thread.
@@ -67,7 +61,5 @@ where
             outcome.await.unwrap_or(Err(BenchError::DriverLost))
         })
     };
-    std::thread::spawn(run)
-        .join()
-        .unwrap_or(Err(BenchError::DriverLost))
+    std::thread::spawn(run).join().unwrap_or(Err(BenchError::DriverLost))
 }

@@ -33,13 +33,8 @@ pub(crate) enum Framework {
 
 impl Framework {
     /// Every framework, in the order of the report.
-    pub(crate) const ALL: &'static [Self] = &[
-        Self::Mobula,
-        Self::Actix,
-        Self::Ractor,
-        Self::Kameo,
-        Self::TokioMpsc,
-    ];
+    pub(crate) const ALL: &'static [Self] =
+        &[Self::Mobula, Self::Actix, Self::Ractor, Self::Kameo, Self::TokioMpsc];
 
     /// The name in flags and reports.
     pub(crate) const fn name(self) -> &'static str {

@@ -56,18 +56,9 @@ impl Gate {
     pub(crate) fn new(members: usize) -> Self {
         let root = Arc::new(Latch::default());
         let leaves = (0..members.div_ceil(LEAF_SIZE))
-            .map(|_| {
-                Arc::new(Latch {
-                    parent: Some(Arc::clone(&root)),
-                    ..Latch::default()
-                })
-            })
+            .map(|_| Arc::new(Latch { parent: Some(Arc::clone(&root)), ..Latch::default() }))
             .collect();
-        Self {
-            root,
-            leaves,
-            members,
-        }
+        Self { root, leaves, members }
     }
 
     /// The latch that member `index` counts down.

@@ -57,11 +57,7 @@ struct Flags {
 enum Part {
     /// Weighs the actors of one framework in this process.
     #[command(hide = true)]
-    Memory {
-        framework: Framework,
-        executor: Executor,
-        actors: u64,
-    },
+    Memory { framework: Framework, executor: Executor, actors: u64 },
 }
 
 fn main() -> ExitCode {
@@ -83,12 +79,7 @@ fn main() -> ExitCode {
 
 fn run(flags: &Flags) -> Result<(), BenchError> {
     let mut out = std::io::stdout().lock();
-    if let Some(Part::Memory {
-        framework,
-        executor,
-        actors,
-    }) = flags.part
-    {
+    if let Some(Part::Memory { framework, executor, actors }) = flags.part {
         let figures = framework.run(Pattern::BytesPerActor, executor, actors)?;
         for figure in figures {
             writeln!(out, "{figure}")?;
@@ -135,8 +126,5 @@ fn run(flags: &Flags) -> Result<(), BenchError> {
 
 /// The wanted ones in the order of the report, or all when none is named.
 fn chosen<T: Copy + PartialEq>(all: &[T], wanted: &[T]) -> Vec<T> {
-    all.iter()
-        .copied()
-        .filter(|item| wanted.is_empty() || wanted.contains(item))
-        .collect()
+    all.iter().copied().filter(|item| wanted.is_empty() || wanted.contains(item)).collect()
 }

@@ -55,17 +55,11 @@ pub(crate) struct Unit {
 }
 
 const fn rate(name: &'static str) -> Unit {
-    Unit {
-        name,
-        more_is_better: true,
-    }
+    Unit { name, more_is_better: true }
 }
 
 const fn cost(name: &'static str) -> Unit {
-    Unit {
-        name,
-        more_is_better: false,
-    }
+    Unit { name, more_is_better: false }
 }
 
 impl Pattern {
@@ -121,10 +115,7 @@ impl Pattern {
 
     /// Whether it is about tasks, which only mobula has, on threads of their own beside the executor.
     pub(crate) const fn is_of_tasks(self) -> bool {
-        matches!(
-            self,
-            Self::TasksBatch10000 | Self::TaskGetLatency | Self::TaskChain1000
-        )
+        matches!(self, Self::TasksBatch10000 | Self::TaskGetLatency | Self::TaskChain1000)
     }
 
     /// What Ray 2.60.0 was measured at on a machine of this kind, as this project's documents record

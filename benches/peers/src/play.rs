@@ -170,20 +170,14 @@ async fn fan_out<C: Contender>(lab: &C, rounds: u64) -> Result<Vec<f64>, BenchEr
     }
     let took = begun.elapsed();
     let messages = rounds * CROWD as u64;
-    verify(
-        CROWD as u64 * sum_below(rounds + 1),
-        total_of::<C>(&members).await?,
-    )?;
+    verify(CROWD as u64 * sum_below(rounds + 1), total_of::<C>(&members).await?)?;
     Ok(vec![per_second(messages, took)])
 }
 
 async fn spawn_stop<C: Contender>(lab: &C, actors: u64) -> Result<Vec<f64>, BenchError> {
     let (_, _) = spawn_stop_once(lab, actors / 100).await?;
     let (spawning, stopping) = spawn_stop_once(lab, actors).await?;
-    Ok(vec![
-        nanoseconds_each(actors, spawning),
-        nanoseconds_each(actors, stopping),
-    ])
+    Ok(vec![nanoseconds_each(actors, spawning), nanoseconds_each(actors, stopping)])
 }
 
 async fn spawn_stop_once<C: Contender>(
@@ -211,9 +205,7 @@ where
     W: Fn(u64) -> F,
     F: Future<Output = Result<(), BenchError>> + Send + 'static,
 {
-    let tasks = (0_usize..)
-        .zip(0..count)
-        .map(|(index, number)| lab.task(index, work(number)));
+    let tasks = (0_usize..).zip(0..count).map(|(index, number)| lab.task(index, work(number)));
     futures_util::future::try_join_all(tasks).await.map(|_| ())
 }
 
@@ -226,11 +218,7 @@ async fn total_of<C: Contender>(members: &[C::Member]) -> Result<u64, BenchError
 }
 
 fn verify(expected: u64, got: u64) -> Result<(), BenchError> {
-    if expected == got {
-        Ok(())
-    } else {
-        Err(BenchError::WrongSum { expected, got })
-    }
+    if expected == got { Ok(()) } else { Err(BenchError::WrongSum { expected, got }) }
 }
 
 /// `0 + 1 + … + (count - 1)`.

@@ -38,24 +38,14 @@ pub(crate) fn table_row(
     row: &Row,
 ) -> io::Result<()> {
     let better = |a: f64, b: f64| {
-        if row.unit.more_is_better {
-            a > b
-        } else {
-            a < b
-        }
+        if row.unit.more_is_better { a > b } else { a < b }
     };
     let best = row
         .medians
         .iter()
         .map(|(_, median)| *median)
         .reduce(|best, median| if better(median, best) { median } else { best });
-    write!(
-        out,
-        "{:<18} {:<8} {:<18}",
-        row.pattern.name(),
-        row.executor.name(),
-        row.unit.name
-    )?;
+    write!(out, "{:<18} {:<8} {:<18}", row.pattern.name(), row.executor.name(), row.unit.name)?;
     for framework in frameworks {
         let played = row.medians.iter().find(|(player, _)| player == framework);
         let cell = match played {

@@ -63,11 +63,7 @@ pub(crate) fn compare(
             pattern,
             unit,
             executor,
-            medians: frameworks
-                .iter()
-                .copied()
-                .zip(seats.into_iter().map(median))
-                .collect(),
+            medians: frameworks.iter().copied().zip(seats.into_iter().map(median)).collect(),
         })
         .collect())
 }
@@ -90,9 +86,6 @@ mod tests {
     #[test]
     fn median_ignores_order_and_averages_the_middle_pair() {
         assert_eq!(median(vec![9.0, 1.0, 5.0]).to_bits(), 5.0_f64.to_bits());
-        assert_eq!(
-            median(vec![4.0, 1.0, 2.0, 9.0]).to_bits(),
-            3.0_f64.to_bits()
-        );
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 9.0]).to_bits(), 3.0_f64.to_bits());
     }
 }

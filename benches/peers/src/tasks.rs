@@ -42,10 +42,7 @@ async fn batches(count: u64) -> Result<f64, BenchError> {
 async fn batch() -> Result<(), BenchError> {
     let results: Vec<ObjectRef<u64>> = (0..BATCH).map(increment::remote).collect();
     let numbers = get(&results).await.map_err(|failed| lost(&failed))?;
-    verify(
-        BATCH * (BATCH + 1) / 2,
-        numbers.iter().map(|number| **number).sum(),
-    )
+    verify(BATCH * (BATCH + 1) / 2, numbers.iter().map(|number| **number).sum())
 }
 
 /// The median of single round trips, in microseconds.
@@ -53,10 +50,7 @@ async fn latency(count: u64) -> Result<f64, BenchError> {
     let mut nanoseconds = Vec::new();
     for number in 0..count {
         let begun = Instant::now();
-        let result = increment::remote(number)
-            .get()
-            .await
-            .map_err(|failed| lost(&failed))?;
+        let result = increment::remote(number).get().await.map_err(|failed| lost(&failed))?;
         nanoseconds.push(begun.elapsed().as_nanos());
         verify(number + 1, *result)?;
     }
@@ -88,9 +82,5 @@ fn lost(failed: &mobula::GetError) -> BenchError {
 }
 
 fn verify(expected: u64, got: u64) -> Result<(), BenchError> {
-    if expected == got {
-        Ok(())
-    } else {
-        Err(BenchError::WrongSum { expected, got })
-    }
+    if expected == got { Ok(()) } else { Err(BenchError::WrongSum { expected, got }) }
 }

@@ -185,9 +185,7 @@ where
 {
     on_arbiter(move || async move {
         let arbiters: Vec<Arbiter> = (0..WORKERS).map(|_| Arbiter::new()).collect();
-        let lab = Actix {
-            arbiters: arbiters.iter().map(Arbiter::handle).collect(),
-        };
+        let lab = Actix { arbiters: arbiters.iter().map(Arbiter::handle).collect() };
         let outcome = lab.outcome_on(0, drive(lab.clone())).await;
         for arbiter in arbiters {
             arbiter.stop();
@@ -210,11 +208,7 @@ impl Contender for Actix {
     {
         match executor {
             Executor::Multi => on_arbiters(drive),
-            Executor::Arbiter => on_arbiter(move || {
-                drive(Self {
-                    arbiters: Arc::new([]),
-                })
-            }),
+            Executor::Arbiter => on_arbiter(move || drive(Self { arbiters: Arc::new([]) })),
         }
     }
 
@@ -235,10 +229,7 @@ impl Contender for Actix {
     }
 
     async fn ask(counter: &Self::Counter, amount: u64) -> Result<u64, BenchError> {
-        counter
-            .send(AddAndGet(amount))
-            .await
-            .map_err(mailbox_refused("ask"))
+        counter.send(AddAndGet(amount)).await.map_err(mailbox_refused("ask"))
     }
 
     async fn spawn_member(
@@ -246,11 +237,7 @@ impl Contender for Actix {
         index: usize,
         latch: Arc<Latch>,
     ) -> Result<Self::Member, BenchError> {
-        let member = Member {
-            total: 0,
-            next: None,
-            presence: Presence(latch),
-        };
+        let member = Member { total: 0, next: None, presence: Presence(latch) };
         Ok(self.start(index, member))
     }
 

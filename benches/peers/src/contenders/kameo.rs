@@ -135,10 +135,7 @@ impl Contender for Kameo {
     }
 
     async fn spawn_counter(&self) -> Result<Self::Counter, BenchError> {
-        Ok(Counter::spawn_with_mailbox(
-            Counter { total: 0 },
-            mailbox::bounded(MAILBOX_BOUND),
-        ))
+        Ok(Counter::spawn_with_mailbox(Counter { total: 0 }, mailbox::bounded(MAILBOX_BOUND)))
     }
 
     async fn tell(counter: &Self::Counter, amount: u64) -> Result<(), BenchError> {
@@ -155,15 +152,8 @@ impl Contender for Kameo {
         _index: usize,
         latch: Arc<Latch>,
     ) -> Result<Self::Member, BenchError> {
-        let member = Member {
-            total: 0,
-            next: None,
-            presence: Presence(latch),
-        };
-        Ok(Member::spawn_with_mailbox(
-            member,
-            mailbox::bounded(MAILBOX_BOUND),
-        ))
+        let member = Member { total: 0, next: None, presence: Presence(latch) };
+        Ok(Member::spawn_with_mailbox(member, mailbox::bounded(MAILBOX_BOUND)))
     }
 
     async fn link(member: &Self::Member, next: Self::Member) -> Result<(), BenchError> {
@@ -175,11 +165,7 @@ impl Contender for Kameo {
     }
 
     async fn arrive(member: &Self::Member, amount: u64) -> Result<(), BenchError> {
-        member
-            .tell(Arrive(amount))
-            .send()
-            .await
-            .map_err(tell_refused)
+        member.tell(Arrive(amount)).send().await.map_err(tell_refused)
     }
 
     async fn total(member: &Self::Member) -> Result<u64, BenchError> {

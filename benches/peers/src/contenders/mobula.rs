@@ -53,11 +53,7 @@ pub(crate) struct Member {
 #[mobula::actor]
 impl Member {
     pub(crate) fn new(latch: Arc<Latch>) -> Self {
-        Self {
-            total: 0,
-            next: None,
-            presence: Presence(latch),
-        }
+        Self { total: 0, next: None, presence: Presence(latch) }
     }
 
     fn started(&mut self) {
@@ -145,10 +141,7 @@ impl Contender for Mobula {
     {
         let pinned = executor == Executor::Arbiter;
         on_node(executor, move |node| async move {
-            let lab = Self {
-                node: node.clone(),
-                pinned,
-            };
+            let lab = Self { node: node.clone(), pinned };
             let work = node.enter(drive(lab));
             if !pinned {
                 return work.await;
@@ -173,11 +166,7 @@ impl Contender for Mobula {
 
     async fn spawn_counter(&self) -> Result<Self::Counter, BenchError> {
         let options = Counter::options().mailbox(MAILBOX);
-        let options = if self.pinned {
-            options.pinned()
-        } else {
-            options
-        };
+        let options = if self.pinned { options.pinned() } else { options };
         Ok(options.remote())
     }
 
@@ -196,11 +185,7 @@ impl Contender for Mobula {
         latch: Arc<Latch>,
     ) -> Result<Self::Member, BenchError> {
         let options = Member::options().mailbox(MAILBOX);
-        let options = if self.pinned {
-            options.pinned()
-        } else {
-            options
-        };
+        let options = if self.pinned { options.pinned() } else { options };
         Ok(options.remote(latch))
     }
 

@@ -77,11 +77,7 @@ impl Actor for Member {
         _myself: ActorRef<Self::Msg>,
         latch: Arc<Latch>,
     ) -> Result<MemberState, ActorProcessingErr> {
-        Ok(MemberState {
-            total: 0,
-            next: None,
-            presence: Presence(latch),
-        })
+        Ok(MemberState { total: 0, next: None, presence: Presence(latch) })
     }
 
     async fn post_start(
@@ -122,8 +118,7 @@ impl Actor for Member {
 }
 
 fn cast<M: ractor::Message>(to: &ActorRef<M>, message: M) -> Result<(), BenchError> {
-    to.cast(message)
-        .map_err(|refused| BenchError::refused("cast")(refused.to_string()))
+    to.cast(message).map_err(|refused| BenchError::refused("cast")(refused.to_string()))
 }
 
 async fn call<M: ractor::Message>(

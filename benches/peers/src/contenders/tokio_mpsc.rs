@@ -72,10 +72,7 @@ async fn member(mut mailbox: mpsc::Receiver<MemberMessage>, latch: Arc<Latch>) {
 async fn send<M: Send>(to: &mpsc::Sender<M>, message: M) -> Result<(), BenchError> {
     to.send(message)
         .await
-        .map_err(|closed| BenchError::Refused {
-            operation: "send",
-            text: closed.to_string(),
-        })
+        .map_err(|closed| BenchError::Refused { operation: "send", text: closed.to_string() })
 }
 
 impl Contender for TokioMpsc {
@@ -111,9 +108,7 @@ impl Contender for TokioMpsc {
     async fn ask(counter: &Self::Counter, amount: u64) -> Result<u64, BenchError> {
         let (reply, answer) = oneshot::channel();
         send(counter, CounterMessage::AddAndGet(amount, reply)).await?;
-        answer
-            .await
-            .map_err(|gone| BenchError::refused("ask")(gone.to_string()))
+        answer.await.map_err(|gone| BenchError::refused("ask")(gone.to_string()))
     }
 
     async fn spawn_member(
@@ -141,9 +136,7 @@ impl Contender for TokioMpsc {
     async fn total(member: &Self::Member) -> Result<u64, BenchError> {
         let (reply, answer) = oneshot::channel();
         send(member, MemberMessage::Total(reply)).await?;
-        answer
-            .await
-            .map_err(|gone| BenchError::refused("total")(gone.to_string()))
+        answer.await.map_err(|gone| BenchError::refused("total")(gone.to_string()))
     }
 
     /// The last sender gone ends the task.

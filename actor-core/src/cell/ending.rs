@@ -1,0 +1,196 @@
+//! The end of a generation, and of the cell: who is told, what is kept, what is handed back.
+
+use super::*;
+
+impl<A: Actor> Cell<A> {
+    /// A generation has ended.
+    pub(crate) fn ended(&self, remains: Remains<A>) {
+        let life = self.life.lock();
+        let told_to = life.told_to_end || self.is_unreferenced();
+        let verdict = fate(
+            self.parent().is_some(),
+            remains.factory.as_ref().is_some_and(Factory::is_restartable),
+            told_to,
+        );
+        match verdict {
+            Fate::End => {
+                drop(life);
+                self.end(&remains.reason, remains.batch, remains.flight);
+            }
+            Fate::Suspend => {
+                drop(life);
+                // Before anybody can see it suspended, and end it: what is kept must not be put into a closed mailbox.
+                let discarded = self.keep_retried(remains.batch);
+                let mut life = self.life.lock();
+                life.phase = Phase::Suspended;
+                let generation = life.generation;
+                let rest = life.rest();
+                rest.factory = remains.factory;
+                rest.reason = Some(remains.reason.clone());
+                let (gone, waiters): (Vec<_>, Vec<_>) = std::mem::take(&mut rest.watchers)
+                    .into_iter()
+                    .partition(|watcher| matches!(watcher, Watcher::Actor { .. }));
+                rest.watchers = waiters;
+                let links = std::mem::take(&mut rest.links);
+                drop(life);
+                for envelope in discarded {
+                    self.reject(envelope, Undelivered::Discarded(remains.reason.clone()));
+                }
+                notify(gone, &remains.reason);
+                self.unlink(links, &remains.reason);
+                self.report(generation, remains.reason, remains.flight, false);
+                self.hear_while_suspended();
+            }
+        }
+    }
+
+    /// Keeps what is to be retried for the next generation, and hands back the rest.
+    pub(super) fn keep_retried(&self, batch: VecDeque<BoxedEnvelope<A>>) -> Vec<BoxedEnvelope<A>> {
+        let (kept, mut discarded): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|envelope| envelope.is_retried());
+        let kept = VecDeque::from(kept);
+        discarded.extend(self.lanes.renew(kept, |envelope| envelope.is_retried()));
+        discarded
+    }
+
+    /// Between two generations nobody reads the signals: those that end the actor take effect here.
+    pub(super) fn hear_while_suspended(&self) {
+        while let Some((signal, told_to_end)) = self.pop_while_suspended() {
+            match signal {
+                // Told to end for good, it does; a second kill of what has ended already changes nothing.
+                Signal::Stop(ref reason) | Signal::Kill(ref reason) if told_to_end => {
+                    if !self.end_suspended(reason) {
+                        // The next generation has begun meanwhile: it is the one to hear this.
+                        self.signal(signal);
+                    }
+                }
+                Signal::Unreferenced if self.is_unreferenced() => {
+                    self.end_suspended(&ExitReason::Normal);
+                }
+                // The child was the last generation's; the next one does not know it.
+                Signal::ChildExited(exited) => exited.child.terminate(exited.reason),
+                // It has ended already; the supervisor that asked for it decides on. What the last
+                // generation watched or raised is no concern of the next one.
+                Signal::Stop(_)
+                | Signal::Kill(_)
+                | Signal::Shutdown(_)
+                | Signal::Unreferenced
+                | Signal::Exit { .. }
+                | Signal::Down { .. } => {}
+            }
+        }
+        if self.parent().is_some_and(|parent| !parent.is_alive()) {
+            self.terminate(self.last_reason());
+        }
+    }
+
+    /// A signal that was meant for the generation before; one for the next is never taken.
+    pub(super) fn pop_while_suspended(&self) -> Option<(Signal, bool)> {
+        let life = self.life.lock();
+        let is_suspended = life.phase == Phase::Suspended;
+        let signal = if is_suspended { self.lanes.pop_signal() } else { None };
+        signal.map(|(signal, _)| (signal, life.told_to_end))
+    }
+
+    /// Ends the cell for good if it is suspended; false if it is not.
+    pub(super) fn end_suspended(&self, reason: &ExitReason) -> bool {
+        let life = self.life.lock();
+        let is_suspended = life.phase == Phase::Suspended;
+        if is_suspended {
+            self.end_locked(life, reason, VecDeque::new(), Vec::new());
+        }
+        is_suspended
+    }
+
+    /// The end for good.
+    pub(super) fn end(
+        &self,
+        reason: &ExitReason,
+        batch: VecDeque<BoxedEnvelope<A>>,
+        flight: Vec<FlightRecord>,
+    ) {
+        let life = self.life.lock();
+        if life.phase != Phase::Ended {
+            self.end_locked(life, reason, batch, flight);
+        }
+    }
+
+    pub(super) fn end_locked(
+        &self,
+        mut life: MutexGuard<'_, Life<A>>,
+        reason: &ExitReason,
+        batch: VecDeque<BoxedEnvelope<A>>,
+        flight: Vec<FlightRecord>,
+    ) {
+        life.phase = Phase::Ended;
+        let generation = life.generation;
+        let told_to = life.told_to_end;
+        let rest = life.rest();
+        rest.reason = Some(reason.clone());
+        let watchers = std::mem::take(&mut rest.watchers);
+        let links = std::mem::take(&mut rest.links);
+        let starting = std::mem::take(&mut rest.starting);
+        let factory = rest.factory.take();
+        drop(life);
+        if let Some(name) = self.settings().and_then(|settings| settings.name.as_ref()) {
+            self.system.names().release(name, self.id);
+        }
+        self.system.directory().remove(self.id);
+        let left = self.lanes.close();
+        for envelope in batch.into_iter().chain(left) {
+            self.reject(envelope, Undelivered::ActorGone(reason.clone()));
+        }
+        while let Some((signal, _)) = self.lanes.pop_signal() {
+            if let Signal::ChildExited(exited) = signal {
+                exited.child.terminate(exited.reason);
+            }
+        }
+        for waiter in starting {
+            let _ = waiter.send(Err(reason.clone()));
+        }
+        notify(watchers, reason);
+        self.unlink(links, reason);
+        crate::ending::drop_as(reason, factory);
+        self.report(generation, reason.clone(), flight, told_to);
+    }
+
+    pub(super) fn unlink(&self, links: Vec<ActorHandle>, reason: &ExitReason) {
+        for peer in links {
+            peer.0.remove_link(self.id);
+            peer.0.signal(Signal::Exit { from: self.handle(), reason: reason.clone() });
+        }
+    }
+
+    /// Tells the supervisor, if there is one.
+    pub(super) fn report(
+        &self,
+        generation: u32,
+        reason: ExitReason,
+        flight: Vec<FlightRecord>,
+        told_to_end: bool,
+    ) {
+        let ended_for_good = self.phase() == Phase::Ended;
+        if let Some(parent) = self.parent() {
+            parent.0.signal(Signal::ChildExited(ChildExited {
+                child: self.handle(),
+                generation: u64::from(generation),
+                reason,
+                flight,
+                ended_for_good,
+                told_to_end,
+            }));
+        }
+    }
+}
+
+pub(super) fn notify(watchers: Vec<Watcher>, reason: &ExitReason) {
+    for watcher in watchers {
+        match watcher {
+            Watcher::Actor { monitor, watcher } => {
+                watcher.0.signal(Signal::Down { monitor, reason: reason.clone() });
+            }
+            // Whoever stopped waiting needs no answer.
+            Watcher::Waiter(sender) => drop(sender.send(reason.clone())),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Where envelopes come from: the mailbox, and the actor's other sources in turn with it.
+
+use super::*;
+
+impl<A: Actor> Run<'_, A> {
+    /// Whether as many handlers run beside each other as may.
+    pub(super) fn is_at_capacity(&self) -> bool {
+        A::Mode::SHARED
+            && self
+                .ctx
+                .extras
+                .as_ref()
+                .is_some_and(|extras| extras.beside.len() >= A::MAX_CONCURRENCY)
+    }
+
+    /// Waits for a signal, an envelope of a source, or a batch of messages.
+    /// No `async fn`, for its size.
+    pub(super) fn next(&mut self) -> impl Future<Output = Handled> {
+        poll_fn(move |cx| {
+            if std::mem::take(&mut self.mailbox_first)
+                && self.batch.is_empty()
+                && !self.is_at_capacity()
+            {
+                let unreleased = std::mem::take(&mut self.unreleased);
+                match self.cell.lanes.take(&mut self.batch, unreleased, cx.waker()) {
+                    Taken::Batch | Taken::Signal => return Poll::Ready(Ok(())),
+                    Taken::Idle | Taken::Drained => {}
+                }
+            }
+            if self.ctx.extras.is_some()
+                && let Some(polled) = self.poll_sources(cx)
+            {
+                self.mailbox_first = true;
+                return Poll::Ready(polled);
+            }
+            if self.is_at_capacity() || !self.batch.is_empty() {
+                // Room comes from a handler that ends, or a signal.
+                self.release();
+                self.cell.lanes.register(cx.waker());
+                return if self.cell.lanes.is_signalled() || !self.is_at_capacity() {
+                    Poll::Ready(Ok(()))
+                } else {
+                    Poll::Pending
+                };
+            }
+            let unreleased = std::mem::take(&mut self.unreleased);
+            match self.cell.lanes.take(&mut self.batch, unreleased, cx.waker()) {
+                Taken::Batch | Taken::Signal => Poll::Ready(Ok(())),
+                Taken::Idle => Poll::Pending,
+                Taken::Drained if self.is_busy() => {
+                    self.cell.lanes.register(cx.waker());
+                    Poll::Pending
+                }
+                Taken::Drained => {
+                    let extras = self.ctx.extras.as_ref();
+                    let reason = extras.and_then(|extras| extras.draining.clone());
+                    Poll::Ready(Err(reason.unwrap_or(ExitReason::Normal)))
+                }
+            }
+        })
+    }
+
+    /// Whether something handed over before the end was asked for is still unfinished.
+    pub(super) fn is_busy(&self) -> bool {
+        self.ctx
+            .extras
+            .as_ref()
+            .is_some_and(|extras| !extras.beside.is_empty() || extras.has_parked())
+    }
+
+    /// Polls the sources once.
+    pub(super) fn look_at_sources(&mut self) -> impl Future<Output = Handled> {
+        poll_fn(move |cx| Poll::Ready(self.poll_sources(cx).unwrap_or(Ok(()))))
+    }
+
+    /// Whether a source is ready: then its envelope lies in `from_source`.
+    pub(super) fn poll_sources(&mut self, cx: &mut std::task::Context<'_>) -> Option<Handled> {
+        loop {
+            let extras = self.ctx.extras.as_mut()?;
+            if extras.from_source.is_some() {
+                return Some(Ok(()));
+            }
+            let concurrency = if A::Mode::SHARED { A::MAX_CONCURRENCY.max(1) } else { usize::MAX };
+            let draining = extras.draining.is_some();
+            match guard(|| extras.poll(cx, concurrency, draining)) {
+                Ok(None) => return None,
+                Ok(Some(FromSource::Envelope(envelope))) => extras.from_source = Some(envelope),
+                Ok(Some(FromSource::Parked(envelope, holds_slot))) => {
+                    self.unreleased += u32::from(holds_slot);
+                    extras.from_source = Some(envelope);
+                }
+                Ok(Some(FromSource::Failed(envelope, holds_slot, error))) => {
+                    self.unreleased += u32::from(holds_slot);
+                    self.cell.reject(envelope, Undelivered::DependencyFailed(error));
+                }
+                Err(report) => return Some(Err(panicked(report))),
+            }
+        }
+    }
+
+    pub(super) fn release(&mut self) {
+        if self.unreleased > 0 {
+            self.cell.lanes.release(std::mem::take(&mut self.unreleased));
+        }
+    }
+}

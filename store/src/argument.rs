@@ -25,10 +25,7 @@ struct Argument {
 
 impl Argument {
     fn new<T>(reference: &ObjectRef<T>) -> Self {
-        Self {
-            pin: Some(Arc::new(ArgPin::new(reference.hold().entry()))),
-            key: None,
-        }
+        Self { pin: Some(Arc::new(ArgPin::new(reference.hold().entry()))), key: None }
     }
 
     /// The shared value; the pin is let go, so that a sole owner can be recognised.
@@ -42,9 +39,7 @@ impl Argument {
         let entry: &Entry = pin.entry();
         ready!(entry.poll_ready(&mut self.key, cx));
         self.key = None;
-        let outcome = entry
-            .outcome()
-            .unwrap_or(Err(GetError::Freed { object: entry.id() }));
+        let outcome = entry.outcome().unwrap_or(Err(GetError::Freed { object: entry.id() }));
         self.pin = None;
         Poll::Ready(outcome.map_err(dependency_failed))
     }
@@ -59,10 +54,7 @@ impl Drop for Argument {
 }
 
 fn dependency_failed(error: GetError) -> DependencyFailed {
-    DependencyFailed {
-        text: chain_text(&error),
-        source: Arc::new(error),
-    }
+    DependencyFailed { text: chain_text(&error), source: Arc::new(error) }
 }
 
 struct Owned(Argument);
@@ -75,10 +67,7 @@ impl<T: Any + Clone + Send + Sync> Resolve<T> for Owned {
 
     /// An [`ArgPin`].
     fn dependency(&self) -> Option<Arc<dyn Any + Send + Sync>> {
-        self.0
-            .pin
-            .clone()
-            .map(|pin| pin as Arc<dyn Any + Send + Sync>)
+        self.0.pin.clone().map(|pin| pin as Arc<dyn Any + Send + Sync>)
     }
 }
 
@@ -89,10 +78,7 @@ impl<T: Any + Send + Sync> Resolve<Arc<T>> for Shared {
 
     /// An [`ArgPin`].
     fn dependency(&self) -> Option<Arc<dyn Any + Send + Sync>> {
-        self.0
-            .pin
-            .clone()
-            .map(|pin| pin as Arc<dyn Any + Send + Sync>)
+        self.0.pin.clone().map(|pin| pin as Arc<dyn Any + Send + Sync>)
     }
 }
 

@@ -77,9 +77,7 @@ impl Board {
     }
 
     fn change(&self, from: u8, to: u8) -> bool {
-        self.state
-            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     // What it counts.
@@ -101,8 +99,7 @@ impl Board {
 
     /// Says what completes the board: `missing` more arrivals after those that `arrivals` gave.
     pub(crate) fn arm(&self, arrivals: u64, missing: u64) {
-        self.target
-            .store(arrivals.saturating_add(missing), Ordering::SeqCst);
+        self.target.store(arrivals.saturating_add(missing), Ordering::SeqCst);
     }
 
     /// The count to arm with, to be read before looking at the objects. Failures from now on are noticed, and
@@ -118,11 +115,7 @@ impl Board {
         if !self.is_complete() {
             *self.waker.lock() = Some(waker.clone());
         }
-        if self.is_complete() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if self.is_complete() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -152,10 +145,7 @@ mod tests {
         let arrivals = board.arrivals(true);
         assert!(board.is_complete(), "until it is armed again");
         board.arm(arrivals, 1);
-        assert!(
-            !board.is_complete(),
-            "the failure of before is not one of now"
-        );
+        assert!(!board.is_complete(), "the failure of before is not one of now");
     }
 
     #[test]

@@ -57,9 +57,7 @@ impl Budget {
     }
 
     fn fits(&self, bytes: u64) -> bool {
-        self.used
-            .checked_add(bytes)
-            .is_some_and(|used| used <= self.capacity)
+        self.used.checked_add(bytes).is_some_and(|used| used <= self.capacity)
     }
 
     /// Takes room if there is some and nobody waits for it already.
@@ -81,10 +79,7 @@ impl Budget {
     ///
     /// What is [too large](Self::is_too_large) would block the queue for ever; ask first.
     pub(crate) fn queue(&mut self, bytes: u64) -> Ticket {
-        debug_assert!(
-            !self.is_too_large(bytes),
-            "queued what can never be admitted"
-        );
+        debug_assert!(!self.is_too_large(bytes), "queued what can never be admitted");
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.queue.push_back((ticket, bytes));
@@ -198,11 +193,7 @@ mod tests {
         assert!(budget.try_admit(10));
         assert!(budget.charge(7));
         let put = budget.queue(1);
-        assert_eq!(
-            budget.release(7),
-            [],
-            "usage is at the capacity again, not below"
-        );
+        assert_eq!(budget.release(7), [], "usage is at the capacity again, not below");
         assert_eq!(budget.release(1), [put]);
     }
 

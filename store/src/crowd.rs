@@ -28,9 +28,7 @@ impl Crowd {
                 return old;
             }
         }
-        let new = Self {
-            board: Arc::new(Board::new()),
-        };
+        let new = Self { board: Arc::new(Board::new()) };
         entries().for_each(|entry| entry.register(&new.board));
         new
     }
@@ -54,10 +52,7 @@ impl Crowd {
         }
         let arrivals = self.board.arrivals(failure_ends);
         let mut ready_count = 0;
-        for readiness in list
-            .iter()
-            .filter_map(|object| object.hold().entry().readiness())
-        {
+        for readiness in list.iter().filter_map(|object| object.hold().entry().readiness()) {
             if failure_ends && Readiness::failed(readiness) {
                 return Poll::Ready(());
             }

@@ -53,12 +53,7 @@ pub(crate) struct ValueType {
 
 impl ValueType {
     pub(crate) const fn of<T: 'static>() -> &'static Self {
-        const {
-            &Self {
-                id: TypeId::of::<T>,
-                name: std::any::type_name::<T>,
-            }
-        }
+        const { &Self { id: TypeId::of::<T>, name: std::any::type_name::<T> } }
     }
 }
 
@@ -194,12 +189,7 @@ impl Entry {
 
     /// Cancels the task that is to make the object; false if nobody can or it is ready.
     pub fn cancel(&self, recursive: bool) -> bool {
-        let canceller = self
-            .written
-            .lock()
-            .canceller
-            .as_ref()
-            .and_then(Weak::upgrade);
+        let canceller = self.written.lock().canceller.as_ref().and_then(Weak::upgrade);
         canceller.is_some_and(|canceller| canceller.cancel(recursive))
     }
 
@@ -237,13 +227,8 @@ impl Entry {
             }
         };
         drop(written);
-        #[expect(
-            clippy::expect_used,
-            reason = "every typed reference is checked when it is made"
-        )]
-        let value = value
-            .downcast()
-            .expect("a reference has the type of its object");
+        #[expect(clippy::expect_used, reason = "every typed reference is checked when it is made")]
+        let value = value.downcast().expect("a reference has the type of its object");
         Some(Ok(value))
     }
 
@@ -280,8 +265,7 @@ impl Entry {
             return;
         }
         let displaced = written.waiters.replace(waiter, Waiter::is_unused);
-        self.board
-            .store(Arc::as_ptr(board).addr(), Ordering::Relaxed);
+        self.board.store(Arc::as_ptr(board).addr(), Ordering::Relaxed);
         drop(written);
         drop(displaced);
     }

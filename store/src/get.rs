@@ -29,20 +29,12 @@ pub struct Get<T: Any + Send + Sync> {
 
 impl<T: Any + Send + Sync> Get<T> {
     pub(crate) fn new(hold: LocalHold) -> Self {
-        Self {
-            waiting: Waiting::new(One {
-                hold,
-                key: None,
-                value: PhantomData,
-            }),
-        }
+        Self { waiting: Waiting::new(One { hold, key: None, value: PhantomData }) }
     }
 
     /// Waits no longer than `timeout`, counted from the first poll; zero only looks.
     pub fn timeout(self, timeout: Duration) -> Self {
-        Self {
-            waiting: self.waiting.limit(timeout),
-        }
+        Self { waiting: self.waiting.limit(timeout) }
     }
 
     /// Waits on this thread, under the wall clock. For compute threads and programs outside an executor; an
@@ -93,10 +85,7 @@ impl<T: Any + Send + Sync> Waitable for One<T> {
 
     fn expired(&mut self, after: Duration) -> Self::Output {
         let entry = self.hold.entry();
-        entry.outcome().unwrap_or(Err(GetError::Timeout {
-            object: entry.id(),
-            after,
-        }))
+        entry.outcome().unwrap_or(Err(GetError::Timeout { object: entry.id(), after }))
     }
 }
 

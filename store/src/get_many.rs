@@ -41,12 +41,7 @@ use crate::{
 /// mobula_store::get(&[1, 2]).blocking();
 /// ```
 pub fn get<T: Any + Send + Sync>(references: &[ObjectRef<T>]) -> GetMany<'_, T> {
-    GetMany {
-        waiting: Waiting::new(All {
-            references,
-            crowd: None,
-        }),
-    }
+    GetMany { waiting: Waiting::new(All { references, crowd: None }) }
 }
 
 /// A get of several objects under way; see [`get`].
@@ -58,9 +53,7 @@ pub struct GetMany<'a, T: Any + Send + Sync> {
 impl<T: Any + Send + Sync> GetMany<'_, T> {
     /// Waits no longer than `timeout` for all of them, counted from the first poll; zero only looks.
     pub fn timeout(self, timeout: Duration) -> Self {
-        Self {
-            waiting: self.waiting.limit(timeout),
-        }
+        Self { waiting: self.waiting.limit(timeout) }
     }
 
     /// Waits on this thread, under the wall clock; for compute threads.
@@ -108,11 +101,7 @@ impl<T: Any + Send + Sync> All<'_, T> {
         }
         let value = |reference: &ObjectRef<T>| {
             let object = reference.id();
-            reference
-                .hold()
-                .entry()
-                .outcome()
-                .unwrap_or(Err(GetError::Freed { object }))
+            reference.hold().entry().outcome().unwrap_or(Err(GetError::Freed { object }))
         };
         match oldest_failure {
             Some((_, reference)) => Some(value(reference).map(|value| vec![value])),
@@ -140,18 +129,10 @@ impl<T: Any + Send + Sync> Waitable for All<'_, T> {
 
     fn expired(&mut self, after: Duration) -> Self::Output {
         self.outcome().unwrap_or_else(|| {
-            let mut late = self
-                .references
-                .iter()
-                .filter(|reference| !reference.is_ready());
+            let mut late = self.references.iter().filter(|reference| !reference.is_ready());
             late.next().map_or_else(
                 || Ok(Vec::new()),
-                |late| {
-                    Err(GetError::Timeout {
-                        object: late.id(),
-                        after,
-                    })
-                },
+                |late| Err(GetError::Timeout { object: late.id(), after }),
             )
         })
     }

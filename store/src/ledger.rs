@@ -98,11 +98,7 @@ impl<E> Ledger<E> {
         let mut entries: Vec<(ObjectId, Arc<E>)> = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            entries.extend(
-                shard
-                    .iter()
-                    .filter_map(|(id, entry)| Some((*id, entry.upgrade()?))),
-            );
+            entries.extend(shard.iter().filter_map(|(id, entry)| Some((*id, entry.upgrade()?))));
         }
         entries.sort_unstable_by_key(|(id, _)| *id);
         entries.into_iter().map(|(_, entry)| entry).collect()
@@ -175,10 +171,8 @@ impl<E> Ledger<E> {
     fn change(&self, change: impl FnOnce(&mut Rooms) -> Vec<Ticket>) {
         let mut rooms = self.rooms.lock();
         let going = change(&mut rooms);
-        let wakers: Vec<Waker> = going
-            .iter()
-            .filter_map(|ticket| rooms.wakers.remove(ticket))
-            .collect();
+        let wakers: Vec<Waker> =
+            going.iter().filter_map(|ticket| rooms.wakers.remove(ticket)).collect();
         drop(rooms);
         wakers.into_iter().for_each(Waker::wake);
     }

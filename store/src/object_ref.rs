@@ -37,10 +37,7 @@ pub struct ObjectRef<T> {
 
 impl<T> ObjectRef<T> {
     pub(crate) const fn new(hold: LocalHold) -> Self {
-        Self {
-            hold,
-            value: PhantomData,
-        }
+        Self { hold, value: PhantomData }
     }
 
     pub(crate) const fn hold(&self) -> &LocalHold {

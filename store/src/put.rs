@@ -61,22 +61,13 @@ pub struct Put<T: Object> {
 
 impl<T: Object> Put<T> {
     fn new(store: Option<Store>, value: Arc<T>) -> Self {
-        let room = Room {
-            store,
-            value: Some(value),
-            estimate: None,
-            ticket: None,
-        };
-        Self {
-            waiting: Waiting::new(room),
-        }
+        let room = Room { store, value: Some(value), estimate: None, ticket: None };
+        Self { waiting: Waiting::new(room) }
     }
 
     /// Waits for room no longer than `timeout`, counted from the first poll.
     pub fn timeout(self, timeout: Duration) -> Self {
-        Self {
-            waiting: self.waiting.limit(timeout),
-        }
+        Self { waiting: self.waiting.limit(timeout) }
     }
 
     /// Puts the value if there is room now and nobody waits for it already.
@@ -148,11 +139,7 @@ impl<T: Object> Room<T> {
         };
         let entry = Entry::pending(store.home(), ValueType::of::<T>());
         let value: AnyValue = value;
-        entry.seal(Held {
-            value,
-            bytes: estimate.bytes,
-            contained: estimate.contained.into(),
-        });
+        entry.seal(Held { value, bytes: estimate.bytes, contained: estimate.contained.into() });
         Ok(ObjectRef::new(LocalHold::newborn(entry)))
     }
 }
@@ -191,9 +178,7 @@ impl<T: Object> Waitable for Room<T> {
             return Poll::Ready(());
         };
         let ledger = &store.home().ledger;
-        let ticket = *self
-            .ticket
-            .get_or_insert_with(|| ledger.queue(estimate.bytes));
+        let ticket = *self.ticket.get_or_insert_with(|| ledger.queue(estimate.bytes));
         ledger.poll_admitted(ticket, cx.waker())
     }
 

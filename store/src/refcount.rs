@@ -61,10 +61,7 @@ impl Counts {
 
     pub(crate) fn read(&self) -> RefCounts {
         let word = self.0.load(Ordering::Acquire);
-        RefCounts {
-            local: word as u32,
-            submitted: (word >> SUBMITTED_SHIFT) as u32,
-        }
+        RefCounts { local: word as u32, submitted: (word >> SUBMITTED_SHIFT) as u32 }
     }
 
     pub(crate) fn is_unreferenced(&self) -> bool {
@@ -89,15 +86,8 @@ impl Counts {
     /// One need less.
     pub(crate) fn release(&self, need: Need) -> Release {
         let before = self.0.fetch_sub(unit(need), Ordering::AcqRel);
-        debug_assert!(
-            before >= unit(need),
-            "released an object more often than retained"
-        );
-        if before == unit(need) {
-            Release::Last
-        } else {
-            Release::Alive
-        }
+        debug_assert!(before >= unit(need), "released an object more often than retained");
+        if before == unit(need) { Release::Last } else { Release::Alive }
     }
 }
 

@@ -36,13 +36,7 @@ impl Store {
     pub fn create_pending<T: Object>(&self) -> (ObjectRef<T>, Sealer<T>) {
         let entry = Entry::pending(self.home(), ValueType::of::<T>());
         let reference = ObjectRef::new(LocalHold::newborn(Arc::clone(&entry)));
-        (
-            reference,
-            Sealer {
-                entry: Some(entry),
-                value: PhantomData,
-            },
-        )
+        (reference, Sealer { entry: Some(entry), value: PhantomData })
     }
 }
 
@@ -69,27 +63,15 @@ impl<T: Object> Sealer<T> {
             discard(value);
             return;
         }
-        let Estimate {
-            bytes,
-            contained,
-            is_reference: _,
-        } = estimate(&*value);
+        let Estimate { bytes, contained, is_reference: _ } = estimate(&*value);
         let ledger = &entry.home().ledger;
         if ledger.charge(bytes) {
             let value: AnyValue = value;
-            entry.seal(Held {
-                value,
-                bytes,
-                contained: contained.into(),
-            });
+            entry.seal(Held { value, bytes, contained: contained.into() });
         } else {
             let capacity_bytes = ledger.usage().capacity_bytes;
             let task = TaskLabel::from(entry.id().to_string());
-            entry.fail(TaskError::StoreFull {
-                task,
-                bytes,
-                capacity_bytes,
-            });
+            entry.fail(TaskError::StoreFull { task, bytes, capacity_bytes });
             discard(value);
         }
     }

@@ -54,11 +54,7 @@ pub(crate) fn estimate<T: Serialize + ?Sized>(value: &T) -> Estimate {
     let mut walk = Walk::default();
     // Failing means that enough was seen, or that the type refuses to be serialised: what was counted counts.
     let _seen_enough = value.serialize(&mut walk);
-    Estimate {
-        bytes: walk.bytes,
-        contained: walk.contained,
-        is_reference: walk.is_reference,
-    }
+    Estimate { bytes: walk.bytes, contained: walk.contained, is_reference: walk.is_reference }
 }
 
 #[cfg(test)]

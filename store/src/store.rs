@@ -45,11 +45,7 @@ pub struct StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self {
-            capacity_bytes: 1 << 30,
-            spin_rounds: 0,
-            id: None,
-        }
+        Self { capacity_bytes: 1 << 30, spin_rounds: 0, id: None }
     }
 }
 
@@ -100,20 +96,10 @@ impl Store {
     /// An empty store.
     #[must_use]
     pub fn new(config: StoreConfig) -> Self {
-        let StoreConfig {
-            capacity_bytes,
-            spin_rounds,
-            id,
-        } = config;
+        let StoreConfig { capacity_bytes, spin_rounds, id } = config;
         let store_id = id.unwrap_or_else(|| StoreId::new(RandomState::new().hash_one("store")));
-        let home = Home {
-            store_id,
-            spin_rounds,
-            ledger: Ledger::new(capacity_bytes),
-        };
-        Self {
-            home: Arc::new(home),
-        }
+        let home = Home { store_id, spin_rounds, ledger: Ledger::new(capacity_bytes) };
+        Self { home: Arc::new(home) }
     }
 
     /// The store of the node that the running code belongs to; `None` outside a node.
@@ -144,11 +130,7 @@ impl Store {
     #[must_use]
     pub fn list(&self) -> Vec<ObjectListing> {
         let entries = self.home.ledger.entries();
-        entries
-            .iter()
-            .filter(|entry| entry.is_wanted())
-            .map(|entry| entry.listing())
-            .collect()
+        entries.iter().filter(|entry| entry.is_wanted()).map(|entry| entry.listing()).collect()
     }
 
     /// Frees an object by name; false if it is unknown.
@@ -169,11 +151,7 @@ impl Store {
         object: ObjectId,
     ) -> Result<LocalHold, ReferenceError> {
         if store != self.id() {
-            return Err(ReferenceError::Foreign {
-                object,
-                theirs: store,
-                ours: self.id(),
-            });
+            return Err(ReferenceError::Foreign { object, theirs: store, ours: self.id() });
         }
         let entry = self.home.ledger.find(object);
         let entry: Arc<Entry> = entry.ok_or(ReferenceError::Unknown { object })?;
@@ -190,9 +168,6 @@ impl Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store")
-            .field("id", &self.id())
-            .field("usage", &self.usage())
-            .finish()
+        f.debug_struct("Store").field("id", &self.id()).field("usage", &self.usage()).finish()
     }
 }

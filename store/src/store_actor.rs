@@ -54,9 +54,7 @@ impl StoreActor {
         ActorOptions::new(system.clone())
             .namespace(NAMESPACE)
             .name(NAME)
-            .spawn_factory(Factory::many(move || Self {
-                store: store.clone(),
-            }))
+            .spawn_factory(Factory::many(move || Self { store: store.clone() }))
     }
 }
 

@@ -123,21 +123,11 @@ mod tests {
     type Small = Slot<u8, &'static str>;
 
     fn held(value: u8) -> Held<u8> {
-        Held {
-            value,
-            bytes: 1,
-            contained: Box::default(),
-        }
+        Held { value, bytes: 1, contained: Box::default() }
     }
 
     fn every_state() -> [Small; 5] {
-        [
-            Slot::Pending,
-            Slot::Sealed(held(1)),
-            Slot::Failed("no"),
-            Slot::Freed,
-            Slot::Dropped,
-        ]
+        [Slot::Pending, Slot::Sealed(held(1)), Slot::Failed("no"), Slot::Freed, Slot::Dropped]
     }
 
     #[test]
@@ -162,16 +152,7 @@ mod tests {
     #[test]
     fn freeing_displaces_pending_and_sealed_only() {
         let displaced = every_state().map(|mut slot| slot.free());
-        assert_eq!(
-            displaced,
-            [
-                Some(Slot::Pending),
-                Some(Slot::Sealed(held(1))),
-                None,
-                None,
-                None
-            ]
-        );
+        assert_eq!(displaced, [Some(Slot::Pending), Some(Slot::Sealed(held(1))), None, None, None]);
     }
 
     #[test]
@@ -179,13 +160,7 @@ mod tests {
         let displaced = every_state().map(|mut slot| slot.unreferenced());
         assert_eq!(
             displaced,
-            [
-                None,
-                Some(Slot::Sealed(held(1))),
-                Some(Slot::Failed("no")),
-                None,
-                None
-            ]
+            [None, Some(Slot::Sealed(held(1))), Some(Slot::Failed("no")), None, None]
         );
     }
 }

@@ -54,13 +54,7 @@ use crate::{
 /// mobula_store::wait(vec![1_u8]);
 /// ```
 pub fn wait<T>(references: Vec<ObjectRef<T>>) -> Wait<T> {
-    Wait {
-        waiting: Waiting::new(First {
-            references,
-            num_returns: 1,
-            crowd: None,
-        }),
-    }
+    Wait { waiting: Waiting::new(First { references, num_returns: 1, crowd: None }) }
 }
 
 /// The ready references, and the rest.
@@ -82,9 +76,7 @@ impl<T> Wait<T> {
     /// Waits no longer than `timeout`, counted from the first poll, and gives those that are ready then; zero
     /// only looks.
     pub fn timeout(self, timeout: Duration) -> Self {
-        Self {
-            waiting: self.waiting.limit(timeout),
-        }
+        Self { waiting: self.waiting.limit(timeout) }
     }
 
     /// Waits on this thread, under the wall clock; for compute threads.
@@ -121,19 +113,14 @@ impl<T> First<T> {
     fn check(&self) -> Result<(), WaitError> {
         let len = self.references.len();
         if self.num_returns == 0 || self.num_returns > len {
-            return Err(WaitError::NumReturns {
-                num_returns: self.num_returns,
-                len,
-            });
+            return Err(WaitError::NumReturns { num_returns: self.num_returns, len });
         }
         let ascending = self.references.is_sorted_by(|a, b| a < b);
         if !ascending {
             let mut sorted: Vec<&ObjectRef<T>> = self.references.iter().collect();
             sorted.sort_unstable();
             if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-                return Err(WaitError::Duplicate {
-                    object: pair[0].id(),
-                });
+                return Err(WaitError::Duplicate { object: pair[0].id() });
             }
         }
         Ok(())
@@ -141,20 +128,15 @@ impl<T> First<T> {
 
     /// When each reference became ready, as of now.
     fn times(&self) -> Vec<Option<Readiness>> {
-        self.references
-            .iter()
-            .map(|reference| reference.hold().entry().readiness())
-            .collect()
+        self.references.iter().map(|reference| reference.hold().entry().readiness()).collect()
     }
 
     /// Takes the oldest ready ones, at most as many as were asked for. One look at the times decides all: what
     /// becomes ready meanwhile is left for the next wait.
     fn split(&mut self, times: &[Option<Readiness>]) -> Split<T> {
         self.crowd = None;
-        let mut oldest_first: Vec<(Readiness, usize)> = (0..)
-            .zip(times)
-            .filter_map(|(place, time)| Some(((*time)?, place)))
-            .collect();
+        let mut oldest_first: Vec<(Readiness, usize)> =
+            (0..).zip(times).filter_map(|(place, time)| Some(((*time)?, place))).collect();
         if oldest_first.len() > self.num_returns {
             oldest_first.select_nth_unstable(self.num_returns);
             oldest_first.truncate(self.num_returns);
@@ -196,11 +178,7 @@ impl<T> Waitable for First<T> {
     }
 
     fn register(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Self {
-            references,
-            num_returns,
-            crowd,
-        } = self;
+        let Self { references, num_returns, crowd } = self;
         let crowd = crowd.get_or_insert_with(|| Crowd::gather(references));
         crowd.poll(references, *num_returns, false, cx)
     }

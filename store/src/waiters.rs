@@ -34,11 +34,7 @@ pub(crate) struct Waiters<W> {
 
 impl<W> Waiters<W> {
     pub(crate) const fn new() -> Self {
-        Self {
-            first: None,
-            more: Vec::new(),
-            vacant: Vec::new(),
-        }
+        Self { first: None, more: Vec::new(), vacant: Vec::new() }
     }
 
     pub(crate) fn insert(&mut self, waiter: W) -> WaiterKey {
@@ -59,10 +55,7 @@ impl<W> Waiters<W> {
 
     /// Enters `waiter` for good, in the place of an unused one if there is one at hand. Returns who had to go.
     pub(crate) fn replace(&mut self, waiter: W, is_unused: impl Fn(&W) -> bool) -> Vec<W> {
-        let few = self
-            .first
-            .iter_mut()
-            .chain(self.more.iter_mut().take(FEW).flatten());
+        let few = self.first.iter_mut().chain(self.more.iter_mut().take(FEW).flatten());
         if let Some(place) = few.into_iter().find(|place| is_unused(place)) {
             return vec![mem::replace(place, waiter)];
         }
@@ -81,9 +74,7 @@ impl<W> Waiters<W> {
 
     /// Those that are found without searching a crowd.
     pub(crate) fn first_few(&self) -> impl Iterator<Item = &W> {
-        self.first
-            .iter()
-            .chain(self.more.iter().take(FEW).flatten())
+        self.first.iter().chain(self.more.iter().take(FEW).flatten())
     }
 
     pub(crate) fn get_mut(&mut self, key: &WaiterKey) -> Option<&mut W> {
@@ -122,9 +113,7 @@ impl<W> IntoIterator for Waiters<W> {
     >;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.first
-            .into_iter()
-            .chain(self.more.into_iter().flatten())
+        self.first.into_iter().chain(self.more.into_iter().flatten())
     }
 }
 
@@ -160,10 +149,7 @@ mod tests {
             let _gone = waiters.replace(unused, |waiter| *waiter >= 1000);
         }
         assert!(waiters.more.len() <= 256, "{}", waiters.more.len());
-        assert_eq!(
-            waiters.into_iter().filter(|waiter| *waiter < 1000).count(),
-            100
-        );
+        assert_eq!(waiters.into_iter().filter(|waiter| *waiter < 1000).count(), 100);
         let mut waiters = Waiters::new();
         assert!(waiters.replace('a', |_| true).is_empty());
         assert_eq!(waiters.replace('b', |_| true), ['a']);

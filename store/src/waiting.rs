@@ -47,13 +47,7 @@ pub(crate) struct Waiting<W: Waitable> {
 
 impl<W: Waitable> Waiting<W> {
     pub(crate) fn new(waitable: W) -> Self {
-        Self {
-            waitable,
-            timeout: None,
-            sleep: None,
-            blocked: Blocked::default(),
-            output: None,
-        }
+        Self { waitable, timeout: None, sleep: None, blocked: Blocked::default(), output: None }
     }
 
     /// Waits no longer than this from the first poll.

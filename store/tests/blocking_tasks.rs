@@ -73,10 +73,7 @@ async fn t12_a_get_that_waits_returns_only_with_a_cpu() {
     assert!(poll_once(got.as_mut()).is_pending());
     assert_eq!(cpu.heard(), ["blocked"]);
     sealer.seal(Ok(1));
-    assert!(
-        poll_once(got.as_mut()).is_pending(),
-        "the value is there, a CPU is not"
-    );
+    assert!(poll_once(got.as_mut()).is_pending(), "the value is there, a CPU is not");
     *cpu.cpu_free.lock() = true;
     assert!(poll_once(got.as_mut()).is_ready());
     assert_eq!(cpu.heard(), ["blocked", "unblocked"]);
@@ -90,13 +87,7 @@ async fn t12_what_is_ready_costs_no_cpu() {
         assert!(object.get().await.is_ok());
         assert_eq!(wait(vec![object]).await.unwrap().0.len(), 1);
         let (pending, _sealer) = store.create_pending::<u8>();
-        assert!(
-            pending
-                .get()
-                .timeout(std::time::Duration::ZERO)
-                .await
-                .is_err()
-        );
+        assert!(pending.get().timeout(std::time::Duration::ZERO).await.is_err());
     })
     .await;
     assert!(cpu.heard().is_empty());
@@ -119,10 +110,7 @@ async fn t12_a_wait_dropped_midway_takes_the_cpu_back() {
         drop(got);
     })
     .await;
-    assert_eq!(
-        cpu.heard(),
-        ["blocked", "abandoned", "blocked", "abandoned"]
-    );
+    assert_eq!(cpu.heard(), ["blocked", "abandoned", "blocked", "abandoned"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,11 +118,7 @@ async fn t12_a_timeout_too_returns_only_with_a_cpu() {
     let (cpu, current, store) = in_task();
     *cpu.cpu_free.lock() = true;
     let (object, _sealer) = store.create_pending::<u8>();
-    let late = scope(
-        current,
-        object.get().timeout(std::time::Duration::from_secs(1)),
-    )
-    .await;
+    let late = scope(current, object.get().timeout(std::time::Duration::from_secs(1))).await;
     assert!(late.unwrap_err().is_timeout());
     assert_eq!(cpu.heard(), ["blocked", "unblocked"]);
 }

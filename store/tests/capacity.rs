@@ -21,14 +21,7 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 async fn a_value_larger_than_the_store_is_refused_at_once() {
     let store = store(100);
     let error = store.put(vec![0_u8; 101]).await.unwrap_err();
-    assert_eq!(
-        error,
-        StoreError::StoreFull {
-            bytes: 101,
-            used_bytes: 0,
-            capacity_bytes: 100
-        }
-    );
+    assert_eq!(error, StoreError::StoreFull { bytes: 101, used_bytes: 0, capacity_bytes: 100 });
     assert!(store.put(vec![0_u8; 100]).await.is_ok());
 }
 
@@ -37,14 +30,7 @@ async fn try_now_is_refused_while_there_is_no_room() {
     let store = store(100);
     let first = store.put(vec![0_u8; 60]).try_now().unwrap();
     let error = store.put(vec![0_u8; 60]).try_now().unwrap_err();
-    assert!(matches!(
-        error,
-        StoreError::StoreFull {
-            bytes: 60,
-            used_bytes: 60,
-            ..
-        }
-    ));
+    assert!(matches!(error, StoreError::StoreFull { bytes: 60, used_bytes: 60, .. }));
     drop(first);
     assert!(store.put(vec![0_u8; 60]).try_now().is_ok());
 }
@@ -89,21 +75,14 @@ async fn a_put_that_is_dropped_makes_way() {
     assert!(poll_once(admitted.as_mut()).is_pending());
     drop(first);
     drop(admitted);
-    assert_eq!(
-        (store.usage().bytes, store.usage().waiting_puts),
-        (0, 0),
-        "admitted, never taken"
-    );
+    assert_eq!((store.usage().bytes, store.usage().waiting_puts), (0, 0), "admitted, never taken");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_put_with_a_timeout_gives_up_in_time() {
     let store = store(100);
     let _first = store.put(vec![0_u8; 60]).await.unwrap();
-    let late = store
-        .put(vec![0_u8; 60])
-        .timeout(Duration::from_secs(1))
-        .await;
+    let late = store.put(vec![0_u8; 60]).timeout(Duration::from_secs(1)).await;
     assert!(matches!(late, Err(StoreError::StoreFull { .. })));
     assert_eq!(store.usage().waiting_puts, 0);
 }
@@ -126,10 +105,7 @@ async fn results_of_tasks_overdraw_but_never_exceed_the_whole_store() {
     let first = store.put(vec![0_u8; 60]).await.unwrap();
     let (result, sealer) = store.create_pending::<Vec<u8>>();
     sealer.seal(Ok(vec![0; 60]));
-    assert_eq!(
-        (result.get().await.unwrap().len(), store.usage().bytes),
-        (60, 120)
-    );
+    assert_eq!((result.get().await.unwrap().len(), store.usage().bytes), (60, 120));
     assert!(store.put(0_u8).try_now().is_err());
     drop(first);
     assert!(store.put(0_u8).try_now().is_ok());
@@ -137,11 +113,5 @@ async fn results_of_tasks_overdraw_but_never_exceed_the_whole_store() {
     let (too_large, sealer) = store.create_pending::<Vec<u8>>();
     sealer.seal(Ok(vec![0; 101]));
     let error = too_large.get().await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            GetError::Task(TaskError::StoreFull { bytes: 101, .. })
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, GetError::Task(TaskError::StoreFull { bytes: 101, .. })), "{error}");
 }

@@ -72,9 +72,7 @@ impl World {
     }
 
     fn plain(&mut self, id: ObjectId) -> &mut Plain {
-        self.model
-            .get_mut(&id)
-            .expect("a living reference has an object")
+        self.model.get_mut(&id).expect("a living reference has an object")
     }
 
     fn forget_unneeded(&mut self, id: ObjectId) {
@@ -158,13 +156,7 @@ impl World {
     fn enter(&mut self, reference: ObjectRef<Value>, state: &'static str, bytes: u64) {
         self.clock += 1;
         let ready_at = (state != "pending").then_some(self.clock);
-        let plain = Plain {
-            state,
-            bytes,
-            local: 1,
-            submitted: 0,
-            ready_at,
-        };
+        let plain = Plain { state, bytes, local: 1, submitted: 0, ready_at };
         self.model.insert(reference.id(), plain);
         self.references.push(reference);
     }
@@ -173,15 +165,7 @@ impl World {
         let listed: Vec<_> = store
             .list()
             .into_iter()
-            .map(|row| {
-                (
-                    row.id,
-                    row.state,
-                    row.bytes,
-                    row.counts.local,
-                    row.counts.submitted,
-                )
-            })
+            .map(|row| (row.id, row.state, row.bytes, row.counts.local, row.counts.submitted))
             .collect();
         let expected: Vec<_> = self
             .model
@@ -191,15 +175,9 @@ impl World {
         prop_assert_eq!(listed, expected);
         let usage = store.usage();
         prop_assert_eq!(usage.objects, self.model.len());
-        prop_assert_eq!(
-            usage.bytes,
-            self.model.values().map(|plain| plain.bytes).sum::<u64>()
-        );
+        prop_assert_eq!(usage.bytes, self.model.values().map(|plain| plain.bytes).sum::<u64>());
         for reference in &self.references {
-            let looked = reference
-                .get()
-                .timeout(std::time::Duration::ZERO)
-                .blocking();
+            let looked = reference.get().timeout(std::time::Duration::ZERO).blocking();
             let plain = &self.model[&reference.id()];
             let as_expected = match (plain.state, &looked) {
                 ("pending", Err(GetError::Timeout { .. }))

@@ -21,16 +21,8 @@ struct Batch {
 }
 
 fn batch() -> Batch {
-    let inner = Batch {
-        name: String::new(),
-        rows: Vec::new(),
-        inner: None,
-    };
-    Batch {
-        name: "b".into(),
-        rows: vec![(1, 0.5), (2, f64::MAX)],
-        inner: Some(Box::new(inner)),
-    }
+    let inner = Batch { name: String::new(), rows: Vec::new(), inner: None };
+    Batch { name: "b".into(), rows: vec![(1, 0.5), (2, f64::MAX)], inner: Some(Box::new(inner)) }
 }
 
 #[tokio::test(start_paused = true)]
@@ -39,10 +31,7 @@ async fn o1_get_of_put_equals_value_for_plain_and_nested_types() {
     scope(Current::root(system), async {
         assert_eq!(*put(17_u64).await.unwrap().get().await.unwrap(), 17);
         assert_eq!(*put(()).await.unwrap().get().await.unwrap(), ());
-        assert_eq!(
-            *put("text".to_owned()).await.unwrap().await.unwrap(),
-            "text"
-        );
+        assert_eq!(*put("text".to_owned()).await.unwrap().await.unwrap(), "text");
         assert_eq!(*put(batch()).await.unwrap().get().await.unwrap(), batch());
     })
     .await;
@@ -64,20 +53,9 @@ async fn o3_put_of_a_reference_is_an_error_that_names_the_object() {
     let (_, store) = node();
     let object = store.put(1_u8).await.unwrap();
     let refused = store.put(object.clone()).await.unwrap_err();
-    assert_eq!(
-        refused,
-        StoreError::IsReference {
-            object: object.id()
-        }
-    );
-    assert!(
-        refused.to_string().contains(&object.id().to_string()),
-        "{refused}"
-    );
-    assert!(
-        store.put(vec![object]).await.is_ok(),
-        "inside another value it is welcome"
-    );
+    assert_eq!(refused, StoreError::IsReference { object: object.id() });
+    assert!(refused.to_string().contains(&object.id().to_string()), "{refused}");
+    assert!(store.put(vec![object]).await.is_ok(), "inside another value it is welcome");
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,9 +29,7 @@ async fn resolved<T>(mut arg: Arg<T>) -> T {
 }
 
 fn pin_of<T: 'static>(arg: &Arg<T>) -> Arc<ArgPin> {
-    let Arg::Later(resolve) = arg else {
-        panic!("a reference comes later")
-    };
+    let Arg::Later(resolve) = arg else { panic!("a reference comes later") };
     let dependency: Arc<dyn Any + Send + Sync> = resolve.dependency().unwrap();
     dependency.downcast().unwrap()
 }
@@ -108,27 +106,16 @@ async fn o5_counts_follow_copies_submission_and_completion_exactly() {
     let moved: Arg<Arc<u64>> = object.clone().into_arg();
     assert_eq!(object.counts(), counts(1, 2));
     let running = pin_of(&by_reference);
-    assert_eq!(
-        object.counts(),
-        counts(1, 2),
-        "a scheduler's pin is the argument's own"
-    );
+    assert_eq!(object.counts(), counts(1, 2), "a scheduler's pin is the argument's own");
 
     sealer.seal(Ok(5));
-    assert_eq!(
-        (resolved(by_reference).await, *resolved(moved).await),
-        (5, 5)
-    );
+    assert_eq!((resolved(by_reference).await, *resolved(moved).await), (5, 5));
     assert_eq!(object.counts(), counts(1, 1), "the task still runs");
     drop(running);
     assert_eq!(object.counts(), counts(1, 0));
 
     let got = object.get();
-    assert_eq!(
-        object.counts(),
-        counts(2, 0),
-        "a get under way is a local need"
-    );
+    assert_eq!(object.counts(), counts(2, 0), "a get under way is a local need");
     drop(got);
     assert_eq!(object.counts(), counts(1, 0));
     assert_eq!(store.list()[0].counts, counts(1, 0));
@@ -139,19 +126,14 @@ async fn o6_a_failure_releases_argument_pins() {
     let store = store();
     let (object, sealer) = store.create_pending::<u64>();
     let mut arg: Arg<u64> = (&object).into_arg();
-    sealer.fail(TaskError::Cancelled {
-        task: "first a1".into(),
-    });
+    sealer.fail(TaskError::Cancelled { task: "first a1".into() });
     let failed = poll_fn(|cx| arg.poll_ready(cx)).await.unwrap_err();
     assert_eq!(object.counts(), counts(1, 0));
     let error = TaskError::from_dependency("second a2", &failed);
     assert!(matches!(&error, TaskError::DependencyFailed { cause, .. } if cause.is_cancelled()));
 
     let third = TaskError::dependency("third a3", &error);
-    assert!(
-        third.root().is_cancelled(),
-        "the original cause, not a chain"
-    );
+    assert!(third.root().is_cancelled(), "the original cause, not a chain");
     assert_eq!(
         third.to_string(),
         "task `third a3` did not run because an argument failed: task `first a1` was cancelled"
@@ -202,9 +184,7 @@ fn t2_the_sole_owner_of_a_value_gets_it_without_a_copy() {
     let store = store();
     let object = store.put(Dear(9)).try_now().unwrap();
     let arg: Arg<Dear> = object.into_arg();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(runtime.block_on(resolved(arg)).0, 9);
 }
 
@@ -218,32 +198,17 @@ async fn references_travel_as_bytes_and_are_looked_up_on_arrival() {
     let bytes = list.bytes().await.unwrap();
 
     let outside = decode::<Vec<ObjectRef<Unclonable>>>(&bytes).unwrap_err();
-    assert!(
-        chain(&outside).contains("does not run inside a node"),
-        "{}",
-        chain(&outside)
-    );
+    assert!(chain(&outside).contains("does not run inside a node"), "{}", chain(&outside));
     scope(Current::root(system.clone()), async {
         let mut arrived: Vec<ObjectRef<Unclonable>> = decode(&bytes).unwrap();
-        assert_eq!(
-            (object.counts(), arrived[0].id()),
-            (counts(3, 0), object.id())
-        );
+        assert_eq!((object.counts(), arrived[0].id()), (counts(3, 0), object.id()));
         assert_eq!(arrived.pop().unwrap().get().await.unwrap().0, 3);
 
         let other_type = decode::<Vec<ObjectRef<u64>>>(&bytes).unwrap_err();
-        assert!(
-            chain(&other_type).contains("not a `u64`"),
-            "{}",
-            chain(&other_type)
-        );
+        assert!(chain(&other_type).contains("not a `u64`"), "{}", chain(&other_type));
         drop((object, list));
         let late = decode::<Vec<ObjectRef<Unclonable>>>(&bytes).unwrap_err();
-        assert!(
-            chain(&late).contains("its last reference is gone"),
-            "{}",
-            chain(&late)
-        );
+        assert!(chain(&late).contains("its last reference is gone"), "{}", chain(&late));
     })
     .await;
 
@@ -251,11 +216,7 @@ async fn references_travel_as_bytes_and_are_looked_up_on_arrival() {
     elsewhere.set_extension(Arc::new(Store::new(StoreConfig::default())));
     scope(Current::root(elsewhere), async {
         let foreign = decode::<Vec<ObjectRef<Unclonable>>>(&bytes).unwrap_err();
-        assert!(
-            chain(&foreign).contains("on its own node"),
-            "{}",
-            chain(&foreign)
-        );
+        assert!(chain(&foreign).contains("on its own node"), "{}", chain(&foreign));
     })
     .await;
 }
@@ -269,14 +230,8 @@ async fn bytes_of_a_value_decode_to_an_equal_value() {
     let store = store();
     let object = store.put(vec![("a".to_owned(), 1.5_f64)]).await.unwrap();
     let bytes = object.bytes().await.unwrap();
-    assert_eq!(
-        decode::<Vec<(String, f64)>>(&bytes).unwrap(),
-        [("a".to_owned(), 1.5)]
-    );
-    assert!(matches!(
-        decode::<u8>(&bytes),
-        Err(WireError::Decode { .. })
-    ));
+    assert_eq!(decode::<Vec<(String, f64)>>(&bytes).unwrap(), [("a".to_owned(), 1.5)]);
+    assert!(matches!(decode::<u8>(&bytes), Err(WireError::Decode { .. })));
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,10 +13,7 @@ async fn the_store_is_listed_and_answers_questions_about_its_objects() {
     let actor = StoreActor::spawn(&system, &store);
     actor.ready().await.unwrap();
     let listed = system.directory().list();
-    let citizen = listed
-        .iter()
-        .find(|citizen| citizen.kind == Kind::Store)
-        .unwrap();
+    let citizen = listed.iter().find(|citizen| citizen.kind == Kind::Store).unwrap();
     assert_eq!(citizen.name.as_deref(), Some("mobula:store"));
 
     let object = store.put(vec![0_u8; 100]).await.unwrap();

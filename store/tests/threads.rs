@@ -27,20 +27,11 @@ fn t24_put_get_and_wait_from_many_threads_at_once() {
     on_threads(10, move |number| {
         for round in 0..25 {
             let mine: Vec<ObjectRef<Vec<u8>>> = (0..4)
-                .map(|_| {
-                    shared
-                        .put(vec![7; 10 * number + round])
-                        .blocking()
-                        .expect("room comes")
-                })
+                .map(|_| shared.put(vec![7; 10 * number + round]).blocking().expect("room comes"))
                 .collect();
             let (ready, rest) = wait(mine).num_returns(2).blocking().expect("a right list");
             let values = get(&ready).blocking().expect("values");
-            assert!(
-                values
-                    .iter()
-                    .all(|value| value.len() == 10 * number + round)
-            );
+            assert!(values.iter().all(|value| value.len() == 10 * number + round));
             assert_eq!(rest.len(), 2);
         }
     });
@@ -63,26 +54,11 @@ fn one_thread_seals_while_others_get_wait_clone_and_drop() {
             let mut seen = Vec::new();
             while !rest.is_empty() {
                 let (ready, left) = wait(rest).blocking().expect("a right list");
-                seen.extend(
-                    get(&ready)
-                        .blocking()
-                        .expect("values")
-                        .iter()
-                        .map(|value| **value),
-                );
+                seen.extend(get(&ready).blocking().expect("values").iter().map(|value| **value));
                 rest = left;
             }
-            assert_eq!(
-                seen,
-                (0..64).collect::<Vec<_>>(),
-                "in order of sealing, thread {number}"
-            );
-            let sum: usize = get(&objects)
-                .blocking()
-                .expect("values")
-                .iter()
-                .map(|v| **v)
-                .sum();
+            assert_eq!(seen, (0..64).collect::<Vec<_>>(), "in order of sealing, thread {number}");
+            let sum: usize = get(&objects).blocking().expect("values").iter().map(|v| **v).sum();
             assert_eq!(sum, 63 * 64 / 2);
         });
         sealing.join().expect("no thread panics");

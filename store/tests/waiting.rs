@@ -57,13 +57,7 @@ async fn w1_get_of_a_list_keeps_its_order_and_allows_duplicates() {
     let got = tokio::spawn(async move { get(&twice).await });
     tokio::task::yield_now().await;
     seal(&mut sealers, &[1, 2, 0]);
-    let values: Vec<usize> = got
-        .await
-        .unwrap()
-        .unwrap()
-        .iter()
-        .map(|value| **value)
-        .collect();
+    let values: Vec<usize> = got.await.unwrap().unwrap().iter().map(|value| **value).collect();
     assert_eq!(values, [2, 0, 1, 0]);
     assert!(get::<usize>(&[]).await.unwrap().is_empty());
 }
@@ -106,15 +100,9 @@ async fn w2_a_timeout_of_zero_looks_without_waiting() {
     let store = store();
     let (objects, mut sealers) = pending(&store, 1);
     let mut look = pin!(objects[0].get().timeout(Duration::ZERO));
-    assert!(matches!(
-        poll_once(look.as_mut()),
-        Poll::Ready(Err(GetError::Timeout { .. }))
-    ));
+    assert!(matches!(poll_once(look.as_mut()), Poll::Ready(Err(GetError::Timeout { .. }))));
     seal(&mut sealers, &[0]);
-    assert!(matches!(
-        poll_once(pin!(get(&objects).timeout(Duration::ZERO))),
-        Poll::Ready(Ok(_))
-    ));
+    assert!(matches!(poll_once(pin!(get(&objects).timeout(Duration::ZERO))), Poll::Ready(Ok(_))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,10 +115,7 @@ async fn w3_get_of_a_list_fails_at_the_first_failure_without_waiting_for_slower_
     let error = all.await.unwrap_err();
     assert!(error.to_string().contains("the disk is gone"), "{error}");
     assert!(error.user::<std::io::Error>().is_some());
-    assert!(
-        get(&objects).await.is_err(),
-        "nor does a get that comes later wait"
-    );
+    assert!(get(&objects).await.is_err(), "nor does a get that comes later wait");
     assert!(!objects[0].is_ready());
 }
 
@@ -140,10 +125,7 @@ async fn w3_of_several_failures_the_first_in_time_is_reported() {
     let (objects, mut sealers) = pending(&store, 3);
     for place in [1, 0] {
         let error = std::io::Error::other(format!("failure of {place}"));
-        sealers[place]
-            .take()
-            .unwrap()
-            .fail(TaskError::user_error("t", error));
+        sealers[place].take().unwrap().fail(TaskError::user_error("t", error));
     }
     let error = get(&objects).await.unwrap_err();
     assert!(error.to_string().contains("failure of 1"), "{error}");
@@ -174,10 +156,7 @@ async fn w4_wait_default_returns_exactly_one_even_if_more_are_ready() {
     seal(&mut sealers, &[3, 1, 4]);
     let (ready, rest) = wait(objects.clone()).await.unwrap();
     assert_eq!(ready, [objects[3].clone()], "the oldest ready one");
-    assert_eq!(
-        ids(&rest),
-        ids(&[0, 1, 2, 4].map(|place| objects[place].clone()))
-    );
+    assert_eq!(ids(&rest), ids(&[0, 1, 2, 4].map(|place| objects[place].clone())));
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,10 +183,7 @@ async fn w5_wait_for_k_blocks_till_k_are_ready_and_keeps_input_order() {
     assert!(poll_once(three.as_mut()).is_pending());
     seal(&mut sealers, &[3, 0]);
     let (ready, rest) = three.await.unwrap();
-    assert_eq!(
-        ids(&ready),
-        ids(&[1, 3, 4].map(|place| objects[place].clone()))
-    );
+    assert_eq!(ids(&ready), ids(&[1, 3, 4].map(|place| objects[place].clone())));
     assert_eq!(ids(&rest), ids(&[0, 2].map(|place| objects[place].clone())));
 }
 
@@ -216,17 +192,8 @@ async fn w5_num_returns_of_zero_or_more_than_there_are_is_an_error() {
     let store = store();
     let (objects, _sealers) = pending(&store, 2);
     for num_returns in [0, 3] {
-        let error = wait(objects.clone())
-            .num_returns(num_returns)
-            .await
-            .unwrap_err();
-        assert_eq!(
-            error,
-            WaitError::NumReturns {
-                num_returns,
-                len: 2
-            }
-        );
+        let error = wait(objects.clone()).num_returns(num_returns).await.unwrap_err();
+        assert_eq!(error, WaitError::NumReturns { num_returns, len: 2 });
     }
 }
 
@@ -236,11 +203,7 @@ async fn w6_wait_with_timeout_returns_what_is_ready_then() {
     let (objects, mut sealers) = pending(&store, 4);
     seal(&mut sealers, &[2]);
     let before = Instant::now();
-    let (ready, rest) = wait(objects.clone())
-        .num_returns(3)
-        .timeout(SECOND)
-        .await
-        .unwrap();
+    let (ready, rest) = wait(objects.clone()).num_returns(3).timeout(SECOND).await.unwrap();
     assert_eq!((ids(&ready), rest.len()), (vec![objects[2].id()], 3));
     assert_eq!(before.elapsed().as_secs(), 1);
 
@@ -262,9 +225,7 @@ async fn w6_wait_with_timeout_zero_polls() {
 
 fn poll_ready(wait: mobula_store::Wait<usize>) -> (usize, usize) {
     match poll_once(pin!(wait)) {
-        Poll::Ready(split) => split
-            .map(|(ready, rest)| (ready.len(), rest.len()))
-            .unwrap(),
+        Poll::Ready(split) => split.map(|(ready, rest)| (ready.len(), rest.len())).unwrap(),
         Poll::Pending => panic!("a poll does not wait"),
     }
 }
@@ -276,19 +237,10 @@ async fn w6_a_wait_after_one_that_gave_up_hears_of_the_same_objects() {
     for _ in 0..3 {
         let (ready, _) = wait(objects.clone()).timeout(SECOND).await.unwrap();
         assert!(ready.is_empty());
-        assert!(
-            get(&objects)
-                .timeout(SECOND)
-                .await
-                .unwrap_err()
-                .is_timeout()
-        );
+        assert!(get(&objects).timeout(SECOND).await.unwrap_err().is_timeout());
     }
     let part = wait(objects[..2].to_vec());
-    let (part, all) = (
-        tokio::spawn(part),
-        tokio::spawn(wait(objects.clone()).num_returns(2)),
-    );
+    let (part, all) = (tokio::spawn(part), tokio::spawn(wait(objects.clone()).num_returns(2)));
     tokio::task::yield_now().await;
     seal(&mut sealers, &[3, 1]);
     assert_eq!(ids(&part.await.unwrap().unwrap().0), [objects[1].id()]);
@@ -307,12 +259,7 @@ async fn w7_duplicates_are_an_error() {
     let (mut objects, _sealers) = pending(&store, 3);
     objects.push(objects[1].clone());
     let error = wait(objects.clone()).await.unwrap_err();
-    assert_eq!(
-        error,
-        WaitError::Duplicate {
-            object: objects[1].id()
-        }
-    );
+    assert_eq!(error, WaitError::Duplicate { object: objects[1].id() });
 }
 
 #[tokio::test(start_paused = true)]
@@ -324,10 +271,7 @@ async fn w8_a_failed_task_counts_as_ready_and_its_error_shows_in_get() {
     sealers[1].take().unwrap().fail(failure());
     let (ready, _) = one.await.unwrap();
     assert_eq!(ids(&ready), [objects[1].id()]);
-    assert!(matches!(
-        ready[0].get().await,
-        Err(GetError::Task(TaskError::UserError { .. }))
-    ));
+    assert!(matches!(ready[0].get().await, Err(GetError::Task(TaskError::UserError { .. }))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -337,10 +281,7 @@ async fn w8_a_producer_that_vanishes_counts_as_ready() {
     let got = tokio::spawn(object.get());
     tokio::task::yield_now().await;
     drop(sealer);
-    assert!(matches!(
-        got.await.unwrap(),
-        Err(GetError::Task(TaskError::Lost { .. }))
-    ));
+    assert!(matches!(got.await.unwrap(), Err(GetError::Task(TaskError::Lost { .. }))));
     assert_eq!(wait(vec![object]).await.unwrap().0.len(), 1);
 }
 
@@ -349,9 +290,8 @@ async fn w10_two_tasks_on_the_same_pending_object_both_return() {
     let store = store();
     let (object, sealer) = store.create_pending::<String>();
     let gets: Vec<_> = (0..3).map(|_| tokio::spawn(object.get())).collect();
-    let waits: Vec<_> = (0..3)
-        .map(|_| tokio::spawn(wait(vec![object.clone()]).into_future()))
-        .collect();
+    let waits: Vec<_> =
+        (0..3).map(|_| tokio::spawn(wait(vec![object.clone()]).into_future())).collect();
     tokio::task::yield_now().await;
     sealer.seal(Ok("x".to_owned()));
     for got in gets {
@@ -389,11 +329,7 @@ async fn w11_cancelling_one_await_leaves_task_and_other_awaits_alone() {
         assert!(poll_once(leaving_list.as_mut()).is_pending());
     }
     advance(SECOND).await;
-    assert_eq!(
-        object.counts().local,
-        2,
-        "this one and the one in the get that stays"
-    );
+    assert_eq!(object.counts().local, 2, "this one and the one in the get that stays");
     sealer.seal(Ok(4));
     assert_eq!(*staying.await.unwrap().unwrap(), 4);
     assert_eq!(*object.get().await.unwrap(), 4);
@@ -433,14 +369,7 @@ fn blocking_with_a_timeout_returns_in_time() {
     let store = store();
     let (objects, _sealers) = pending(&store, 2);
     let soon = Duration::from_millis(1);
-    assert!(
-        objects[0]
-            .get()
-            .timeout(soon)
-            .blocking()
-            .unwrap_err()
-            .is_timeout()
-    );
+    assert!(objects[0].get().timeout(soon).blocking().unwrap_err().is_timeout());
     let (ready, rest) = wait(objects).timeout(soon).blocking().unwrap();
     assert_eq!((ready.len(), rest.len()), (0, 2));
 }

@@ -34,11 +34,7 @@ impl Backoff {
     /// A child that stayed up for `cap` counts as stable: its next fault is a first one again.
     #[must_use]
     pub fn new(base: Duration, cap: Duration) -> Self {
-        Self {
-            base,
-            cap: cap.max(base),
-            stable: cap.max(base),
-        }
+        Self { base, cap: cap.max(base), stable: cap.max(base) }
     }
 
     /// A child that stayed up so long begins again with the shortest delay.

@@ -59,11 +59,7 @@ impl ChildRules {
     /// A permanent supervisor, which may take as long as its children to stop.
     #[must_use]
     pub fn supervisor(name: impl Into<Arc<str>>) -> Self {
-        Self {
-            shutdown: Shutdown::Infinity,
-            kind: ChildKind::Supervisor,
-            ..Self::worker(name)
-        }
+        Self { shutdown: Shutdown::Infinity, kind: ChildKind::Supervisor, ..Self::worker(name) }
     }
 
     /// Whether nothing remains of the child once it is down for good.
@@ -81,14 +77,10 @@ impl ChildRules {
             return Err(SpecError::EmptyName);
         }
         if self.significant && self.restart == Restart::Permanent {
-            return Err(SpecError::SignificantPermanent {
-                child: self.name.to_string(),
-            });
+            return Err(SpecError::SignificantPermanent { child: self.name.to_string() });
         }
         if self.significant && auto_shutdown == AutoShutdown::Never {
-            return Err(SpecError::SignificantWithoutAutoShutdown {
-                child: self.name.to_string(),
-            });
+            return Err(SpecError::SignificantWithoutAutoShutdown { child: self.name.to_string() });
         }
         Ok(())
     }

@@ -56,12 +56,7 @@ impl<A: Actor> ChildSpec<A> {
     }
 
     pub(crate) fn from_parts(rules: ChildRules, make: Arc<Make<A>>, is_up: IsUp<A>) -> Self {
-        Self {
-            rules,
-            make,
-            options: None,
-            is_up,
-        }
+        Self { rules, make, options: None, is_up }
     }
 
     /// Always restarted (the default).
@@ -192,10 +187,7 @@ impl<A: Actor> Blueprint for ChildSpec<A> {
             options = adjust(options);
         }
         let reference = options.spawn_factory((self.make)(&home.path));
-        Started {
-            handle: reference.as_handle(),
-            reference: Box::new(reference),
-        }
+        Started { handle: reference.as_handle(), reference: Box::new(reference) }
     }
 
     fn is_up(&self, started: &Started) -> BoxFuture<'static, Result<(), ExitReason>> {

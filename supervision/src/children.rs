@@ -125,20 +125,10 @@ impl Children {
 
     /// Enters a child that is down. Its name must be free; see [`by_name`](Self::by_name).
     pub fn insert(&mut self, key: ChildKey, rules: ChildRules) {
-        debug_assert!(
-            !self.by_name.contains_key(&rules.name),
-            "names are checked before"
-        );
+        debug_assert!(!self.by_name.contains_key(&rules.name), "names are checked before");
         self.by_name.insert(Arc::clone(&rules.name), key);
         let state = ChildState::Down;
-        let child = Child {
-            rules,
-            state,
-            generation: 0,
-            attempt: 0,
-            restarts: 0,
-            work: None,
-        };
+        let child = Child { rules, state, generation: 0, attempt: 0, restarts: 0, work: None };
         self.by_key.insert(key, child);
     }
 
@@ -193,10 +183,7 @@ impl Children {
     /// Counts as OTP's `count_children` does.
     #[must_use]
     pub fn counts(&self) -> ChildCounts {
-        let mut counts = ChildCounts {
-            specs: self.len(),
-            ..ChildCounts::default()
-        };
+        let mut counts = ChildCounts { specs: self.len(), ..ChildCounts::default() };
         for child in self.by_key.values() {
             counts.active += usize::from(child.state.is_alive());
             match child.rules.kind {

@@ -95,9 +95,7 @@ impl Core {
     pub fn declare(&mut self, rules: ChildRules) -> Result<ChildKey, SpecError> {
         rules.validate(self.settings.auto_shutdown)?;
         if self.children.by_name(&rules.name).is_some() {
-            return Err(SpecError::DuplicateName {
-                child: rules.name.to_string(),
-            });
+            return Err(SpecError::DuplicateName { child: rules.name.to_string() });
         }
         let key = self.children.next_key();
         self.children.insert(key, rules);
@@ -137,11 +135,7 @@ impl Core {
             Event::StartFailed { child, generation } => {
                 self.child_exited((child, generation), ExitClass::Abnormal, now, rng);
             }
-            Event::ChildExited {
-                child,
-                generation,
-                exit,
-            } => {
+            Event::ChildExited { child, generation, exit } => {
                 self.child_exited((child, generation), exit, now, rng);
             }
             Event::TimerFired(token) => self.timer_fired(token),
@@ -197,24 +191,17 @@ impl Core {
         };
         match child.state {
             ChildState::Starting => {
-                child.state = ChildState::Ended {
-                    exit: ExitClass::Shutdown,
-                };
+                child.state = ChildState::Ended { exit: ExitClass::Shutdown };
                 self.start_failed(key, now, rng);
             }
             ChildState::Running { since } => {
                 let ran = now.saturating_duration_since(since);
                 child.attempt = backoff.attempt_after(child.attempt, ran);
                 child.state = ChildState::Ended { exit };
-                self.kept.push_back(Kept::Exit {
-                    child: key,
-                    generation,
-                });
+                self.kept.push_back(Kept::Exit { child: key, generation });
             }
             ChildState::Stopping { killed } => {
-                child.state = ChildState::Ended {
-                    exit: ExitClass::Shutdown,
-                };
+                child.state = ChildState::Ended { exit: ExitClass::Shutdown };
                 let work = child.work;
                 if exit == ExitClass::Abnormal && !killed {
                     self.report(key, Incident::EndedBadly);
@@ -230,18 +217,11 @@ impl Core {
     fn timer_fired(&mut self, token: TimerToken) {
         match token {
             TimerToken::Backoff(id) => {
-                if self
-                    .works
-                    .get(&id)
-                    .is_some_and(|work| work.phase == Phase::Delay)
-                {
+                if self.works.get(&id).is_some_and(|work| work.phase == Phase::Delay) {
                     self.kept.push_back(Kept::BackoffOver(id));
                 }
             }
-            TimerToken::Deadline {
-                child: key,
-                generation,
-            } => {
+            TimerToken::Deadline { child: key, generation } => {
                 let Some(child) = self.current(key, generation) else {
                     return;
                 };

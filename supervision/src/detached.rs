@@ -62,11 +62,7 @@ impl RootSupervisor {
                 Some(seed) => SmallRng::seed_from_u64(seed),
                 None => SmallRng::from_rng(&mut rand::rng()),
             };
-            Self {
-                backoff,
-                rng,
-                crashed: BTreeMap::new(),
-            }
+            Self { backoff, rng, crashed: BTreeMap::new() }
         };
         let root = ActorOptions::new(system.clone()).spawn_factory(Factory::once(make));
         system.set_root(root.as_handle());
@@ -84,15 +80,9 @@ impl RootSupervisor {
             suspended: None,
         });
         if record.restarts >= budget {
-            return if budget == 0 {
-                Incident::StaysDown
-            } else {
-                Incident::BudgetUsedUp
-            };
+            return if budget == 0 { Incident::StaysDown } else { Incident::BudgetUsedUp };
         }
-        record.attempt = self
-            .backoff
-            .attempt_after(record.attempt, now - record.up_since);
+        record.attempt = self.backoff.attempt_after(record.attempt, now - record.up_since);
         let delay = self.backoff.delay(record.attempt, &mut self.rng);
         record.attempt += 1;
         record.restarts += 1;
@@ -106,10 +96,7 @@ impl RootSupervisor {
     }
 
     fn restart(&mut self, id: ActorId) {
-        let suspended = self
-            .crashed
-            .get_mut(&id)
-            .and_then(|record| record.suspended.take());
+        let suspended = self.crashed.get_mut(&id).and_then(|record| record.suspended.take());
         if let Some(child) = suspended
             && !child.restart()
         {
@@ -122,10 +109,7 @@ fn report(system: &System, exited: ChildExited, incident: Incident) {
     let child = exited.child;
     CrashReports::of(system).file(CrashReport {
         supervisors: vec!["root".into()],
-        child: child
-            .name()
-            .unwrap_or_else(|| child.id().to_string())
-            .into(),
+        child: child.name().unwrap_or_else(|| child.id().to_string()).into(),
         type_name: child.type_name(),
         actor: Some(child.id()),
         generation: exited.generation,

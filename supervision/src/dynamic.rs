@@ -60,19 +60,13 @@ impl<Args: Clone + Send + Sync + 'static, A: Actor> DynamicSpec<Args, A> {
         treat: impl Fn(ChildSpec<A>) -> ChildSpec<A> + Send + Sync + 'static,
     ) -> Self {
         let make = self.make;
-        Self {
-            name: self.name,
-            make: Arc::new(move |name, args| treat(make(name, args))),
-        }
+        Self { name: self.name, make: Arc::new(move |name, args| treat(make(name, args))) }
     }
 }
 
 impl<Args, A: Actor> Clone for DynamicSpec<Args, A> {
     fn clone(&self) -> Self {
-        Self {
-            name: Arc::clone(&self.name),
-            make: Arc::clone(&self.make),
-        }
+        Self { name: Arc::clone(&self.name), make: Arc::clone(&self.make) }
     }
 }
 
@@ -170,11 +164,7 @@ impl<Args, A: Actor> Dynamic<Args, A> {
     /// The face of a supervisor that has no other and whose children are to be of this kind.
     #[must_use]
     pub fn over(supervisor: ActorRef<Supervisor>, spec: DynamicSpec<Args, A>) -> Self {
-        Self {
-            supervisor,
-            spec,
-            started: Arc::default(),
-        }
+        Self { supervisor, spec, started: Arc::default() }
     }
 
     /// Starts one more child; answers with its reference when it is up. It is forgotten when it is
@@ -182,8 +172,7 @@ impl<Args, A: Actor> Dynamic<Args, A> {
     pub fn start_child(&self, args: Args) -> Call<'_, Supervisor, StartChild<A>> {
         let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("{}-{number}", self.spec.name);
-        self.supervisor
-            .start_child((self.spec.make)(&name, args).forgotten_when_down())
+        self.supervisor.start_child((self.spec.make)(&name, args).forgotten_when_down())
     }
 
     /// The supervisor, for everything that all supervisors can be asked.

@@ -90,11 +90,7 @@ pub struct ChildError {
 
 impl ChildError {
     pub(crate) fn new(child: &str, refusal: Refusal) -> Self {
-        Self {
-            child: child.to_owned(),
-            refusal,
-            reason: None,
-        }
+        Self { child: child.to_owned(), refusal, reason: None }
     }
 }
 

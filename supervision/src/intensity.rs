@@ -34,19 +34,13 @@ impl Intensity {
     /// At most `restarts` restarts within any `period`. With 0 the first fault is handed on.
     #[must_use]
     pub fn new(restarts: u32, period: Duration) -> Self {
-        Self {
-            restarts: Some(restarts),
-            period,
-        }
+        Self { restarts: Some(restarts), period }
     }
 
     /// No limit, for supervisors of strangers whose children bring budgets of their own.
     #[must_use]
     pub fn unlimited() -> Self {
-        Self {
-            restarts: None,
-            period: Duration::ZERO,
-        }
+        Self { restarts: None, period: Duration::ZERO }
     }
 
     /// The number of restarts allowed, or `None` if there is no limit.
@@ -83,10 +77,7 @@ impl Window {
     /// An empty window.
     #[must_use]
     pub fn new(limit: Intensity) -> Self {
-        Self {
-            limit,
-            times: VecDeque::new(),
-        }
+        Self { limit, times: VecDeque::new() }
     }
 
     /// Counts one restart at `now`. Times must not go backwards; one that does counts as "now".

@@ -63,19 +63,11 @@ impl fmt::Display for CrashReport {
         }
         write!(f, "{}", self.child)?;
         if let Some(actor) = self.actor {
-            write!(
-                f,
-                " ({} {actor}, generation {})",
-                self.type_name, self.generation
-            )?;
+            write!(f, " ({} {actor}, generation {})", self.type_name, self.generation)?;
         }
         write!(f, " {}; ", self.reason)?;
         match self.incident {
-            Incident::Restarting {
-                delay,
-                restarts_left,
-                ..
-            } => {
+            Incident::Restarting { delay, restarts_left, .. } => {
                 write_restart(f, delay, restarts_left)?;
             }
             Incident::StaysDown => f.write_str("it is temporary and stays down")?,
@@ -125,12 +117,7 @@ impl CrashReports {
     /// All that are kept, oldest first.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<CrashReport>> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .cloned()
-            .collect()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Traces a report as an error and keeps it.

@@ -141,25 +141,14 @@ impl Supervisor {
             Some(seed) => SmallRng::seed_from_u64(seed),
             None => SmallRng::from_rng(&mut rand::rng()),
         };
-        Self {
-            core,
-            rng,
-            path,
-            kids,
-            waiting: Waiting::default(),
-            home: None,
-            refused,
-        }
+        Self { core, rng, path, kids, waiting: Waiting::default(), home: None, refused }
     }
 
     /// Feeds the core, and does what it says.
     fn feed(&mut self, event: Event) -> Vec<FollowUp> {
         let now = Instant::now().into_std();
         let actions = self.core.handle(event, now, &mut self.rng);
-        let follow_ups = actions
-            .into_iter()
-            .filter_map(|action| self.perform(action))
-            .collect();
+        let follow_ups = actions.into_iter().filter_map(|action| self.perform(action)).collect();
         self.settle_finders();
         follow_ups
     }
@@ -172,13 +161,7 @@ impl Supervisor {
                     ctx.after(after, TimerFired(token));
                 }
                 FollowUp::AwaitUp(child, generation, up) => {
-                    let up = async move {
-                        Up {
-                            child,
-                            generation,
-                            result: up.await,
-                        }
-                    };
+                    let up = async move { Up { child, generation, result: up.await } };
                     ctx.attach(stream::once(up));
                 }
                 FollowUp::End(reason) => ctx.exit_with(reason),
@@ -236,10 +219,7 @@ impl Supervisor {
         let (Some(home), Some(kid)) = (&self.home, self.kids.get(key)) else {
             return;
         };
-        let (reason, flight) = kid
-            .last
-            .clone()
-            .unwrap_or((ExitReason::Shutdown, Vec::new()));
+        let (reason, flight) = kid.last.clone().unwrap_or((ExitReason::Shutdown, Vec::new()));
         if incident == Incident::StartFailed {
             self.waiting.start_failure = Some(reason.clone());
         }
@@ -260,19 +240,13 @@ impl Supervisor {
             let kid = self.kids.get(key);
             let name = kid.map(|kid| kid.blueprint.rules().name.to_string());
             let reason = kid.and_then(|kid| Some(kid.last.as_ref()?.0.clone()));
-            (
-                name.unwrap_or_default(),
-                reason.unwrap_or(ExitReason::Shutdown),
-            )
+            (name.unwrap_or_default(), reason.unwrap_or(ExitReason::Shutdown))
         };
         match ending {
             Ending::Shutdown | Ending::AutoShutdown => ExitReason::Shutdown,
             Ending::GaveUp(key) => {
                 let (child, reason) = last(key);
-                ExitReason::Escalated {
-                    child,
-                    reason: Arc::new(reason),
-                }
+                ExitReason::Escalated { child, reason: Arc::new(reason) }
             }
             Ending::StartFailed(key) => {
                 let (child, reason) = last(key);
@@ -322,14 +296,7 @@ impl Actor for Supervisor {
             && let Some(row) = self.core.children().get(child)
         {
             let generation = row.generation;
-            self.run(
-                Event::ChildExited {
-                    child,
-                    generation,
-                    exit,
-                },
-                ctx,
-            );
+            self.run(Event::ChildExited { child, generation, exit }, ctx);
         }
         Hook::done()
     }

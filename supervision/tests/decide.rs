@@ -1,10 +1,6 @@
 //! The pure decisions: a complete table, histories against a naive model, and named cases.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a broken test may end as it likes"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a broken test may end as it likes")]
 
 #[path = "decide/stage.rs"]
 mod stage;

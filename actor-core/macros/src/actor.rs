@@ -38,10 +38,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             tokens.extend(actor_impl(&model));
             tokens.extend(calls::print(&model));
             tokens.extend(messages::print(&model));
-            tokens.extend(constructor::print(
-                &model.subject,
-                model.constructor.as_ref(),
-            ));
+            tokens.extend(constructor::print(&model.subject, model.constructor.as_ref()));
             tokens.extend(error.map(|error| error.to_compile_error()));
             tokens
         }
@@ -72,10 +69,9 @@ fn actor_impl(model: &ActorImpl) -> TokenStream {
     let (mode, concurrency) = match &model.mode {
         Mode::Exclusive => (quote!(Exclusive), None),
         Mode::Local => (quote!(Local), None),
-        Mode::Shared(count) => (
-            quote!(Shared),
-            Some(quote!(const MAX_CONCURRENCY: usize = #count;)),
-        ),
+        Mode::Shared(count) => {
+            (quote!(Shared), Some(quote!(const MAX_CONCURRENCY: usize = #count;)))
+        }
     };
     let hooks = hooks::print(&model.hooks, &model.mode);
     quote! {

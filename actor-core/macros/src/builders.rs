@@ -21,11 +21,7 @@ const fn row(
     parameters: &'static [(&'static str, &'static str)],
     doc: &'static str,
 ) -> Builder {
-    Builder {
-        name,
-        parameters,
-        doc,
-    }
+    Builder { name, parameters, doc }
 }
 
 /// Of `ActorOptions`. `max_restarts` is not here: it changes the type; nor is `supervised_by`, which is for
@@ -38,10 +34,7 @@ pub(crate) const ACTOR: &[Builder] = &[
     ),
     row(
         "namespace",
-        &[(
-            "namespace",
-            "impl ::core::convert::Into<::std::string::String>",
-        )],
+        &[("namespace", "impl ::core::convert::Into<::std::string::String>")],
         "The namespace of the name.",
     ),
     row(
@@ -54,31 +47,19 @@ pub(crate) const ACTOR: &[Builder] = &[
         &[("mailbox", "::mobula::__macro::Mailbox")],
         "Sets the mailbox's bound and what happens when it is full.",
     ),
-    row(
-        "pinned",
-        &[],
-        "Runs the actor on one thread of its own choice, always the same.",
-    ),
+    row("pinned", &[], "Runs the actor on one thread of its own choice, always the same."),
     row(
         "group",
         &[("group", "impl ::core::convert::Into<::std::string::String>")],
         "Pins the actor to the thread of a group, so that those who talk much sit together.",
     ),
-    row(
-        "get_if_exists",
-        &[],
-        "Returns the actor that has the name already, if there is one.",
-    ),
+    row("get_if_exists", &[], "Returns the actor that has the name already, if there is one."),
     row(
         "flight_recorder",
         &[("events", "usize")],
         "Keeps the last events of the actor for its post-mortem.",
     ),
-    row(
-        "on",
-        &[("placement", "::mobula::__macro::Placement")],
-        "Where the actor should run.",
-    ),
+    row("on", &[("placement", "::mobula::__macro::Placement")], "Where the actor should run."),
 ];
 
 /// Of `TaskOptions`.
@@ -90,10 +71,7 @@ pub(crate) const TASK: &[Builder] = &[
     ),
     row(
         "resource",
-        &[
-            ("name", "impl ::core::convert::AsRef<str>"),
-            ("amount", "f64"),
-        ],
+        &[("name", "impl ::core::convert::AsRef<str>"), ("amount", "f64")],
         "An amount of a named resource that the task takes while it runs.",
     ),
     row(
@@ -106,11 +84,7 @@ pub(crate) const TASK: &[Builder] = &[
         &[("max_retries", "u32")],
         "How often the task is repeated when its worker was lost or it panicked.",
     ),
-    row(
-        "retry_errors",
-        &[],
-        "Repeats the task after its own errors, too.",
-    ),
+    row("retry_errors", &[], "Repeats the task after its own errors, too."),
     row(
         "retry_if",
         &[(
@@ -138,25 +112,15 @@ pub(crate) const TASK: &[Builder] = &[
 
 /// The builders as methods of a type with a field `options`; `rest` are its other fields.
 pub(crate) fn forwarded(builders: &[Builder], rest: &TokenStream) -> TokenStream {
-    builders
-        .iter()
-        .map(|builder| forward(builder, rest))
-        .collect()
+    builders.iter().map(|builder| forward(builder, rest)).collect()
 }
 
 fn forward(builder: &Builder, rest: &TokenStream) -> TokenStream {
     let ident = |text: &str| Ident::new(text, Span::call_site());
     let name = ident(builder.name);
     let doc = builder.doc;
-    let names = builder
-        .parameters
-        .iter()
-        .map(|(name, _)| ident(name))
-        .collect::<Vec<_>>();
-    let types = builder
-        .parameters
-        .iter()
-        .filter_map(|(_, ty)| parse_str::<Type>(ty).ok());
+    let names = builder.parameters.iter().map(|(name, _)| ident(name)).collect::<Vec<_>>();
+    let types = builder.parameters.iter().filter_map(|(_, ty)| parse_str::<Type>(ty).ok());
     quote! {
         #[doc = #doc]
         #[must_use]

@@ -27,10 +27,7 @@ impl Parse for MainArguments {
             let key = input.call(Ident::parse_any)?;
             let count = value::<Expr>(input)?;
             if literal(&count) == Some(0) {
-                return Err(syn::Error::new_spanned(
-                    count,
-                    "at least one thread is needed",
-                ));
+                return Err(syn::Error::new_spanned(count, "at least one thread is needed"));
             }
             match key.to_string().as_str() {
                 "workers" => arguments.workers = Some(count),
@@ -99,16 +96,10 @@ fn driver(item: TokenStream, attribute: &str) -> syn::Result<ItemFn> {
     let signature = &function.sig;
     check_function(signature, "the driver of a node", &mut refusals);
     if signature.asyncness.is_none() {
-        refusals.push(
-            signature.fn_token,
-            format!("`{attribute}` goes on an `async fn`"),
-        );
+        refusals.push(signature.fn_token, format!("`{attribute}` goes on an `async fn`"));
     }
     if let Some(second) = signature.inputs.iter().nth(1) {
-        refusals.push(
-            second,
-            "the driver of a node has one parameter, `node: Node`, or none",
-        );
+        refusals.push(second, "the driver of a node has one parameter, `node: Node`, or none");
     }
     if let Some(FnArg::Receiver(receiver)) = signature.inputs.first() {
         refusals.push(receiver, "the driver of a node is a free function");
@@ -122,24 +113,11 @@ fn wrap(
     run: &TokenStream,
     options: Option<&TokenStream>,
 ) -> TokenStream {
-    let ItemFn {
-        attrs,
-        vis,
-        sig,
-        block,
-    } = function;
+    let ItemFn { attrs, vis, sig, block } = function;
     let (ident, output) = (&sig.ident, &sig.output);
-    let driver = if sig.inputs.is_empty() {
-        quote!(|_node| #ident())
-    } else {
-        quote!(#ident)
-    };
+    let driver = if sig.inputs.is_empty() { quote!(|_node| #ident()) } else { quote!(#ident) };
     let options = options.map(|options| quote!(#options,));
-    let vis = if test.is_some() {
-        Visibility::Inherited
-    } else {
-        vis
-    };
+    let vis = if test.is_some() { Visibility::Inherited } else { vis };
     quote! {
         #test
         #(#attrs)*
@@ -165,14 +143,8 @@ mod tests {
                 }
             ),
         ));
-        assert!(
-            text.starts_with("fn main() -> anyhow::Result<()> {"),
-            "{text}"
-        );
-        assert!(
-            text.contains("async fn main(node: Node) -> anyhow::Result<()>"),
-            "{text}"
-        );
+        assert!(text.starts_with("fn main() -> anyhow::Result<()> {"), "{text}");
+        assert!(text.contains("async fn main(node: Node) -> anyhow::Result<()>"), "{text}");
         assert!(
             text.contains("run_main(::mobula::__macro::MainOptions::new().workers(2), main)"),
             "{text}"

@@ -15,10 +15,7 @@ pub(crate) fn assert_has(expansion: &str, wanted: &str) {
         let text = text.split_whitespace().collect::<String>();
         text.replace(",)", ")").replace(",>", ">")
     };
-    assert!(
-        squeeze(expansion).contains(&squeeze(wanted)),
-        "`{wanted}` is not in\n{expansion}"
-    );
+    assert!(squeeze(expansion).contains(&squeeze(wanted)), "`{wanted}` is not in\n{expansion}");
 }
 
 /// The messages of every `compile_error!` in the expansion.
@@ -33,15 +30,8 @@ struct Errors(Vec<String>);
 
 impl<'ast> Visit<'ast> for Errors {
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
-        if call
-            .path
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "compile_error")
-        {
-            let text = call
-                .parse_body::<syn::LitStr>()
-                .expect("compile_error! takes a text");
+        if call.path.segments.last().is_some_and(|last| last.ident == "compile_error") {
+            let text = call.parse_body::<syn::LitStr>().expect("compile_error! takes a text");
             self.0.push(text.value());
         }
     }

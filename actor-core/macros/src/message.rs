@@ -55,19 +55,14 @@ fn message(input: &DeriveInput) -> syn::Result<TokenStream> {
         refusals.push(item.union_token, "a message is a struct or an enum");
     }
     for lifetime in input.generics.lifetimes() {
-        refusals.push(
-            lifetime,
-            "a message cannot borrow: messages own what they carry",
-        );
+        refusals.push(lifetime, "a message cannot borrow: messages own what they carry");
     }
     let options = refusals.keep(Options::read(input)).unwrap_or_default();
     if let Some(reply) = &options.reply {
         check_owned(reply, "a reply", &mut refusals);
     }
     let reply = Reply::of(options.reply.unwrap_or_else(|| parse_quote!(())));
-    let name = options
-        .name
-        .map_or_else(|| plain(&input.ident), |literal| literal.value());
+    let name = options.name.map_or_else(|| plain(&input.ident), |literal| literal.value());
     let ident = &input.ident;
     let mut generics = input.generics.clone();
     if !generics.params.is_empty() {
@@ -100,19 +95,13 @@ mod tests {
             struct Ping;
         )));
         assert!(text.contains("type Reply = ();"), "{text}");
-        assert!(
-            text.contains("const NAME: &'static str = \"Ping\";"),
-            "{text}"
-        );
+        assert!(text.contains("const NAME: &'static str = \"Ping\";"), "{text}");
         let text = shown(expand(quote!(
             #[message(reply = u64, name = "add")]
             struct Add(u64);
         )));
         assert!(text.contains("type Reply = u64;"), "{text}");
-        assert!(
-            text.contains("const NAME: &'static str = \"add\";"),
-            "{text}"
-        );
+        assert!(text.contains("const NAME: &'static str = \"add\";"), "{text}");
     }
 
     #[test]
@@ -120,14 +109,8 @@ mod tests {
         let text = shown(expand(quote!(
             struct Put<T>(T);
         )));
-        assert!(
-            text.contains("impl<T> ::mobula::__macro::Message for Put<T>"),
-            "{text}"
-        );
-        assert!(
-            text.contains("Self: ::core::marker::Send + 'static"),
-            "{text}"
-        );
+        assert!(text.contains("impl<T> ::mobula::__macro::Message for Put<T>"), "{text}");
+        assert!(text.contains("Self: ::core::marker::Send + 'static"), "{text}");
     }
 
     #[test]

@@ -20,10 +20,7 @@ pub(crate) fn comma(input: ParseStream<'_>) -> syn::Result<()> {
 /// The number, if an expression is a literal without a sign.
 pub(crate) fn literal(expression: &Expr) -> Option<u64> {
     match expression {
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(number),
-            ..
-        }) => number.base10_parse().ok(),
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse().ok(),
         _ => None,
     }
 }

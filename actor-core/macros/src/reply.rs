@@ -39,10 +39,7 @@ impl Reply {
                     _ => None,
                 };
                 match deferred {
-                    Some(inner) => Self {
-                        is_deferred: true,
-                        ..Self::of(inner)
-                    },
+                    Some(inner) => Self { is_deferred: true, ..Self::of(inner) },
                     None => Self::of(ty),
                 }
             }
@@ -52,11 +49,7 @@ impl Reply {
     /// A reply of this type.
     pub(crate) fn of(ty: Type) -> Self {
         let is_result = last_segment(&ty).is_some_and(|(name, _)| name == "Result");
-        Self {
-            ty,
-            is_result,
-            is_deferred: false,
-        }
+        Self { ty, is_result, is_deferred: false }
     }
 
     /// The type of what the asker gets.

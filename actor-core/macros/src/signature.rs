@@ -50,10 +50,7 @@ pub(crate) fn check_generics(generics: &Generics, what: &str, refusals: &mut Ref
         );
     }
     if let Some(clause) = &generics.where_clause {
-        refusals.push(
-            clause,
-            format!("{what} cannot have a `where` clause: it cannot be generic"),
-        );
+        refusals.push(clause, format!("{what} cannot have a `where` clause: it cannot be generic"));
     }
 }
 
@@ -71,17 +68,11 @@ pub(crate) fn argument(
         return None;
     };
     if pattern.by_ref.is_some() || pattern.subpat.is_some() {
-        refusals.push(
-            pattern,
-            "a parameter needs a plain name here, without `ref` or `@`",
-        );
+        refusals.push(pattern, "a parameter needs a plain name here, without `ref` or `@`");
         return None;
     }
     check_owned(&parameter.ty, "an argument", refusals);
-    Some(Argument {
-        name: pattern.ident.clone(),
-        ty: without_self(&parameter.ty, self_path),
-    })
+    Some(Argument { name: pattern.ident.clone(), ty: without_self(&parameter.ty, self_path) })
 }
 
 /// Reads all parameters of a function without `self`.
@@ -123,10 +114,7 @@ struct BorrowFinder<'r> {
 
 impl<'ast> Visit<'ast> for BorrowFinder<'_> {
     fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
-        let is_static = reference
-            .lifetime
-            .as_ref()
-            .is_some_and(|name| name.ident == "static");
+        let is_static = reference.lifetime.as_ref().is_some_and(|name| name.ident == "static");
         if is_static && reference.mutability.is_none() {
             self.visit_type(&reference.elem);
         } else {
@@ -181,10 +169,7 @@ struct SelfWriter<'p> {
 impl VisitMut for SelfWriter<'_> {
     fn visit_path_mut(&mut self, path: &mut Path) {
         if path.leading_colon.is_none()
-            && path
-                .segments
-                .first()
-                .is_some_and(|first| first.ident == "Self")
+            && path.segments.first().is_some_and(|first| first.ident == "Self")
         {
             let rest = path.segments.iter().skip(1).cloned().collect::<Vec<_>>();
             let mut written = self.self_path.clone();
@@ -222,11 +207,7 @@ pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
 
 /// The attributes that must stand on everything generated for an item: conditions.
 pub(crate) fn conditions(attributes: &[Attribute]) -> Vec<Attribute> {
-    attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("cfg"))
-        .cloned()
-        .collect()
+    attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect()
 }
 
 /// The attributes that a reader of the generated item should see, too.
@@ -241,9 +222,7 @@ pub(crate) fn reading_matter(attributes: &[Attribute]) -> Vec<Attribute> {
 
 /// Whether there is documentation among the attributes.
 pub(crate) fn is_documented(attributes: &[Attribute]) -> bool {
-    attributes
-        .iter()
-        .any(|attribute| attribute.path().is_ident("doc"))
+    attributes.iter().any(|attribute| attribute.path().is_ident("doc"))
 }
 
 /// Types as text, spaced as a person would: the same from every compiler.

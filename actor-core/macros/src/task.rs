@@ -47,10 +47,7 @@ fn free_function(item: TokenStream) -> syn::Result<ItemFn> {
             block.impl_token,
             "`#[task]` goes on a function; for an `impl` block there is `#[mobula::actor]`",
         )),
-        other => Err(syn::Error::new_spanned(
-            other,
-            "`#[task]` goes on a function",
-        )),
+        other => Err(syn::Error::new_spanned(other, "`#[task]` goes on a function")),
     }
 }
 

@@ -153,11 +153,7 @@ impl TaskError {
     ) -> Self {
         let source: Arc<dyn Error + Send + Sync> = Arc::from(error.into());
         let text = super::Chain(source.as_ref()).to_string().into();
-        Self::UserError {
-            task: task.into(),
-            text,
-            source,
-        }
+        Self::UserError { task: task.into(), text, source }
     }
 
     /// `task` did not run because `cause` befell an argument of it.
@@ -166,10 +162,7 @@ impl TaskError {
             Self::DependencyFailed { cause, .. } => Arc::clone(cause),
             cause => Arc::new(cause.clone()),
         };
-        Self::DependencyFailed {
-            task: task.into(),
-            cause,
-        }
+        Self::DependencyFailed { task: task.into(), cause }
     }
 
     /// `task` did not run because an argument of it could not be resolved.
@@ -177,10 +170,9 @@ impl TaskError {
         let source: &(dyn Error + Send + Sync + 'static) = failed.source.as_ref();
         match source.downcast_ref::<GetError>() {
             Some(GetError::Task(cause)) => Self::dependency(task, cause),
-            Some(GetError::Freed { object }) => Self::ArgumentFreed {
-                task: task.into(),
-                object: *object,
-            },
+            Some(GetError::Freed { object }) => {
+                Self::ArgumentFreed { task: task.into(), object: *object }
+            }
             Some(GetError::Timeout { .. }) | None => {
                 let cause = Self::UserError {
                     task: TaskLabel::from("an argument"),
@@ -251,33 +243,18 @@ impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UserError { task, text, .. } => write!(f, "task `{task}` failed: {text}"),
-            Self::Panicked {
-                task,
-                message,
-                location,
-            } => {
+            Self::Panicked { task, message, location } => {
                 write!(f, "task `{task}` panicked: {message}")?;
-                location
-                    .iter()
-                    .try_for_each(|location| write!(f, " at {location}"))
+                location.iter().try_for_each(|location| write!(f, " at {location}"))
             }
             Self::Cancelled { task } => write!(f, "task `{task}` was cancelled"),
-            Self::Lost {
-                task,
-                node,
-                attempt,
-                text,
-            } => {
+            Self::Lost { task, node, attempt, text } => {
                 write!(f, "task `{task}` was lost in attempt {attempt}")?;
-                node.iter()
-                    .try_for_each(|node| write!(f, " on node {node}"))?;
+                node.iter().try_for_each(|node| write!(f, " on node {node}"))?;
                 write!(f, ": {text}")
             }
             Self::DependencyFailed { task, cause } => {
-                write!(
-                    f,
-                    "task `{task}` did not run because an argument failed: {cause}"
-                )
+                write!(f, "task `{task}` did not run because an argument failed: {cause}")
             }
             Self::ArgumentFreed { task, object } => write!(
                 f,
@@ -285,10 +262,7 @@ impl fmt::Display for TaskError {
                  free an object only after its last use"
             ),
             Self::NoProvider { task } => {
-                write!(
-                    f,
-                    "no node provides the function of task `{task}`; start one that does"
-                )
+                write!(f, "no node provides the function of task `{task}`; start one that does")
             }
             Self::Infeasible { task, text } => write!(f, "task `{task}` can never run: {text}"),
             Self::Invalid { task, text } => write!(f, "task `{task}` was not accepted: {text}"),
@@ -303,11 +277,7 @@ impl fmt::Display for TaskError {
             Self::ActorDied { task, reason } => {
                 write!(f, "call `{task}` has no result: its actor {reason}")
             }
-            Self::StoreFull {
-                task,
-                bytes,
-                capacity_bytes,
-            } => write!(
+            Self::StoreFull { task, bytes, capacity_bytes } => write!(
                 f,
                 "the result of task `{task}` has {bytes} bytes, more than the store's \
                  {capacity_bytes}; return less, or raise the capacity"

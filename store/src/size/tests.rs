@@ -43,11 +43,7 @@ fn small_values_are_counted_exactly() {
     assert_eq!(bytes(&"seven b"), 7);
     assert_eq!(bytes(&vec![1_u16, 2, 3]), 6);
     assert_eq!(bytes(&(1_u8, 2.5_f64)), 9);
-    let batch = Batch {
-        name: "abc".into(),
-        rows: vec![0.5; 10],
-        last: Some(1),
-    };
+    let batch = Batch { name: "abc".into(), rows: vec![0.5; 10], last: Some(1) };
     assert_eq!(bytes(&batch), (24 + 3) + (24 + 80) + (1 + 4));
     let map: BTreeMap<String, u64> = [("a".to_owned(), 1), ("bc".to_owned(), 2)].into();
     assert_eq!(bytes(&map), (24 + 1 + 8) + (24 + 2 + 8));
@@ -64,16 +60,9 @@ fn a_mebibyte_of_bytes_is_its_length_and_a_sample_of_work() {
 
 #[test]
 fn what_follows_a_long_sequence_is_still_counted() {
-    let batch = Batch {
-        name: "abc".into(),
-        rows: vec![0.5; 100_000],
-        last: None,
-    };
+    let batch = Batch { name: "abc".into(), rows: vec![0.5; 100_000], last: None };
     assert_eq!(bytes(&batch), (24 + 3) + (24 + 800_000) + 1);
-    assert_eq!(
-        bytes(&(vec![0_u8; 5000], vec![0_u8; 7000])),
-        24 + 5000 + 24 + 7000
-    );
+    assert_eq!(bytes(&(vec![0_u8; 5000], vec![0_u8; 7000])), 24 + 5000 + 24 + 7000);
 }
 
 #[test]
@@ -94,11 +83,7 @@ fn a_value_that_is_a_reference_is_noticed() {
 #[test]
 fn no_contained_reference_is_missed_in_a_long_list() {
     let list: Vec<Reference> = (1..=5000).map(Reference).collect();
-    let found: Vec<u64> = estimate(&(list, "x"))
-        .contained
-        .iter()
-        .map(|id| id.get())
-        .collect();
+    let found: Vec<u64> = estimate(&(list, "x")).contained.iter().map(|id| id.get()).collect();
     assert_eq!(found, (1..=5000).collect::<Vec<u64>>());
 }
 

@@ -19,21 +19,15 @@ use crate::{
 impl Core {
     /// The child, if the event speaks of its present life.
     pub(super) fn current(&mut self, key: ChildKey, generation: u64) -> Option<&mut Child> {
-        self.children
-            .get_mut(key)
-            .filter(|child| child.generation == generation)
+        self.children.get_mut(key).filter(|child| child.generation == generation)
     }
 
     pub(super) fn is_alive(&self, key: ChildKey) -> bool {
-        self.children
-            .get(key)
-            .is_some_and(|child| child.state.is_alive())
+        self.children.get(key).is_some_and(|child| child.state.is_alive())
     }
 
     pub(super) fn is_waiting(&self, key: ChildKey) -> bool {
-        self.children
-            .get(key)
-            .is_some_and(|child| child.state == ChildState::Waiting)
+        self.children.get(key).is_some_and(|child| child.state == ChildState::Waiting)
     }
 
     pub(super) fn set_state(&mut self, key: ChildKey, state: ChildState) {
@@ -48,10 +42,7 @@ impl Core {
             child.state = ChildState::Starting;
             child.generation += 1;
             let generation = child.generation;
-            self.actions.push(Action::StartChild {
-                child: key,
-                generation,
-            });
+            self.actions.push(Action::StartChild { child: key, generation });
         }
     }
 
@@ -69,23 +60,14 @@ impl Core {
         }
         let killed = child.rules.shutdown == Shutdown::BrutalKill;
         child.state = ChildState::Stopping { killed };
-        let token = TimerToken::Deadline {
-            child: key,
-            generation: child.generation,
-        };
+        let token = TimerToken::Deadline { child: key, generation: child.generation };
         match child.rules.shutdown {
             Shutdown::BrutalKill => self.actions.push(Action::KillChild { child: key }),
             Shutdown::Infinity => {
-                self.actions.push(Action::StopChild {
-                    child: key,
-                    deadline: None,
-                });
+                self.actions.push(Action::StopChild { child: key, deadline: None });
             }
             Shutdown::Deadline(after) => {
-                self.actions.push(Action::StopChild {
-                    child: key,
-                    deadline: Some(after),
-                });
+                self.actions.push(Action::StopChild { child: key, deadline: Some(after) });
                 self.actions.push(Action::StartTimer { token, after });
             }
         }

@@ -73,14 +73,8 @@ impl Core {
         let Some(child) = self.children.get_mut(key) else {
             return;
         };
-        child.state = ChildState::Ended {
-            exit: ExitClass::Shutdown,
-        };
-        if child
-            .rules
-            .budget
-            .is_some_and(|budget| child.restarts >= budget)
-        {
+        child.state = ChildState::Ended { exit: ExitClass::Shutdown };
+        if child.rules.budget.is_some_and(|budget| child.restarts >= budget) {
             self.report(key, Incident::BudgetUsedUp);
             return self.forget(key);
         }
@@ -94,29 +88,15 @@ impl Core {
         let delay = self.settings.backoff.delay(child.attempt, rng);
         child.attempt = child.attempt.saturating_add(1);
         child.restarts = child.restarts.saturating_add(1);
-        let budget_left = child
-            .rules
-            .budget
-            .map(|budget| budget.saturating_sub(child.restarts));
+        let budget_left = child.rules.budget.map(|budget| budget.saturating_sub(child.restarts));
         let restarts_left = budget_left.into_iter().chain(left).min();
-        self.report(
-            key,
-            Incident::Restarting {
-                delay,
-                restarts_left,
-                start_failed,
-            },
-        );
+        self.report(key, Incident::Restarting { delay, restarts_left, start_failed });
 
         let strategy = self.settings.strategy;
         let group: Vec<_> = match strategy.is_group() {
             // Not a search among ten thousand.
             false => vec![key],
-            true => self
-                .children
-                .keys()
-                .filter(|other| strategy.affects(&key, other))
-                .collect(),
+            true => self.children.keys().filter(|other| strategy.affects(&key, other)).collect(),
         };
         // A restart that waits out its back-off, or that has just failed, is part of this one now.
         for member in &group {

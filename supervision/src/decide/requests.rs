@@ -29,10 +29,7 @@ impl Core {
     }
 
     fn add(&mut self, request: RequestId, key: ChildKey, rules: ChildRules) {
-        let namesake = self
-            .children
-            .by_name(&rules.name)
-            .and_then(|key| self.children.get(key));
+        let namesake = self.children.by_name(&rules.name).and_then(|key| self.children.get(key));
         let refusal = match namesake.map(|child| child.state) {
             Some(ChildState::Down) => Some(Refusal::AlreadyPresent),
             Some(_) => Some(Refusal::Running),
@@ -41,22 +38,11 @@ impl Core {
         if let Some(refusal) = refusal {
             return self.answer(request, Err(refusal));
         }
-        if self
-            .settings
-            .children_max
-            .is_some_and(|max| self.children.len() >= max)
-        {
+        if self.settings.children_max.is_some_and(|max| self.children.len() >= max) {
             return self.answer(request, Err(Refusal::Full));
         }
         self.children.insert(key, rules);
-        self.work(
-            Purpose::Add {
-                child: key,
-                request,
-            },
-            Vec::new(),
-            [key].into(),
-        );
+        self.work(Purpose::Add { child: key, request }, Vec::new(), [key].into());
     }
 
     fn terminate(&mut self, request: RequestId, key: ChildKey) {
@@ -76,10 +62,7 @@ impl Core {
             }
             ChildState::Starting | ChildState::Running { .. } => {
                 let overruled = work.and_then(|id| self.abandon(id));
-                let purpose = Purpose::Terminate {
-                    child: key,
-                    requests: vec![request],
-                };
+                let purpose = Purpose::Terminate { child: key, requests: vec![request] };
                 self.work(purpose, vec![key], [].into());
                 for earlier in overruled.iter().flat_map(|work| work.purpose.askers()) {
                     self.answer(*earlier, Err(Refusal::Terminated));
@@ -98,10 +81,7 @@ impl Core {
         match self.obstacle(key) {
             Some(refusal) => self.answer(request, Err(refusal)),
             None => {
-                let purpose = Purpose::Revive {
-                    child: key,
-                    request,
-                };
+                let purpose = Purpose::Revive { child: key, request };
                 self.work(purpose, Vec::new(), [key].into());
             }
         }

@@ -38,10 +38,7 @@ pub(super) enum Purpose {
     /// A child that was down. If its start fails, it is down again.
     Revive { child: ChildKey, request: RequestId },
     /// A child that somebody wants down.
-    Terminate {
-        child: ChildKey,
-        requests: Vec<RequestId>,
-    },
+    Terminate { child: ChildKey, requests: Vec<RequestId> },
     /// The end of the supervisor.
     End(Ending),
 }
@@ -84,15 +81,7 @@ impl Core {
                 }
             }
         }
-        self.works.insert(
-            id,
-            Work {
-                purpose,
-                phase: Phase::Stopping,
-                stop,
-                start,
-            },
-        );
+        self.works.insert(id, Work { purpose, phase: Phase::Stopping, stop, start });
         if exclusive {
             self.busy = Some(id);
         }
@@ -133,11 +122,7 @@ impl Core {
             return;
         };
         let temporary = child.rules.restart == Restart::Temporary;
-        if child.state
-            == (ChildState::Ended {
-                exit: ExitClass::Abnormal,
-            })
-        {
+        if child.state == (ChildState::Ended { exit: ExitClass::Abnormal }) {
             self.report(key, Incident::EndedBadly);
         }
         match (restarting, temporary) {
@@ -159,10 +144,7 @@ impl Core {
             Purpose::Restart { delay } => {
                 work.phase = Phase::Delay;
                 let token = TimerToken::Backoff(id);
-                self.actions.push(Action::StartTimer {
-                    token,
-                    after: delay,
-                });
+                self.actions.push(Action::StartTimer { token, after: delay });
                 self.busy = self.busy.filter(|busy| *busy != id);
             }
             Purpose::Terminate { child, requests } => {

@@ -50,10 +50,7 @@ fn the_allowance_counts_down_and_recovers() {
     let mut window = Window::new(Intensity::new(2, Duration::from_secs(1)));
     assert_eq!(window.record(begin), Allowance::Left(Some(1)));
     assert_eq!(window.record(begin), Allowance::Left(Some(0)));
-    assert_eq!(
-        window.record(begin + Duration::from_secs(9)),
-        Allowance::Left(Some(1))
-    );
+    assert_eq!(window.record(begin + Duration::from_secs(9)), Allowance::Left(Some(1)));
 }
 
 #[test]

@@ -38,11 +38,7 @@ impl SupervisorBuilder {
     pub(crate) fn new(strategy: Strategy, stop_order: StopOrder) -> Self {
         Self {
             label: "supervisor".into(),
-            settings: Settings {
-                strategy,
-                stop_order,
-                ..Settings::default()
-            },
+            settings: Settings { strategy, stop_order, ..Settings::default() },
             children: Vec::new(),
             seed: None,
             name: None,
@@ -151,10 +147,7 @@ impl ChildSpec<Supervisor> {
         let rules = ChildRules::supervisor(name);
         let label = Arc::clone(&rules.name);
         let make = move |path: &Path| {
-            let builder = SupervisorBuilder {
-                label: Arc::clone(&label),
-                ..builder.clone()
-            };
+            let builder = SupervisorBuilder { label: Arc::clone(&label), ..builder.clone() };
             builder.factory(path.to_vec())
         };
         // It is up when its children are, so that what is started after it finds them.

@@ -28,13 +28,7 @@ impl SupervisorCalls {
     /// The reference to the child of this name. Waits while the child has not been started for the
     /// first time. The reference stays good over the child's restarts.
     pub fn child<A: Actor>(&self, name: impl Into<Arc<str>>) -> Call<'_, Supervisor, FindChild<A>> {
-        Call::now(
-            &self.address,
-            FindChild {
-                name: name.into(),
-                actor: PhantomData,
-            },
-        )
+        Call::now(&self.address, FindChild { name: name.into(), actor: PhantomData })
     }
 
     /// Adds a child, the last in order, and starts it; answers when it is up. A child that does not

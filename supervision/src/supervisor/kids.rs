@@ -56,12 +56,7 @@ impl Kids {
 
     /// The child's reference, if it is a `T`.
     pub(super) fn reference<T: Any + Clone>(&self, key: ChildKey) -> Option<T> {
-        self.get(key)?
-            .cell
-            .as_ref()?
-            .reference
-            .downcast_ref()
-            .cloned()
+        self.get(key)?.cell.as_ref()?.reference.downcast_ref().cloned()
     }
 
     /// Starts the child's next life: in its suspended cell, so that references stay good, or in a
@@ -120,10 +115,8 @@ impl Kids {
         };
         if let Some(cell) = kid.cell.take() {
             self.by_actor.remove(&cell.handle.id());
-            let reason = kid
-                .last
-                .as_ref()
-                .map_or(ExitReason::Shutdown, |(reason, _)| reason.clone());
+            let reason =
+                kid.last.as_ref().map_or(ExitReason::Shutdown, |(reason, _)| reason.clone());
             cell.handle.terminate(reason);
         }
     }

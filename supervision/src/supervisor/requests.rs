@@ -67,9 +67,7 @@ impl Supervisor {
     ) {
         self.waiting.next_request += 1;
         let request = RequestId(self.waiting.next_request);
-        self.waiting
-            .requests
-            .insert(request, Owed { child, name, send });
+        self.waiting.requests.insert(request, Owed { child, name, send });
         self.run(Event::Requested { request, what }, ctx);
     }
 
@@ -79,16 +77,8 @@ impl Supervisor {
         };
         let result = result.map_err(|refusal| {
             let failed = refusal == Refusal::StartFailed;
-            let reason = if failed {
-                self.waiting.start_failure.take()
-            } else {
-                None
-            };
-            ChildError {
-                child: owed.name.to_string(),
-                refusal,
-                reason,
-            }
+            let reason = if failed { self.waiting.start_failure.take() } else { None };
+            ChildError { child: owed.name.to_string(), refusal, reason }
         });
         (owed.send)(self, result);
         // A child that was not taken in is in nobody's table.
@@ -302,19 +292,11 @@ impl Handler<TimerFired> for Supervisor {
 
 impl Handler<Up> for Supervisor {
     async fn handle(&mut self, up: Up, ctx: &mut Context<Self>) {
-        let Up {
-            child,
-            generation,
-            result,
-        } = up;
+        let Up { child, generation, result } = up;
         match result {
             Ok(()) => self.run(Event::StartSucceeded { child, generation }, ctx),
             // While its cell lives, `child_exited` tells the end, and tells it better.
-            Err(_)
-                if self
-                    .kids
-                    .handle(child)
-                    .is_some_and(|handle| handle.is_alive()) => {}
+            Err(_) if self.kids.handle(child).is_some_and(|handle| handle.is_alive()) => {}
             Err(reason) => {
                 let row = self.core.children().get(child);
                 if row.is_some_and(|row| row.generation == generation) {

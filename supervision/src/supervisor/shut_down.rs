@@ -37,10 +37,7 @@ impl Supervisor {
                 (child.state, child.rules.shutdown)
             {
                 // Its timer runs in the mailbox, which is not read any more.
-                let token = TimerToken::Deadline {
-                    child: key,
-                    generation: child.generation,
-                };
+                let token = TimerToken::Deadline { child: key, generation: child.generation };
                 coming.push(timer(token, after));
             }
             if matches!(child.state, ChildState::Stopping { .. }) {
@@ -50,11 +47,7 @@ impl Supervisor {
             let generation = child.generation;
             coming.push(Box::pin(async move {
                 let exit = ExitClass::of(&handle.closed().await);
-                Event::ChildExited {
-                    child: key,
-                    generation,
-                    exit,
-                }
+                Event::ChildExited { child: key, generation, exit }
             }));
         }
         let mut event = Event::Shutdown;

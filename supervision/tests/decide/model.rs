@@ -54,10 +54,7 @@ impl Model {
     }
 
     fn row(&mut self, name: &str) -> &mut Row {
-        self.rows
-            .iter_mut()
-            .find(|row| row.name == name)
-            .expect("a known child")
+        self.rows.iter_mut().find(|row| row.name == name).expect("a known child")
     }
 
     /// `terminate_children`: backwards; `keep` decides whether temporary ones stay listed.
@@ -99,11 +96,7 @@ impl Model {
 
     fn restart(&mut self, name: &str) {
         self.restarts.push(self.now);
-        let recent = self
-            .restarts
-            .iter()
-            .filter(|then| **then + self.period >= self.now)
-            .count();
+        let recent = self.restarts.iter().filter(|then| **then + self.period >= self.now).count();
         if recent > self.intensity {
             return self.end(&format!("gave-up:{name}"));
         }
@@ -111,14 +104,12 @@ impl Model {
         let scope: Vec<String> = match self.strategy {
             Strategy::OneForOne => vec![name.to_owned()],
             Strategy::OneForAll => self.rows.iter().map(|row| row.name.clone()).collect(),
-            Strategy::RestForOne => self.rows[position..]
-                .iter()
-                .map(|row| row.name.clone())
-                .collect(),
+            Strategy::RestForOne => {
+                self.rows[position..].iter().map(|row| row.name.clone()).collect()
+            }
         };
         self.stop(&scope);
-        self.rows
-            .retain(|row| !(scope.contains(&row.name) && row.restart == Restart::Temporary));
+        self.rows.retain(|row| !(scope.contains(&row.name) && row.restart == Restart::Temporary));
         for member in scope {
             let listed = self.rows.iter().any(|row| row.name == member);
             if listed && !self.start(&member) {
@@ -138,19 +129,10 @@ impl Model {
     fn add(&mut self, rules: &ChildRules) -> Result<String, Refusal> {
         let name = rules.name.to_string();
         if let Some(row) = self.rows.iter().find(|row| row.name == name) {
-            return Err(if row.up {
-                Refusal::Running
-            } else {
-                Refusal::AlreadyPresent
-            });
+            return Err(if row.up { Refusal::Running } else { Refusal::AlreadyPresent });
         }
         let (restart, significant) = (rules.restart, rules.significant);
-        self.rows.push(Row {
-            name: name.clone(),
-            restart,
-            significant,
-            up: false,
-        });
+        self.rows.push(Row { name: name.clone(), restart, significant, up: false });
         if self.start(&name) {
             return Ok(name);
         }
@@ -172,8 +154,7 @@ impl Model {
 
     fn terminate(&mut self, name: &str) -> Result<String, Refusal> {
         self.stop(&[name.to_owned()]);
-        self.rows
-            .retain(|row| row.name != name || row.restart != Restart::Temporary);
+        self.rows.retain(|row| row.name != name || row.restart != Restart::Temporary);
         Ok(name.to_owned())
     }
 
@@ -193,11 +174,7 @@ fn pick<T: Copy>(from: &[T], rng: &mut SmallRng) -> T {
 fn rules(name: &str, auto_shutdown: AutoShutdown, rng: &mut SmallRng) -> ChildRules {
     let restart = pick(&Restart::ALL, rng);
     let may = restart != Restart::Permanent && auto_shutdown != AutoShutdown::Never;
-    ChildRules {
-        restart,
-        significant: may && rng.random(),
-        ..ChildRules::worker(name)
-    }
+    ChildRules { restart, significant: may && rng.random(), ..ChildRules::worker(name) }
 }
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -206,26 +183,14 @@ const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 fn begin(rng: &mut SmallRng) -> (Model, Stage) {
     let strategy = pick(&Strategy::ALL, rng);
     let auto_shutdown = pick(
-        &[
-            AutoShutdown::Never,
-            AutoShutdown::AnySignificant,
-            AutoShutdown::AllSignificant,
-        ],
+        &[AutoShutdown::Never, AutoShutdown::AnySignificant, AutoShutdown::AllSignificant],
         rng,
     );
     let (intensity, period) = (rng.random_range(0..6), Duration::from_secs(5));
     let limit = Intensity::new(intensity, period);
-    let settings = Settings {
-        strategy,
-        auto_shutdown,
-        intensity: limit,
-        ..Settings::default()
-    };
+    let settings = Settings { strategy, auto_shutdown, intensity: limit, ..Settings::default() };
     let count = rng.random_range(0..5);
-    let begun: Vec<_> = NAMES[..count]
-        .iter()
-        .map(|name| rules(name, auto_shutdown, rng))
-        .collect();
+    let begun: Vec<_> = NAMES[..count].iter().map(|name| rules(name, auto_shutdown, rng)).collect();
     let mut model = Model {
         strategy,
         auto_shutdown,
@@ -248,11 +213,7 @@ fn begin(rng: &mut SmallRng) -> (Model, Stage) {
 /// One event for both. Gives the answers, if it was a request.
 fn step(model: &mut Model, stage: &mut Stage, rng: &mut SmallRng) -> Option<[Answer; 2]> {
     let name = pick(&NAMES, rng);
-    let up = model
-        .rows
-        .iter()
-        .find(|row| row.name == name)
-        .map(|row| row.up);
+    let up = model.rows.iter().find(|row| row.name == name).map(|row| row.up);
     let (what, expected) = match (rng.random_range(0..10), up) {
         (0..4, Some(true)) => {
             let exit = pick(&ExitClass::ALL, rng);
@@ -295,11 +256,7 @@ fn play(seed: u64) {
         if let Some([answer, expected]) = step(&mut model, &mut stage, rng) {
             assert_eq!(answer, expected, "seed {seed} step {at}");
         }
-        assert_eq!(
-            stage.take_log(),
-            model.log.join(" "),
-            "seed {seed} step {at}"
-        );
+        assert_eq!(stage.take_log(), model.log.join(" "), "seed {seed} step {at}");
         model.log.clear();
         if model.over {
             return;

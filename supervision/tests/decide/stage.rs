@@ -87,11 +87,7 @@ impl Stage {
     pub(crate) fn exit(&mut self, name: &str, exit: ExitClass) {
         let child = self.key(name);
         let generation = self.generations[&child];
-        self.feed(Event::ChildExited {
-            child,
-            generation,
-            exit,
-        });
+        self.feed(Event::ChildExited { child, generation, exit });
     }
 
     pub(crate) fn crash(&mut self, name: &str) {
@@ -108,10 +104,7 @@ impl Stage {
     pub(crate) fn ask(&mut self, what: Request) -> Option<Result<String, Refusal>> {
         self.next_request += 1;
         let request = self.next_request;
-        self.feed(Event::Requested {
-            request: RequestId(request),
-            what,
-        });
+        self.feed(Event::Requested { request: RequestId(request), what });
         self.answers.get(&request).cloned()
     }
 
@@ -124,18 +117,8 @@ impl Stage {
     /// Lets time pass; timers fire in order.
     pub(crate) fn pass(&mut self, time: Duration) {
         let until = self.now + time;
-        while let Some(at) = self
-            .timers
-            .iter()
-            .map(|(at, _)| *at)
-            .min()
-            .filter(|at| *at <= until)
-        {
-            let index = self
-                .timers
-                .iter()
-                .position(|(other, _)| *other == at)
-                .unwrap();
+        while let Some(at) = self.timers.iter().map(|(at, _)| *at).min().filter(|at| *at <= until) {
+            let index = self.timers.iter().position(|(other, _)| *other == at).unwrap();
             let (_, token) = self.timers.remove(index);
             self.now = at;
             self.feed(Event::TimerFired(token));
@@ -156,29 +139,21 @@ impl Stage {
         let (line, event) = match action {
             Action::StartChild { child, generation } => {
                 self.generations.insert(child, generation);
-                (
-                    format!("+{}", self.names[&child]),
-                    self.start(child, generation),
-                )
+                (format!("+{}", self.names[&child]), self.start(child, generation))
             }
-            Action::StopChild { child, .. } => (
-                format!("-{}", self.names[&child]),
-                self.end(child, ExitClass::Shutdown),
-            ),
-            Action::KillChild { child } => (
-                format!("!{}", self.names[&child]),
-                self.end(child, ExitClass::Abnormal),
-            ),
+            Action::StopChild { child, .. } => {
+                (format!("-{}", self.names[&child]), self.end(child, ExitClass::Shutdown))
+            }
+            Action::KillChild { child } => {
+                (format!("!{}", self.names[&child]), self.end(child, ExitClass::Abnormal))
+            }
             Action::StartTimer { token, after } => {
                 self.timers.push((self.now + after, token));
                 return None;
             }
             Action::Answer { request, result } => {
                 let answer = result.map(|child| self.names[&child].clone());
-                assert!(
-                    self.answers.insert(request.0, answer).is_none(),
-                    "answered twice"
-                );
+                assert!(self.answers.insert(request.0, answer).is_none(), "answered twice");
                 return None;
             }
             Action::Report { child, what } => {
@@ -210,11 +185,7 @@ impl Stage {
     fn end(&mut self, child: ChildKey, exit: ExitClass) -> Option<Event> {
         let generation = self.generations[&child];
         let held = self.held.contains(&self.names[&child]);
-        (!held).then_some(Event::ChildExited {
-            child,
-            generation,
-            exit,
-        })
+        (!held).then_some(Event::ChildExited { child, generation, exit })
     }
 
     fn describe_ending(&self, ending: Ending) -> String {
@@ -235,19 +206,11 @@ impl Stage {
         let line = |child: &mobula_supervision::children::Child| {
             format!("{}={}", child.rules.name, child.state.as_str())
         };
-        self.core
-            .children()
-            .iter()
-            .map(|(_, child)| line(child))
-            .collect::<Vec<_>>()
-            .join(" ")
+        self.core.children().iter().map(|(_, child)| line(child)).collect::<Vec<_>>().join(" ")
     }
 
     pub(crate) fn all_down(&self) -> bool {
-        self.core
-            .children()
-            .iter()
-            .all(|(_, child)| child.state == ChildState::Down)
+        self.core.children().iter().all(|(_, child)| child.state == ChildState::Down)
     }
 }
 
@@ -264,15 +227,9 @@ fn describe(what: Incident) -> Option<&'static str> {
 }
 
 pub(crate) fn child(name: &str, restart: Restart) -> ChildRules {
-    ChildRules {
-        restart,
-        ..ChildRules::worker(name)
-    }
+    ChildRules { restart, ..ChildRules::worker(name) }
 }
 
 pub(crate) fn permanent(names: &str) -> Vec<ChildRules> {
-    names
-        .split(' ')
-        .map(|name| child(name, Restart::Permanent))
-        .collect()
+    names.split(' ').map(|name| child(name, Restart::Permanent)).collect()
 }

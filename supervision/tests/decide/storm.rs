@@ -60,22 +60,11 @@ impl World {
             0 => Intensity::new(rng.random_range(1..9), Duration::from_secs(5)),
             _ => Intensity::unlimited(),
         };
-        let stop_order = if rng.random() {
-            StopOrder::Reverse
-        } else {
-            StopOrder::Together
-        };
-        let settings = Settings {
-            strategy,
-            backoff,
-            intensity,
-            stop_order,
-            ..Settings::default()
-        };
+        let stop_order = if rng.random() { StopOrder::Reverse } else { StopOrder::Together };
+        let settings = Settings { strategy, backoff, intensity, stop_order, ..Settings::default() };
         let mut core = Core::new(settings);
         for index in 0..rng.random_range(0..6) {
-            core.declare(rules(&format!("first-{index}"), &mut rng))
-                .unwrap();
+            core.declare(rules(&format!("first-{index}"), &mut rng)).unwrap();
         }
         Self {
             seed,
@@ -119,22 +108,11 @@ impl World {
                     assert_eq!(life, None, "seed {seed}: {child} is let go alive");
                 }
                 Action::Answer { request, .. } => {
-                    assert!(
-                        self.unanswered.remove(&request.0),
-                        "seed {seed}: {request:?}"
-                    );
+                    assert!(self.unanswered.remove(&request.0), "seed {seed}: {request:?}");
                 }
                 Action::Done(_) => {
-                    assert!(
-                        self.lives.is_empty(),
-                        "seed {seed}: done, but {:?}",
-                        self.lives
-                    );
-                    assert!(
-                        self.unanswered.is_empty(),
-                        "seed {seed}: {:?}",
-                        self.unanswered
-                    );
+                    assert!(self.lives.is_empty(), "seed {seed}: done, but {:?}", self.lives);
+                    assert!(self.unanswered.is_empty(), "seed {seed}: {:?}", self.unanswered);
                     self.over = true;
                 }
                 Action::GiveUp(_) => self.giving_up = true,
@@ -157,10 +135,8 @@ impl World {
     fn check(&self) {
         let seed = self.seed;
         for (key, child) in self.core.children().iter() {
-            let life = self
-                .lives
-                .get(&key)
-                .filter(|(generation, _)| *generation == child.generation);
+            let life =
+                self.lives.get(&key).filter(|(generation, _)| *generation == child.generation);
             let agrees = match child.state {
                 ChildState::Down | ChildState::Waiting | ChildState::Ended { .. } => life.is_none(),
                 ChildState::Starting => life.is_some_and(|(_, life)| *life == Life::Starting),
@@ -169,36 +145,23 @@ impl World {
                     *life == if killed { Life::Killed } else { Life::Asked }
                 }),
             };
-            assert!(
-                agrees,
-                "seed {seed}: {key} is {:?}, in truth {life:?}",
-                child.state
-            );
+            assert!(agrees, "seed {seed}: {key} is {:?}, in truth {life:?}", child.state);
         }
         let settings = self.core.settings();
         let one_by_one = settings.stop_order == StopOrder::Reverse || self.core.ending().is_none();
         if settings.strategy.is_group() && one_by_one {
             let moving = self.core.children().iter().filter(|(_, child)| {
-                matches!(
-                    child.state,
-                    ChildState::Starting | ChildState::Stopping { .. }
-                )
+                matches!(child.state, ChildState::Starting | ChildState::Stopping { .. })
             });
             let ending = self.core.ending().is_some();
-            assert!(
-                ending || moving.count() <= 1,
-                "seed {seed}: a group moves one by one"
-            );
+            assert!(ending || moving.count() <= 1, "seed {seed}: a group moves one by one");
         }
     }
 
     fn ask(&mut self, what: Request) {
         self.requests += 1;
         self.unanswered.insert(self.requests);
-        self.feed(Event::Requested {
-            request: RequestId(self.requests),
-            what,
-        });
+        self.feed(Event::Requested { request: RequestId(self.requests), what });
     }
 
     fn any_life(&mut self) -> Option<(ChildKey, u64, Life)> {
@@ -208,10 +171,7 @@ impl World {
         } else {
             self.rng.random_range(0..count)
         };
-        self.lives
-            .iter()
-            .nth(index)
-            .map(|(key, (generation, life))| (*key, *generation, *life))
+        self.lives.iter().nth(index).map(|(key, (generation, life))| (*key, *generation, *life))
     }
 
     /// Some actor does the next thing it would do; in a storm also what it should not.
@@ -235,11 +195,7 @@ impl World {
             Life::Up | Life::Asked | Life::Killed => {
                 let exit = ExitClass::ALL[self.rng.random_range(0..3)];
                 self.lives.remove(&child);
-                self.feed(Event::ChildExited {
-                    child,
-                    generation,
-                    exit,
-                });
+                self.feed(Event::ChildExited { child, generation, exit });
             }
         }
         true
@@ -256,9 +212,7 @@ impl World {
 
     fn somebody_asks(&mut self) {
         let keys: Vec<_> = self.core.children().keys().collect();
-        let chosen = keys
-            .get(self.rng.random_range(0..keys.len().max(1)))
-            .copied();
+        let chosen = keys.get(self.rng.random_range(0..keys.len().max(1))).copied();
         match (self.rng.random_range(0..4), chosen) {
             (0, Some(key)) => self.ask(Request::Terminate(key)),
             (1, Some(key)) => self.ask(Request::Restart(key)),
@@ -284,14 +238,9 @@ impl World {
                 // A late copy of something that was true once.
                 let index = self.rng.random_range(0..self.old_events.len());
                 let event = self.old_events[index].clone();
-                if let Event::ChildExited {
-                    child, generation, ..
-                }
+                if let Event::ChildExited { child, generation, .. }
                 | Event::StartFailed { child, generation } = &event
-                    && self
-                        .lives
-                        .get(child)
-                        .is_none_or(|(now, _)| now != generation)
+                    && self.lives.get(child).is_none_or(|(now, _)| now != generation)
                 {
                     self.feed(event);
                 }
@@ -310,13 +259,7 @@ fn rules(name: &str, rng: &mut SmallRng) -> ChildRules {
     let budget = rng.random_bool(0.2).then(|| rng.random_range(0..3));
     let restart = Restart::ALL[rng.random_range(0..3)];
     let forget_when_down = rng.random_bool(0.1);
-    ChildRules {
-        restart,
-        shutdown,
-        budget,
-        forget_when_down,
-        ..ChildRules::worker(name)
-    }
+    ChildRules { restart, shutdown, budget, forget_when_down, ..ChildRules::worker(name) }
 }
 
 #[test]
@@ -332,11 +275,7 @@ fn whatever_the_order_of_events_the_invariants_hold_and_the_storm_passes() {
         }
         // Calm: nothing fails any more. Everything that is to be up comes up.
         while !world.over && (world.actor_moves_calm() || world.next_timer()) {}
-        assert!(
-            world.unanswered.is_empty(),
-            "seed {seed}: {:?}",
-            world.unanswered
-        );
+        assert!(world.unanswered.is_empty(), "seed {seed}: {:?}", world.unanswered);
         for (key, child) in world.core.children().iter() {
             let settled = matches!(child.state, ChildState::Running { .. } | ChildState::Down);
             assert!(settled, "seed {seed}: {key} is left {:?}", child.state);
@@ -363,11 +302,7 @@ impl World {
             Life::Up | Life::Asked | Life::Killed => {
                 self.lives.remove(&child);
                 let exit = ExitClass::Shutdown;
-                self.feed(Event::ChildExited {
-                    child,
-                    generation,
-                    exit,
-                });
+                self.feed(Event::ChildExited { child, generation, exit });
             }
         }
         true

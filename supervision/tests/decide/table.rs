@@ -28,11 +28,7 @@ fn named<T: ToString + Copy>(all: &[T], name: &str) -> T {
 /// What happens when `b` of `a b c` ends; `c` is temporary and `a` permanent.
 fn outcome(strategy: Strategy, restart: Restart, exit: ExitClass, restarts: u32) -> String {
     let intensity = Intensity::new(restarts, Duration::from_secs(5));
-    let settings = Settings {
-        strategy,
-        intensity,
-        ..Settings::default()
-    };
+    let settings = Settings { strategy, intensity, ..Settings::default() };
     let children = vec![
         child("a", Restart::Permanent),
         child("b", restart),
@@ -56,11 +52,7 @@ fn every_strategy_restart_type_and_exit_does_what_the_table_says() {
         let restart_ = named(&Restart::ALL, restart);
         let exit_ = named(&ExitClass::ALL, exit);
         assert_eq!(outcome(strategy_, restart_, exit_, 1), allowed, "{row:?}");
-        assert_eq!(
-            outcome(strategy_, restart_, exit_, 0),
-            exceeded,
-            "intensity 0: {row:?}"
-        );
+        assert_eq!(outcome(strategy_, restart_, exit_, 0), exceeded, "intensity 0: {row:?}");
         assert!(seen.insert((strategy, restart, exit)), "twice: {row:?}");
     }
     assert_eq!(seen.len(), 27, "the table is complete");
@@ -80,22 +72,11 @@ fn significant_children_end_the_supervisor_as_the_table_says() {
         };
         let significant = |name| ChildRules {
             significant: true,
-            ..child(
-                name,
-                named(&[Restart::Transient, Restart::Temporary], restart),
-            )
+            ..child(name, named(&[Restart::Transient, Restart::Temporary], restart))
         };
-        let children = vec![
-            child("a", Restart::Permanent),
-            significant("b"),
-            significant("c"),
-        ];
+        let children = vec![child("a", Restart::Permanent), significant("b"), significant("c")];
         let intensity = Intensity::new(9, Duration::from_secs(5));
-        let settings = Settings {
-            auto_shutdown,
-            intensity,
-            ..Settings::default()
-        };
+        let settings = Settings { auto_shutdown, intensity, ..Settings::default() };
         let mut stage = Stage::begun(settings, children);
         for (name, expected) in [("b", first), ("c", second)] {
             if expected == "over" {
@@ -104,11 +85,7 @@ fn significant_children_end_the_supervisor_as_the_table_says() {
             }
             stage.exit(name, named(&ExitClass::ALL, exit));
             let log = stage.take_log();
-            assert_eq!(
-                if log.is_empty() { "-" } else { &log },
-                expected,
-                "{name} of {row:?}"
-            );
+            assert_eq!(if log.is_empty() { "-" } else { &log }, expected, "{name} of {row:?}");
         }
         assert!(seen.insert((auto, restart, exit)), "twice: {row:?}");
     }

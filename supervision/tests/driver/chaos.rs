@@ -10,10 +10,9 @@ use crate::worker::{Log, Worker, child, node};
 const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 
 fn patient(builder: SupervisorBuilder, log: &Log) -> SupervisorBuilder {
-    NAMES.iter().fold(
-        builder.intensity(u32::MAX, Duration::from_secs(1)),
-        |builder, name| builder.child(log.spec(name)),
-    )
+    NAMES.iter().fold(builder.intensity(u32::MAX, Duration::from_secs(1)), |builder, name| {
+        builder.child(log.spec(name))
+    })
 }
 
 /// Asks until the worker serves; a worker that is being restarted hands messages back.
@@ -50,11 +49,9 @@ async fn crash_from_all_sides(supervisor: &ActorRef<Supervisor>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn references_stay_good_whatever_crashes_at_once() {
-    for builder in [
-        Supervisor::one_for_one(),
-        Supervisor::rest_for_one(),
-        Supervisor::one_for_all(),
-    ] {
+    for builder in
+        [Supervisor::one_for_one(), Supervisor::rest_for_one(), Supervisor::one_for_all()]
+    {
         let (system, log) = (node(), Log::default());
         let supervisor = patient(builder, &log).spawn_on(&system);
         // A fault during the first start would end the supervisor.
@@ -65,11 +62,7 @@ async fn references_stay_good_whatever_crashes_at_once() {
         }
         crash_from_all_sides(&supervisor).await;
         for (name, id) in NAMES.into_iter().zip(before) {
-            assert_eq!(
-                child(&supervisor, name).await.id(),
-                id,
-                "the same actor, made anew"
-            );
+            assert_eq!(child(&supervisor, name).await.id(), id, "the same actor, made anew");
         }
         supervisor.stop().await.unwrap();
         assert_eq!(system.directory().len(), 0);

@@ -10,10 +10,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn connections(log: &Log) -> DynamicSpec<String, Worker> {
     let log = log.clone();
-    DynamicSpec::new("connection", move |user: String| {
-        Worker::new(user, log.clone())
-    })
-    .each(|child| child.transient().shutdown(2 * SECOND))
+    DynamicSpec::new("connection", move |user: String| Worker::new(user, log.clone()))
+        .each(|child| child.transient().shutdown(2 * SECOND))
 }
 
 #[tokio::test(start_paused = true)]
@@ -23,25 +21,14 @@ async fn children_come_and_go_and_nothing_remains_of_them() {
     let ann = dynamic.start_child("ann".into()).await.unwrap();
     let bob = dynamic.clone().start_child("bob".into()).await.unwrap();
     crash(&ann).await;
-    assert_eq!(
-        log.take(),
-        "+ann +bob +ann",
-        "made anew from the same arguments"
-    );
+    assert_eq!(log.take(), "+ann +bob +ann", "made anew from the same arguments");
     bob.leave().await.unwrap();
     settle().await;
     let rows = dynamic.supervisor().which_children().await.unwrap();
     let names: Vec<_> = rows.iter().map(|row| &*row.name).collect();
     assert_eq!(names, ["connection-1"]);
-    dynamic
-        .supervisor()
-        .terminate_child("connection-1")
-        .await
-        .unwrap();
-    assert_eq!(
-        dynamic.supervisor().count_children().await.unwrap().specs,
-        0
-    );
+    dynamic.supervisor().terminate_child("connection-1").await.unwrap();
+    assert_eq!(dynamic.supervisor().count_children().await.unwrap().specs, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,9 +49,7 @@ async fn a_thousand_children_stop_together() {
 #[tokio::test(start_paused = true)]
 async fn there_are_no_more_children_than_allowed() {
     let (system, log) = (node(), Log::default());
-    let dynamic = Supervisor::dynamic(connections(&log))
-        .max_children(2)
-        .spawn_on(&system);
+    let dynamic = Supervisor::dynamic(connections(&log)).max_children(2).spawn_on(&system);
     let first = dynamic.start_child("a".into()).await.unwrap();
     dynamic.start_child("b".into()).await.unwrap();
     let refused = dynamic.start_child("c".into()).await.unwrap_err();

@@ -16,11 +16,7 @@ use crate::worker::{Log, Worker, child, crash, fragile, is_escalation, node, pas
 const SECOND: Duration = Duration::from_secs(1);
 
 fn abc(builder: SupervisorBuilder, log: &Log) -> SupervisorBuilder {
-    builder
-        .intensity(3, 5 * SECOND)
-        .child(log.spec("a"))
-        .child(log.spec("b"))
-        .child(log.spec("c"))
+    builder.intensity(3, 5 * SECOND).child(log.spec("a")).child(log.spec("b")).child(log.spec("c"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,11 +41,7 @@ async fn a_crashed_child_is_made_anew_and_its_reference_stays_good() {
     log.take();
     crash(&b).await;
     assert_eq!(log.take(), "+b");
-    assert_eq!(
-        b.count().await.unwrap(),
-        1,
-        "the same reference, a fresh state"
-    );
+    assert_eq!(b.count().await.unwrap(), 1, "the same reference, a fresh state");
     assert_eq!(child(&supervisor, "b").await, b);
 }
 
@@ -152,11 +144,7 @@ async fn a_child_that_does_not_stop_in_time_is_killed_and_reported() {
         .child(log.spec("a"))
         .child(log.spec("b").shutdown(2 * SECOND))
         .spawn_on(&system);
-    child(&supervisor, "b")
-        .await
-        .hang_in_stopping()
-        .await
-        .unwrap();
+    child(&supervisor, "b").await.hang_in_stopping().await.unwrap();
     let before = tokio::time::Instant::now();
     supervisor.stop().await.unwrap();
     assert_eq!(before.elapsed().as_secs(), 2);
@@ -168,9 +156,7 @@ async fn a_child_that_does_not_stop_in_time_is_killed_and_reported() {
 #[tokio::test(start_paused = true)]
 async fn a_child_stuck_in_a_handler_is_killed_at_its_deadline() {
     let (system, log) = (node(), Log::default());
-    let supervisor = Supervisor::one_for_one()
-        .child(log.spec("a"))
-        .spawn_on(&system);
+    let supervisor = Supervisor::one_for_one().child(log.spec("a")).spawn_on(&system);
     let a = child(&supervisor, "a").await;
     a.hang().tell().await.unwrap();
     settle().await;
@@ -206,10 +192,7 @@ async fn a_killed_supervisor_takes_its_children_along() {
 async fn a_supervisor_that_panics_takes_its_children_along() {
     let (system, log) = (node(), Log::default());
     let broken = log.spec("b").options(|_| panic!("no options today"));
-    let supervisor = Supervisor::one_for_one()
-        .child(log.spec("a"))
-        .child(broken)
-        .spawn_on(&system);
+    let supervisor = Supervisor::one_for_one().child(log.spec("a")).child(broken).spawn_on(&system);
     let reason = supervisor.closed().await;
     assert!(matches!(reason, ExitReason::Panic(_)), "{reason}");
     settle().await;
@@ -236,10 +219,7 @@ async fn a_first_start_that_fails_stops_the_others_and_ends_the_supervisor() {
         .child(log.spec("c"))
         .spawn_on(&system);
     let reason = supervisor.closed().await;
-    assert_eq!(
-        reason.to_string(),
-        "failed to start: child `b` failed to start: no disk"
-    );
+    assert_eq!(reason.to_string(), "failed to start: child `b` failed to start: no disk");
     assert_eq!(log.take(), "+a -a");
 }
 
@@ -254,11 +234,7 @@ async fn a_restart_that_fails_is_tried_again_and_counts() {
     let a = child(&supervisor, "a").await;
     *broken.lock().unwrap() = 2;
     crash(&a).await;
-    assert_eq!(
-        a.count().await.unwrap(),
-        1,
-        "the third restart succeeds, the reference is good"
-    );
+    assert_eq!(a.count().await.unwrap(), 1, "the third restart succeeds, the reference is good");
     let rows = supervisor.which_children().await.unwrap();
     assert_eq!(rows[0].generation, 4);
     crash(&a).await;
@@ -283,10 +259,7 @@ async fn a_backoff_spreads_restarts_and_stopping_does_not_wait_for_it() {
         a.ready().await.unwrap();
         // What waited for the child was handed back; now it serves again.
         assert_eq!(a.count().await.unwrap(), 1);
-        assert!(
-            before.elapsed() <= ceiling + Duration::from_millis(2),
-            "attempt {attempt}"
-        );
+        assert!(before.elapsed() <= ceiling + Duration::from_millis(2), "attempt {attempt}");
     }
     assert!(a.crash().await.is_err());
     let before = tokio::time::Instant::now();
@@ -313,18 +286,12 @@ async fn a_significant_child_that_is_done_ends_the_supervisor() {
 #[tokio::test(start_paused = true)]
 async fn a_permanent_child_that_was_killed_for_good_is_started_anew() {
     let (system, log) = (node(), Log::default());
-    let supervisor = Supervisor::one_for_one()
-        .child(log.spec("a"))
-        .spawn_on(&system);
+    let supervisor = Supervisor::one_for_one().child(log.spec("a")).spawn_on(&system);
     let a = child(&supervisor, "a").await;
     supervisor.up().await.unwrap();
     a.kill().restart();
     settle().await;
-    assert_eq!(
-        a.count().await.unwrap(),
-        1,
-        "as a crash: the reference stays good"
-    );
+    assert_eq!(a.count().await.unwrap(), 1, "as a crash: the reference stays good");
     pass(6 * SECOND).await;
     a.kill().await.unwrap();
     settle().await;
@@ -335,9 +302,7 @@ async fn a_permanent_child_that_was_killed_for_good_is_started_anew() {
 #[tokio::test(start_paused = true)]
 async fn contradictory_specs_are_refused_when_the_supervisor_starts() {
     let (system, log) = (node(), Log::default());
-    let twice = Supervisor::one_for_one()
-        .child(log.spec("a"))
-        .child(log.spec("a"));
+    let twice = Supervisor::one_for_one().child(log.spec("a")).child(log.spec("a"));
     let reason = twice.spawn_on(&system).ready().await.unwrap_err();
     let text = "failed to start: two child specs share the name `a`";
     assert_eq!(reason.to_string(), text);
@@ -359,9 +324,7 @@ async fn a_child_is_made_by_a_value_a_result_or_a_future() {
                 worker(&log, "later")
             }
         }))
-        .child(ChildSpec::new("perhaps", move || {
-            Ok::<_, std::io::Error>(worker(&y, "perhaps"))
-        }))
+        .child(ChildSpec::new("perhaps", move || Ok::<_, std::io::Error>(worker(&y, "perhaps"))))
         .spawn_on(&system);
     supervisor.up().await.unwrap();
     assert_eq!(log.take(), "+later +perhaps");
@@ -371,10 +334,8 @@ async fn a_child_is_made_by_a_value_a_result_or_a_future() {
 async fn a_start_that_hangs_does_not_hold_up_the_end() {
     let (system, log) = (node(), Log::default());
     let hanging = ChildSpec::new("b", std::future::pending::<Worker>).shutdown(SECOND);
-    let supervisor = Supervisor::one_for_one()
-        .child(log.spec("a"))
-        .child(hanging)
-        .spawn_on(&system);
+    let supervisor =
+        Supervisor::one_for_one().child(log.spec("a")).child(hanging).spawn_on(&system);
     settle().await;
     supervisor.stop().await.unwrap();
     assert_eq!(log.take(), "+a -a");
@@ -384,9 +345,7 @@ async fn a_start_that_hangs_does_not_hold_up_the_end() {
 async fn a_crash_report_says_who_did_what_and_what_comes_of_it() {
     let system: System = node();
     let log = Log::default();
-    let recorded = log
-        .spec("ledger")
-        .options(|options| options.flight_recorder(2));
+    let recorded = log.spec("ledger").options(|options| options.flight_recorder(2));
     let supervisor = Supervisor::one_for_one()
         .name("bank")
         .intensity(2, SECOND)
@@ -410,17 +369,11 @@ async fn a_crash_report_says_who_did_what_and_what_comes_of_it() {
         text.contains("(while handling `Worker::crash`); restarting, 1 restart left"),
         "{text}"
     );
-    assert!(
-        text.ends_with("; handled last: Worker::count, Worker::crash"),
-        "{text}"
-    );
+    assert!(text.ends_with("; handled last: Worker::count, Worker::crash"), "{text}");
     assert_eq!(reports[0].restarts_left(), Some(1));
     crash(&ledger).await;
     crash(&ledger).await;
     let last = CrashReports::of(&system).list().pop().unwrap();
     assert_eq!(last.incident, Incident::IntensityExceeded);
-    assert!(
-        last.to_string().contains("the supervisor gives up"),
-        "{last}"
-    );
+    assert!(last.to_string().contains("the supervisor gives up"), "{last}");
 }

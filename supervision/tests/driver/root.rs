@@ -35,10 +35,7 @@ async fn an_actor_is_restarted_as_often_as_it_asked_for_and_then_ends() {
     assert!(!worker.is_alive());
     assert_eq!(log.take(), "+w +w +w");
     let reports = CrashReports::of(&system).list();
-    let incidents: Vec<_> = reports
-        .iter()
-        .map(|report| report.restarts_left())
-        .collect();
+    let incidents: Vec<_> = reports.iter().map(|report| report.restarts_left()).collect();
     assert_eq!(incidents, [Some(1), Some(0), Some(0)]);
     assert_eq!(reports[2].incident, Incident::BudgetUsedUp);
 }
@@ -47,11 +44,8 @@ async fn an_actor_is_restarted_as_often_as_it_asked_for_and_then_ends() {
 async fn an_end_that_somebody_wanted_is_final() {
     let (system, _root) = rooted();
     let log = Log::default();
-    let (killed, stopped, left) = (
-        worker(&system, &log, 9),
-        worker(&system, &log, 9),
-        worker(&system, &log, 9),
-    );
+    let (killed, stopped, left) =
+        (worker(&system, &log, 9), worker(&system, &log, 9), worker(&system, &log, 9));
     killed.kill().await.unwrap();
     stopped.stop().await.unwrap();
     left.leave().await.unwrap();
@@ -103,14 +97,8 @@ async fn a_detached_actor_lives_without_references_and_without_restarts_ends_at_
     let worker: ActorRef<Worker> = mobula::lookup(&system, &name).unwrap();
     crash(&worker).await;
     assert!(!worker.is_alive());
-    assert!(
-        mobula::lookup::<Worker>(&system, &name).is_err(),
-        "the name is free"
-    );
-    assert_eq!(
-        CrashReports::of(&system).list()[0].incident,
-        Incident::StaysDown
-    );
+    assert!(mobula::lookup::<Worker>(&system, &name).is_err(), "the name is free");
+    assert_eq!(CrashReports::of(&system).list()[0].incident, Incident::StaysDown);
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,10 +115,7 @@ async fn crashes_in_a_row_wait_longer_and_a_stable_time_forgives() {
         else {
             panic!("a restart");
         };
-        assert!(
-            delay <= SECOND * 2_u32.pow(attempt),
-            "attempt {attempt}: {delay:?}"
-        );
+        assert!(delay <= SECOND * 2_u32.pow(attempt), "attempt {attempt}: {delay:?}");
         worker.ready().await.unwrap();
     }
     pass(65 * SECOND).await;

@@ -13,10 +13,7 @@ use crate::worker::{Log, child, crash, fragile, is_escalation, node, settle};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn storage(log: &Log) -> SupervisorBuilder {
-    Supervisor::one_for_all()
-        .intensity(1, SECOND)
-        .child(log.spec("disk"))
-        .child(log.spec("index"))
+    Supervisor::one_for_all().intensity(1, SECOND).child(log.spec("disk")).child(log.spec("index"))
 }
 
 fn tree(log: &Log) -> SupervisorBuilder {
@@ -51,21 +48,10 @@ async fn a_subtree_that_gives_up_is_restarted_by_its_parent_with_those_after_it(
     let storage = subtree(&root).await;
     log.take();
     crash(&child(&storage, "disk").await).await;
-    assert_eq!(
-        log.take(),
-        "-index +disk +index",
-        "the first fault stays below"
-    );
+    assert_eq!(log.take(), "-index +disk +index", "the first fault stays below");
     crash(&child(&storage, "disk").await).await;
-    assert_eq!(
-        log.take(),
-        "-index -web +disk +index +web",
-        "the second one escalates"
-    );
-    assert!(
-        storage.is_alive(),
-        "the reference to the subtree stays good"
-    );
+    assert_eq!(log.take(), "-index -web +disk +index +web", "the second one escalates");
+    assert!(storage.is_alive(), "the reference to the subtree stays good");
     assert_eq!(child(&storage, "disk").await.count().await.unwrap(), 1);
 }
 
@@ -106,9 +92,11 @@ async fn a_fault_that_no_restart_helps_reaches_the_top() {
 #[tokio::test(start_paused = true)]
 async fn a_subtree_whose_first_start_fails_fails_its_parents_start() {
     let (system, log) = (node(), Log::default());
-    let below = Supervisor::one_for_one()
-        .child(log.spec("a"))
-        .child(fragile(&log, "b", Arc::new(Mutex::new(1))));
+    let below = Supervisor::one_for_one().child(log.spec("a")).child(fragile(
+        &log,
+        "b",
+        Arc::new(Mutex::new(1)),
+    ));
     let root = Supervisor::one_for_one()
         .child(log.spec("first"))
         .child(ChildSpec::supervisor("below", below))
@@ -116,12 +104,7 @@ async fn a_subtree_whose_first_start_fails_fails_its_parents_start() {
         .spawn_on(&system);
     let reason = root.closed().await;
     assert!(matches!(reason, ExitReason::StartFailed(_)), "{reason}");
-    assert!(
-        reason
-            .to_string()
-            .ends_with("child `b` failed to start: no disk"),
-        "{reason}"
-    );
+    assert!(reason.to_string().ends_with("child `b` failed to start: no disk"), "{reason}");
     assert_eq!(log.take(), "+first +a -a -first");
 }
 

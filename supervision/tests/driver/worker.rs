@@ -39,12 +39,7 @@ pub(crate) struct Worker {
 #[actor]
 impl Worker {
     pub(crate) fn new(name: String, log: Log) -> Self {
-        Self {
-            name,
-            log,
-            count: 0,
-            hangs_in_stopping: false,
-        }
+        Self { name, log, count: 0, hangs_in_stopping: false }
     }
 
     fn started(&mut self) {

@@ -52,36 +52,17 @@ pub(crate) fn print(model: &ActorImpl) -> TokenStream {
 
 fn function(model: &ActorImpl, method: &Method) -> TokenStream {
     let self_path = &model.subject.self_path;
-    let Method {
-        ident,
-        visibility,
-        reading_matter,
-        ..
-    } = method;
+    let Method { ident, visibility, reading_matter, .. } = method;
     let message = model.subject.item_name(&method.type_name());
     let fallback = (!is_documented(reading_matter)).then(|| {
         let doc = format!("Calls `{}::{}`.", model.subject.name(), plain(ident));
         quote!(#[doc = #doc])
     });
-    let names = method
-        .arguments
-        .iter()
-        .map(|argument| &argument.name)
-        .collect::<Vec<_>>();
-    let types = method
-        .arguments
-        .iter()
-        .map(|argument| &argument.ty)
-        .collect::<Vec<_>>();
-    let max_retries = method
-        .defaults
-        .max_retries
-        .as_ref()
-        .map(|count| quote!(.max_retries(#count)));
-    let retry_errors = method
-        .defaults
-        .retry_errors
-        .then(|| quote!(.retry_errors()));
+    let names = method.arguments.iter().map(|argument| &argument.name).collect::<Vec<_>>();
+    let types = method.arguments.iter().map(|argument| &argument.ty).collect::<Vec<_>>();
+    let max_retries =
+        method.defaults.max_retries.as_ref().map(|count| quote!(.max_retries(#count)));
+    let retry_errors = method.defaults.retry_errors.then(|| quote!(.retry_errors()));
     quote! {
         #(#reading_matter)*
         #fallback

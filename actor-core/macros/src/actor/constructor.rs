@@ -32,9 +32,7 @@ pub(crate) fn find(
     self_path: &Path,
     refusals: &mut Refusals,
 ) -> Option<Constructor> {
-    let mut marks = functions
-        .iter()
-        .filter(|marked| marked.constructor_mark.is_some());
+    let mut marks = functions.iter().filter(|marked| marked.constructor_mark.is_some());
     let marked = marks.next();
     for second in marks {
         refusals.push(
@@ -48,10 +46,7 @@ pub(crate) fn find(
     };
     let signature = &chosen.function.sig;
     if let Some(receiver) = signature.receiver() {
-        refusals.push(
-            receiver,
-            "a constructor makes the actor, so it has no `self`",
-        );
+        refusals.push(receiver, "a constructor makes the actor, so it has no `self`");
         return None;
     }
     let refused_count = refusals.count();
@@ -76,15 +71,11 @@ fn implied<'f>(
             && returns_actor(&marked.function.sig.output, self_path)
     };
     let makers = functions.iter().filter(makes_actor).collect::<Vec<_>>();
-    if let Some(new) = makers
-        .iter()
-        .find(|marked| plain(&marked.function.sig.ident) == "new")
-    {
+    if let Some(new) = makers.iter().find(|marked| plain(&marked.function.sig.ident) == "new") {
         return Some(new);
     }
-    let mut visible = makers
-        .into_iter()
-        .filter(|marked| !matches!(marked.function.vis, Visibility::Inherited));
+    let mut visible =
+        makers.into_iter().filter(|marked| !matches!(marked.function.vis, Visibility::Inherited));
     let first = visible.next();
     for other in visible {
         refusals.push(
@@ -115,10 +106,8 @@ pub(crate) fn print(subject: &Subject, constructor: Option<&Constructor>) -> Tok
     let options = subject.item_name("Options");
     let name = subject.name();
     let options_doc = format!("Options to start a [`{name}`] with.");
-    let visibility = constructor.map_or_else(
-        || syn::parse_quote!(pub),
-        |constructor| constructor.visibility.clone(),
-    );
+    let visibility = constructor
+        .map_or_else(|| syn::parse_quote!(pub), |constructor| constructor.visibility.clone());
     let starting = constructor.map(|constructor| starting(subject, constructor));
     let on_options = constructor.map(|constructor| on_options(subject, constructor));
     let builders = forwarded(builders::ACTOR, &quote!(, restarts: self.restarts));
@@ -188,19 +177,11 @@ pub(crate) fn print(subject: &Subject, constructor: Option<&Constructor>) -> Tok
 }
 
 fn names_and_types(constructor: &Constructor) -> (Vec<&Ident>, Vec<&Type>) {
-    constructor
-        .arguments
-        .iter()
-        .map(|argument| (&argument.name, &argument.ty))
-        .unzip()
+    constructor.arguments.iter().map(|argument| (&argument.name, &argument.ty)).unzip()
 }
 
 fn starting(subject: &Subject, constructor: &Constructor) -> TokenStream {
-    let Constructor {
-        visibility,
-        conditions,
-        ..
-    } = constructor;
+    let Constructor { visibility, conditions, .. } = constructor;
     let (names, types) = names_and_types(constructor);
     let doc = format!(
         "Starts a [`{0}`] with `{0}::{1}` and returns a reference to it at once.",
@@ -222,31 +203,21 @@ fn starting(subject: &Subject, constructor: &Constructor) -> TokenStream {
 
 fn on_options(subject: &Subject, constructor: &Constructor) -> TokenStream {
     let self_path = &subject.self_path;
-    let Constructor {
-        ident, conditions, ..
-    } = constructor;
+    let Constructor { ident, conditions, .. } = constructor;
     let (names, types) = names_and_types(constructor);
     let args_ty = quote!((#(#types,)*));
     let places = (0..types.len()).map(|index| syn::Index {
         index: u32::try_from(index).unwrap_or(0),
         span: Span::call_site(),
     });
-    let binding = if types.is_empty() {
-        quote!((): ())
-    } else {
-        quote!(args: #args_ty)
-    };
+    let binding = if types.is_empty() { quote!((): ()) } else { quote!(args: #args_ty) };
     let factory = quote! {
         <R as ::mobula::__macro::ArgsPolicy<#args_ty>>::factory(
             (#(#names,)*),
             |#binding| <#self_path>::#ident(#(args.#places),*),
         )
     };
-    let doc = format!(
-        "Starts the actor with `{}::{}`.",
-        subject.name(),
-        plain(ident)
-    );
+    let doc = format!("Starts the actor with `{}::{}`.", subject.name(), plain(ident));
     quote! {
         #(#conditions)*
         #[doc = #doc]

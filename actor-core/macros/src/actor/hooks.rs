@@ -131,11 +131,7 @@ fn place(kind: HookKind, ty: &Type) -> Option<Place> {
     match kind {
         HookKind::Down if is_named(inner, "MonitorRef") && !is_reference => Some(Place::Monitor),
         HookKind::Down | HookKind::Stopping if is_named(inner, "ExitReason") => {
-            Some(if is_reference {
-                Place::ReasonRef
-            } else {
-                Place::Reason
-            })
+            Some(if is_reference { Place::ReasonRef } else { Place::Reason })
         }
         HookKind::Started | HookKind::Stopping | HookKind::Down => None,
     }
@@ -147,10 +143,7 @@ fn is_unit(ty: &Type) -> bool {
 
 /// The hooks as items of `impl Actor`.
 pub(crate) fn print(hooks: &[Hook], mode: &Mode) -> TokenStream {
-    hooks
-        .iter()
-        .map(|hook| one(hook, matches!(mode, Mode::Local)))
-        .collect()
+    hooks.iter().map(|hook| one(hook, matches!(mode, Mode::Local))).collect()
 }
 
 fn one(hook: &Hook, is_local: bool) -> TokenStream {
@@ -187,11 +180,7 @@ fn one(hook: &Hook, is_local: bool) -> TokenStream {
 }
 
 fn name(text: &str, is_used: bool) -> TokenStream {
-    let ident = if is_used {
-        text.to_owned()
-    } else {
-        format!("_{text}")
-    };
+    let ident = if is_used { text.to_owned() } else { format!("_{text}") };
     let ident = Ident::new(&ident, proc_macro2::Span::call_site());
     quote!(#ident)
 }
@@ -207,11 +196,7 @@ fn body(hook: &Hook, call: &TokenStream, is_local: bool) -> TokenStream {
             quote!(::mobula::__macro::Hook::from_result(#kept))
         }
         (true, is_result) => {
-            let later = if is_local {
-                quote!(later_local)
-            } else {
-                quote!(later)
-            };
+            let later = if is_local { quote!(later_local) } else { quote!(later) };
             let run = if is_result {
                 kept(&quote!(#call.await))
             } else {

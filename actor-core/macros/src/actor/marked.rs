@@ -35,10 +35,7 @@ impl Marked {
             }
         }
         function.attrs.retain(|attribute| !is_ours(attribute));
-        marked
-            .function
-            .attrs
-            .retain(|attribute| !is_ours(attribute));
+        marked.function.attrs.retain(|attribute| !is_ours(attribute));
         marked
     }
 }

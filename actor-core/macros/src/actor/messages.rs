@@ -19,24 +19,14 @@ use super::parse::ActorImpl;
 
 /// Tag, message and handler for every method.
 pub(crate) fn print(model: &ActorImpl) -> TokenStream {
-    model
-        .methods
-        .iter()
-        .map(|method| one(model, method))
-        .collect()
+    model.methods.iter().map(|method| one(model, method)).collect()
 }
 
 fn one(model: &ActorImpl, method: &Method) -> TokenStream {
     let self_path = &model.subject.self_path;
-    let Method {
-        visibility,
-        conditions,
-        ..
-    } = method;
+    let Method { visibility, conditions, .. } = method;
     let message = model.subject.item_name(&method.type_name());
-    let tag = model
-        .subject
-        .item_name(&format!("{}Tag", method.type_name()));
+    let tag = model.subject.item_name(&format!("{}Tag", method.type_name()));
     let name = format!("{}::{}", model.shown_name, plain(&method.ident));
     let shown_method = format!("{}::{}", model.subject.name(), plain(&method.ident));
     let tag_doc = format!("Stands for `{shown_method}`; never built.");
@@ -82,13 +72,9 @@ fn one(model: &ActorImpl, method: &Method) -> TokenStream {
 fn handler(model: &ActorImpl, method: &Method, message: &Ident) -> TokenStream {
     match &model.mode {
         Mode::Exclusive => exclusive(model, method, message, &quote!(Handler), &quote!(later)),
-        Mode::Local => exclusive(
-            model,
-            method,
-            message,
-            &quote!(LocalHandler),
-            &quote!(later_local),
-        ),
+        Mode::Local => {
+            exclusive(model, method, message, &quote!(LocalHandler), &quote!(later_local))
+        }
         Mode::Shared(_) => shared(model, method, message),
     }
 }
@@ -101,16 +87,10 @@ fn exclusive(
     later: &TokenStream,
 ) -> TokenStream {
     let self_path = &model.subject.self_path;
-    let ctx_of_handle = if method.has_context() && !method.reply.is_deferred {
-        quote!(ctx)
-    } else {
-        quote!(_ctx)
-    };
-    let ctx = if method.has_context() || method.reply.is_deferred {
-        quote!(ctx)
-    } else {
-        quote!(_ctx)
-    };
+    let ctx_of_handle =
+        if method.has_context() && !method.reply.is_deferred { quote!(ctx) } else { quote!(_ctx) };
+    let ctx =
+        if method.has_context() || method.reply.is_deferred { quote!(ctx) } else { quote!(_ctx) };
     let reply_ty = &method.reply.ty;
     let handle = handle_body(method);
     let receive = receive_body(method, later);

@@ -86,9 +86,7 @@ impl Method {
 
     /// Whether the method takes a context.
     pub(crate) fn has_context(&self) -> bool {
-        self.places
-            .iter()
-            .any(|place| matches!(place, Place::Context))
+        self.places.iter().any(|place| matches!(place, Place::Context))
     }
 
     /// The user's method, called on `self` with the tuple `args` and, where it wants one, `ctx`.
@@ -118,10 +116,7 @@ pub(crate) fn is_context(ty: &Type) -> bool {
 
 fn check_context(ty: &Type, places: &[Place], mode: &Mode, refusals: &mut Refusals) {
     if !matches!(ty, Type::Reference(_)) {
-        refusals.push(
-            ty,
-            "the context is lent to a handler: take `ctx: &mut Context<Self>`",
-        );
+        refusals.push(ty, "the context is lent to a handler: take `ctx: &mut Context<Self>`");
     }
     if places.iter().any(|place| matches!(place, Place::Context)) {
         refusals.push(ty, "a method has one context");

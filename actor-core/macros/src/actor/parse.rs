@@ -44,9 +44,7 @@ impl ActorImpl {
             }
         }
         let subject = Subject::new(self_path);
-        let shown_name = arguments
-            .name
-            .map_or_else(|| subject.name(), |literal| literal.value());
+        let shown_name = arguments.name.map_or_else(|| subject.name(), |literal| literal.value());
         let mut model = Self {
             subject,
             shown_name,
@@ -75,23 +73,16 @@ impl ActorImpl {
         let refused_count = refusals.count();
         if let (Some(kind), true) = (HookKind::of(ident), has_self) {
             let hook = Hook::read(kind, function, refusals);
-            self.hooks
-                .extend(hook.filter(|_| refusals.count() == refused_count));
+            self.hooks.extend(hook.filter(|_| refusals.count() == refused_count));
         } else if has_self && !matches!(function.vis, Visibility::Inherited) {
             reserved::check_call(ident, refusals);
             let mut defaults = marked.defaults.clone().unwrap_or_default();
             if defaults.max_retries.is_none() {
                 defaults.max_retries = max_retries.cloned();
             }
-            let method = Method::read(
-                function,
-                defaults,
-                &self.subject.self_path,
-                &self.mode,
-                refusals,
-            );
-            self.methods
-                .extend(method.filter(|_| refusals.count() == refused_count));
+            let method =
+                Method::read(function, defaults, &self.subject.self_path, &self.mode, refusals);
+            self.methods.extend(method.filter(|_| refusals.count() == refused_count));
         } else if let Some(attribute) = &marked.method_attribute {
             refusals.push(
                 attribute,
@@ -115,9 +106,6 @@ fn self_path(block: &ItemImpl) -> syn::Result<Path> {
         Type::Path(path) if path.qself.is_none() && !path.path.segments.is_empty() => {
             Ok(path.path.clone())
         }
-        other => Err(syn::Error::new_spanned(
-            other,
-            "an actor is a named type of this crate",
-        )),
+        other => Err(syn::Error::new_spanned(other, "an actor is a named type of this crate")),
     }
 }

@@ -22,10 +22,7 @@ fn the_block_stays_and_the_actor_is_written() {
             }
         },
     ));
-    assert!(
-        text.starts_with("impl Counter {\n    pub fn new(start: u64) -> Self {"),
-        "{text}"
-    );
+    assert!(text.starts_with("impl Counter {\n    pub fn new(start: u64) -> Self {"), "{text}");
     assert_has(
         &text,
         "type Mode = ::mobula::__macro::Exclusive; type Calls = CounterCalls; const NAME: &'static str = \"Counter\";",
@@ -38,14 +35,8 @@ fn the_block_stays_and_the_actor_is_written() {
         &text,
         "type Args = (u64,); const NAME: &'static str = \"Counter::add\"; type Reply = u64;",
     );
-    assert_has(
-        &text,
-        "reply.send(Self::add(self, args.0)); ::mobula::__macro::Step::done()",
-    );
-    assert_has(
-        &text,
-        "pub fn remote(start: u64) -> ::mobula::__macro::ActorRef<Self>",
-    );
+    assert_has(&text, "reply.send(Self::add(self, args.0)); ::mobula::__macro::Step::done()");
+    assert_has(&text, "pub fn remote(start: u64) -> ::mobula::__macro::ActorRef<Self>");
     assert!(!text.contains("CounterPrivate"), "{text}");
 }
 
@@ -62,16 +53,10 @@ fn async_methods_run_later_with_their_context() {
         &text,
         "Step::later(async move { reply.send(Self::load(self, args.0, ctx).await); })",
     );
-    assert_has(
-        &text,
-        "type Refusal = <Result<u64, E> as ::mobula::__macro::ResultParts>::Error;",
-    );
+    assert_has(&text, "type Refusal = <Result<u64, E> as ::mobula::__macro::ResultParts>::Error;");
     let text = shown(expand(quote!(local), item));
     assert_has(&text, "type Mode = ::mobula::__macro::Local;");
-    assert_has(
-        &text,
-        "impl ::mobula::__macro::LocalHandler<CounterLoad> for Counter",
-    );
+    assert_has(&text, "impl ::mobula::__macro::LocalHandler<CounterLoad> for Counter");
     assert_has(&text, "Step::later_local(async move");
 }
 
@@ -128,14 +113,8 @@ fn hooks_are_no_calls() {
         &text,
         "Hook::later(async move { match ::mobula::__macro::ResultParts::into_std(Self::started(self, ctx).await)",
     );
-    assert_has(
-        &text,
-        "Self::stopping(self, &reason); ::mobula::__macro::Hook::done()",
-    );
-    assert_has(
-        &text,
-        "Self::down(self, monitor, reason); ::mobula::__macro::Hook::done()",
-    );
+    assert_has(&text, "Self::stopping(self, &reason); ::mobula::__macro::Hook::done()");
+    assert_has(&text, "Self::down(self, monitor, reason); ::mobula::__macro::Hook::done()");
     assert!(!text.contains("CounterStarted"), "{text}");
 }
 
@@ -169,11 +148,7 @@ fn conditions_stand_on_everything_generated() {
 fn the_constructor_is_found() {
     let remote = |item| {
         let text = shown(expand(quote!(), item));
-        text.lines()
-            .find(|line| line.contains("fn remote("))
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
+        text.lines().find(|line| line.contains("fn remote(")).unwrap_or_default().trim().to_owned()
     };
     assert!(remote(quote! { impl A { fn open(path: String) -> Self { todo!() } } }).is_empty());
     let found =
@@ -195,59 +170,20 @@ fn what_is_refused_says_why() {
         (quote! { pub fn stop(&self) {} }, "`stop` is taken"),
         (quote! { pub fn r#into(&self) {} }, "`into` is taken"),
         (quote! { pub fn remote() {} }, "`remote` is taken"),
-        (
-            quote! { pub fn get<T>(&self, key: T) {} },
-            "cannot be generic",
-        ),
-        (
-            quote! { pub fn get(&self, key: impl Into<String>) {} },
-            "cannot be `impl Trait`",
-        ),
-        (
-            quote! { pub fn get(&self, key: &str) {} },
-            "messages own what they carry",
-        ),
-        (
-            quote! { pub fn get(&self) -> &str { "" } },
-            "a reply cannot be a reference",
-        ),
-        (
-            quote! { pub fn get(&self, (a, b): (u8, u8)) {} },
-            "plain name",
-        ),
-        (
-            quote! { pub fn end(self) {} },
-            "cannot take `self` by value",
-        ),
-        (
-            quote! { pub fn get(&self, ctx: Context<Self>) {} },
-            "the context is lent",
-        ),
+        (quote! { pub fn get<T>(&self, key: T) {} }, "cannot be generic"),
+        (quote! { pub fn get(&self, key: impl Into<String>) {} }, "cannot be `impl Trait`"),
+        (quote! { pub fn get(&self, key: &str) {} }, "messages own what they carry"),
+        (quote! { pub fn get(&self) -> &str { "" } }, "a reply cannot be a reference"),
+        (quote! { pub fn get(&self, (a, b): (u8, u8)) {} }, "plain name"),
+        (quote! { pub fn end(self) {} }, "cannot take `self` by value"),
+        (quote! { pub fn get(&self, ctx: Context<Self>) {} }, "the context is lent"),
         (quote! { pub unsafe fn get(&self) {} }, "cannot be `unsafe`"),
-        (
-            quote! { pub fn started(&mut self, a: u8) {} },
-            "a hook gets only",
-        ),
-        (
-            quote! { pub fn started(&mut self) -> u8 { 1 } },
-            "a hook returns nothing",
-        ),
-        (
-            quote! { pub fn a() -> Self {} pub fn b() -> Self {} },
-            "which function makes the actor",
-        ),
-        (
-            quote! { #[constructor] pub fn a(&self) -> Self {} },
-            "a constructor makes the actor",
-        ),
-        (
-            quote! { #[method(retries = 1)] pub fn a(&self) {} },
-            "no option `retries`",
-        ),
-        (
-            quote! { #[method(retry_errors)] fn a(&self) {} },
-            "only those are calls",
-        ),
+        (quote! { pub fn started(&mut self, a: u8) {} }, "a hook gets only"),
+        (quote! { pub fn started(&mut self) -> u8 { 1 } }, "a hook returns nothing"),
+        (quote! { pub fn a() -> Self {} pub fn b() -> Self {} }, "which function makes the actor"),
+        (quote! { #[constructor] pub fn a(&self) -> Self {} }, "a constructor makes the actor"),
+        (quote! { #[method(retries = 1)] pub fn a(&self) {} }, "no option `retries`"),
+        (quote! { #[method(retry_errors)] fn a(&self) {} }, "only those are calls"),
     ] {
         let text = item.to_string();
         let errors = method(item);

@@ -57,18 +57,12 @@ impl TaskArguments {
             let amount = float(amount);
             quote!(.num_cpus(#amount))
         });
-        let memory = self
-            .memory
-            .as_ref()
-            .map(|size_bytes| quote!(.memory(#size_bytes)));
+        let memory = self.memory.as_ref().map(|size_bytes| quote!(.memory(#size_bytes)));
         let resources = self.resources.iter().map(|(name, amount)| {
             let amount = float(amount);
             quote!(.resource(#name, #amount))
         });
-        let max_retries = self
-            .max_retries
-            .as_ref()
-            .map(|count| quote!(.max_retries(#count)));
+        let max_retries = self.max_retries.as_ref().map(|count| quote!(.max_retries(#count)));
         let retry_errors = self.retry_errors.then(|| quote!(.retry_errors()));
         quote!(#num_cpus #memory #(#resources)* #max_retries #retry_errors)
     }
@@ -86,20 +80,14 @@ fn resource(input: ParseStream<'_>) -> syn::Result<(LitStr, Expr)> {
 fn num_returns(count: Expr) -> syn::Result<(Expr, usize)> {
     match literal(&count).and_then(|number| usize::try_from(number).ok()) {
         Some(number @ 1..=8) => Ok((count, number)),
-        _ => Err(syn::Error::new_spanned(
-            count,
-            "`num_returns` is a number from 1 to 8",
-        )),
+        _ => Err(syn::Error::new_spanned(count, "`num_returns` is a number from 1 to 8")),
     }
 }
 
 /// `2` as `2.0`: amounts are fractions, and people write whole ones without a point.
 fn float(amount: &Expr) -> TokenStream {
     match amount {
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(number),
-            ..
-        }) if number.suffix().is_empty() => {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) if number.suffix().is_empty() => {
             let float = syn::LitFloat::new(&format!("{}.0", number.base10_digits()), number.span());
             quote!(#float)
         }

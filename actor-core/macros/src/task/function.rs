@@ -45,18 +45,12 @@ impl TaskFn {
         if let Some((count, number)) = &options.num_returns {
             check_tuple(&reply, count, *number, &mut refusals);
         }
-        let types = arguments
-            .iter()
-            .map(|argument| text(&argument.ty))
-            .collect::<Vec<_>>();
+        let types = arguments.iter().map(|argument| text(&argument.ty)).collect::<Vec<_>>();
         let model = Self {
             ident: signature.ident.clone(),
             visibility: function.vis.clone(),
             conditions: conditions(&function.attrs),
-            returns_count: options
-                .num_returns
-                .as_ref()
-                .map_or(1, |(_, number)| *number),
+            returns_count: options.num_returns.as_ref().map_or(1, |(_, number)| *number),
             signature: format!("fn({}) -> {}", types.join(", "), text(&reply.ty)),
             is_async: signature.asyncness.is_some(),
             arguments,
@@ -86,12 +80,7 @@ fn check_tuple(reply: &Reply, count: &Expr, number: usize, refusals: &mut Refusa
 
 /// `impl TaskFunction` and the entry.
 pub(crate) fn print(model: &TaskFn) -> TokenStream {
-    let TaskFn {
-        ident,
-        conditions,
-        signature,
-        ..
-    } = model;
+    let TaskFn { ident, conditions, signature, .. } = model;
     let types = model.arguments.iter().map(|argument| &argument.ty);
     let output = model.reply.value();
     let name = match &model.options.name {
@@ -101,11 +90,7 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
             quote!(::core::concat!(::core::module_path!(), #tail))
         }
     };
-    let version = model
-        .options
-        .version
-        .clone()
-        .unwrap_or_else(|| parse_quote!(1));
+    let version = model.options.version.clone().unwrap_or_else(|| parse_quote!(1));
     let builders = model.options.builders();
     let blocking = !model.is_async;
     let body = body(model);

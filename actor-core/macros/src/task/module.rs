@@ -12,13 +12,7 @@ use super::function::TaskFn;
 
 /// The module.
 pub(crate) fn print(model: &TaskFn) -> TokenStream {
-    let TaskFn {
-        ident,
-        visibility,
-        conditions,
-        signature,
-        ..
-    } = model;
+    let TaskFn { ident, visibility, conditions, signature, .. } = model;
     let lifted = lifted();
     let name = plain(ident);
     let doc = format!("The function `{name}` as a task: `{signature}`.");
@@ -78,11 +72,7 @@ fn one_deeper(visibility: &Visibility) -> Visibility {
     };
     if path.is_ident("self") {
         parse_quote!(pub(super))
-    } else if path
-        .segments
-        .first()
-        .is_some_and(|first| first.ident == "super")
-    {
+    } else if path.segments.first().is_some_and(|first| first.ident == "super") {
         parse_quote!(pub(in super::#path))
     } else {
         visibility.clone()
@@ -96,32 +86,19 @@ enum Receiver {
 }
 
 fn entrances(model: &TaskFn, receiver: &Receiver) -> TokenStream {
-    let names = model
-        .arguments
-        .iter()
-        .map(|argument| &argument.name)
-        .collect::<Vec<_>>();
+    let names = model.arguments.iter().map(|argument| &argument.name).collect::<Vec<_>>();
     let types = (0..names.len()).map(|index| {
         let index = Literal::usize_unsuffixed(index);
         quote!(<Args as ::mobula::__macro::ArgAt<#index>>::Arg)
     });
     let types = types.collect::<Vec<_>>();
     let (this, options) = match receiver {
-        Receiver::Free => (
-            None,
-            quote!(<Function as ::mobula::__macro::TaskFunction>::defaults()),
-        ),
+        Receiver::Free => (None, quote!(<Function as ::mobula::__macro::TaskFunction>::defaults())),
         Receiver::Options => (Some(quote!(self,)), quote!(self.options)),
     };
     let (returned, submit) = submission(model);
-    let remote_doc = format!(
-        "Submits the task `{}` and returns at once.",
-        model.signature
-    );
-    let bind_doc = format!(
-        "A node of a task graph: `{}`, not submitted yet.",
-        model.signature
-    );
+    let remote_doc = format!("Submits the task `{}` and returns at once.", model.signature);
+    let bind_doc = format!("A node of a task graph: `{}`, not submitted yet.", model.signature);
     let bind = bind(&this, &names, &types, &options);
     quote! {
         #[doc = #remote_doc]

@@ -8,21 +8,12 @@ use crate::expansion::{assert_has, errors, shown};
 #[test]
 fn a_function_becomes_a_module_beside_it() {
     let text = shown(expand(
-        quote!(
-            num_cpus = 2,
-            max_retries = 3,
-            resource("gpu", 0.5),
-            retry_errors,
-            version = 7
-        ),
+        quote!(num_cpus = 2, max_retries = 3, resource("gpu", 0.5), retry_errors, version = 7),
         quote! {
             pub fn multiply(x: Matrix, y: Matrix) -> Result<Matrix, ShapeError> { x.dot(y) }
         },
     ));
-    assert!(
-        text.starts_with("pub fn multiply(x: Matrix, y: Matrix)"),
-        "{text}"
-    );
+    assert!(text.starts_with("pub fn multiply(x: Matrix, y: Matrix)"), "{text}");
     assert_has(&text, "pub mod multiply {");
     assert_has(&text, "type Args = (Matrix, Matrix);");
     assert_has(
@@ -30,10 +21,7 @@ fn a_function_becomes_a_module_beside_it() {
         "const NAME: &'static str = ::core::concat!(::core::module_path!(), \"::multiply\");",
     );
     assert_has(&text, "const VERSION: u32 = 7;");
-    assert_has(
-        &text,
-        "\"fn(Matrix, Matrix) -> Result<Matrix, ShapeError>\"",
-    );
+    assert_has(&text, "\"fn(Matrix, Matrix) -> Result<Matrix, ShapeError>\"");
     assert_has(
         &text,
         "TaskOptions::new().num_cpus(2.0).resource(\"gpu\", 0.5).max_retries(3).retry_errors()",
@@ -55,10 +43,7 @@ fn async_functions_are_futures() {
     ));
     assert_has(&text, "const NAME: &'static str = \"ping\";");
     assert_has(&text, "const BLOCKING: bool = false;");
-    assert_has(
-        &text,
-        "Body::future(async move { ::core::result::Result::Ok(ping().await) })",
-    );
+    assert_has(&text, "Body::future(async move { ::core::result::Result::Ok(ping().await) })");
     assert_has(&text, "pub fn remote() -> ::mobula::__macro::ObjectRef<");
 }
 
@@ -71,21 +56,14 @@ fn several_returns_are_several_references() {
     );
     let text = shown(expand(quote!(num_returns = 2), item));
     assert_has(&text, "::mobula::__macro::submit_many::<Function, Output>");
-    assert_has(
-        &text,
-        "ObjectRef<<Output as ::mobula::__macro::ArgAt<1>>::Arg>",
-    );
+    assert_has(&text, "ObjectRef<<Output as ::mobula::__macro::ArgAt<1>>::Arg>");
 }
 
 #[test]
 fn the_stand_in_is_as_visible_as_the_function() {
     let visible = |item| {
         let text = shown(expand(quote!(), item));
-        text.lines()
-            .find(|line| line.contains("enum Function"))
-            .unwrap()
-            .trim()
-            .to_owned()
+        text.lines().find(|line| line.contains("enum Function")).unwrap().trim().to_owned()
     };
     assert_eq!(
         visible(quote!(

@@ -77,8 +77,11 @@ async fn main() -> anyhow::Result<()> {
         Ok(bottles) => println!("the shelf holds {bottles}"),
         Err(error) => println!("a hundred bottles: {error}"),
     }
-    println!("six more, in a fresh cellar: {}", cellar.send(Store(6)).await?);
+    while insurance.claims().await?.is_empty() {
+        tokio::task::yield_now().await; // watchers are told on a lane of their own
+    }
     println!("the insurance noted: {:?}", insurance.claims().await?);
+    println!("six more, in a fresh cellar: {}", cellar.send(Store(6)).await?);
 
     cellar.stop().await?;
     println!(

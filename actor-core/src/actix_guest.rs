@@ -7,6 +7,12 @@
 //!
 //! When the guest panics or stops, the hosting actor ends with that reason, and whoever supervises it starts a *fresh* guest
 //! from the factory. Addresses of the old guest that were kept elsewhere are then dead; references to the host are not.
+//!
+//! Asked to stop, the guest runs its `stopping` and `stopped`. Killed or after a panic it runs nothing any more, as no
+//! actor of ours does: actix would handle what waits and run both hooks while it drops a guest, damaged or not. Only a
+//! future that a handler has returned runs on: it is a task of actix's own.
+//!
+//! A guest's code belongs to the node: it may look names up, spawn, and submit tasks, as the host.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +21,9 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use actix::{AsyncContext, Context as ActixContext};
+use actix::{
+    ActorContext, ActorFutureExt, AsyncContext, Context as ActixContext, dev::ContextFut, fut::wrap_future,
+};
 use futures_util::stream;
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinHandle};
@@ -24,7 +32,9 @@ use crate::actor::{Actor, Calls, Hook, Local, LocalHandler, Step};
 use crate::actor_ref::{ActorRef, Address};
 use crate::call::Call;
 use crate::context::Context;
+use crate::current::{self, Current};
 use crate::directory::Kind;
+use crate::ending;
 use crate::error::UnknownOutcome;
 use crate::exit::ExitReason;
 use crate::message::Message;
@@ -67,6 +77,8 @@ pub struct Guest<G: Hostable> {
 
 struct Hosted<G: Hostable> {
     address: actix::Addr<G>,
+    /// Tells the guest to stop; so does dropping it.
+    leave: oneshot::Sender<()>,
     /// Gives the reason of the guest's end.
     task: JoinHandle<ExitReason>,
 }
@@ -80,25 +92,40 @@ impl<G: Hostable> Guest<G> {
     /// Starts the guest; its end comes as a [`GuestEnded`] message.
     fn start(&mut self, ctx: &mut Context<Self>) {
         let Some(make) = self.make.take() else { return };
-        let context = ActixContext::new();
+        let mut context = ActixContext::new();
         let address = context.address();
-        let mut life = context.into_future(make());
+        let (leave, leaving) = oneshot::channel();
+        // Timers and streams of its own would keep it alive when its addresses have gone.
+        context.spawn(wrap_future::<_, G>(leaving).map(|_, _, guest| guest.stop()));
+        let mut life = Life(context.into_future(make()));
         let (sender, receiver) = oneshot::channel();
-        let task = tokio::task::spawn_local(async move {
-            let end = poll_fn(move |cx| match guard(|| Pin::new(&mut life).poll(cx)) {
+        let here = Current::citizen(ctx.system().clone(), ctx.id());
+        let task = tokio::task::spawn_local(current::scope(here, async move {
+            let end = poll_fn(|cx| match guard(|| Pin::new(&mut life.0).poll(cx)) {
                 Ok(Poll::Pending) => Poll::Pending,
                 Ok(Poll::Ready(())) => Poll::Ready(ExitReason::Normal),
                 Err(report) => Poll::Ready(ExitReason::Panic(std::sync::Arc::new(report))),
             })
             .await;
+            ending::drop_as(&end, life);
             // The host may have ended first.
             let _ = sender.send(end.clone());
             end
-        });
+        }));
         ctx.attach(stream::once(async move {
             GuestEnded(receiver.await.unwrap_or(ExitReason::Killed))
         }));
-        self.hosted = Some(Hosted { address, task });
+        self.hosted = Some(Hosted { address, leave, task });
+    }
+}
+
+/// A guest with its context.
+struct Life<G: Hostable>(ContextFut<G, ActixContext<G>>);
+
+impl<G: Hostable> Drop for Life<G> {
+    /// Whoever is dropped before the end runs nothing any more.
+    fn drop(&mut self) {
+        self.0.ctx().terminate();
     }
 }
 
@@ -135,16 +162,17 @@ impl<G: Hostable> Actor for Guest<G> {
         Hook::done()
     }
 
-    /// Lets go of the guest's address, which is how actix is told to stop, and waits for it a while.
+    /// Tells the guest to stop, and waits for it a while.
     fn stopping<'a>(
         &'a mut self,
         _ctx: &'a mut Context<Self>,
         _reason: ExitReason,
     ) -> Hook<'a, Self> {
-        let Some(Hosted { address, task }) = self.hosted.take() else {
+        let Some(Hosted { leave, task, .. }) = self.hosted.take() else {
             return Hook::done();
         };
-        drop(address);
+        // It may have ended already.
+        let _ = leave.send(());
         Hook::later_local(async move {
             let evict = Evict(task.abort_handle());
             // Over time or not, the guest is gone after this.
@@ -181,6 +209,13 @@ impl<G: Hostable> LocalHandler<GuestEnded> for Guest<G> {
 
 /// An actix message on its way to a guest.
 pub struct Forward<M>(M);
+
+impl<M> Forward<M> {
+    /// The message, when it was handed back.
+    pub fn into_inner(self) -> M {
+        self.0
+    }
+}
 
 impl<M> Message for Forward<M>
 where

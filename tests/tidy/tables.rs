@@ -41,7 +41,12 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     (
         "actix",
         "the framework whose actors we host",
-        &["actor-core/src/actix_guest", "examples/", "benches/peers/"],
+        &[
+            "actor-core/src/actix_guest",
+            "examples/",
+            "tests/actix_guest",
+            "benches/peers/",
+        ],
     ),
     (
         "actix-rt",

@@ -26,17 +26,23 @@ pub(crate) async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<()> {
         return fetch_year(args, screen);
     }
     let engine = Engine::start(usize::from(cli.shards)).await?;
+    let result = answer(&engine, &cli, screen).await;
+    engine.stop().await;
+    result
+}
+
+async fn answer(engine: &Engine, cli: &Cli, screen: &mut Screen) -> anyhow::Result<()> {
     if let Some(Command::Aggregations) = &cli.command {
-        return aggregations(&engine, screen).await;
+        return aggregations(engine, screen).await;
     }
-    let reports = load(&engine, &cli, screen).await?;
+    let reports = load(engine, cli, screen).await?;
     match &cli.command {
-        None => demo::run(&engine, &reports, screen).await,
+        None => demo::run(engine, &reports, screen).await,
         Some(Command::Ingest) => show_reports(&reports, screen),
-        Some(Command::Features) => features(&engine, screen).await,
-        Some(Command::Query(args)) => query(&engine, args, screen).await,
-        Some(Command::Apply(args)) => apply(&engine, args, screen).await,
-        Some(Command::Chaos(args)) => chaos::run(&engine, args.seed, args.rounds, screen).await,
+        Some(Command::Features) => features(engine, screen).await,
+        Some(Command::Query(args)) => query(engine, args, screen).await,
+        Some(Command::Apply(args)) => apply(engine, args, screen).await,
+        Some(Command::Chaos(args)) => chaos::run(engine, args.seed, args.rounds, screen).await,
         Some(Command::Fetch(_) | Command::Aggregations) => Ok(()),
     }
 }

@@ -23,11 +23,11 @@ use super::{
 /// More restarts in a second than this mean that a shard cannot live at all.
 const RESTARTS_MAX: u32 = 1000;
 
-/// A running store. Dropping it stops the shards.
+/// A running store.
 pub(crate) struct Engine {
     registry: ActorRef<Registry>,
     shards: Vec<ActorRef<Shard>>,
-    _supervisor: ActorRef<Supervisor>,
+    supervisor: ActorRef<Supervisor>,
 }
 
 impl Engine {
@@ -45,7 +45,13 @@ impl Engine {
         for index in 0..shard_count {
             shards.push(supervisor.child::<Shard>(format!("shard-{index}")).await?);
         }
-        Ok(Self { registry, shards, _supervisor: supervisor })
+        Ok(Self { registry, shards, supervisor })
+    }
+
+    /// Stops the shards in order, so that none is missed and started again while the node ends.
+    pub(crate) async fn stop(self) {
+        // The reason is always the same: it was asked to.
+        let _ = self.supervisor.stop().await;
     }
 
     pub(crate) fn registry(&self) -> &ActorRef<Registry> {

@@ -41,12 +41,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     (
         "actix",
         "the framework whose actors we host",
-        &[
-            "actor-core/src/actix_guest",
-            "examples/",
-            "tests/actix_guest",
-            "benches/peers/",
-        ],
+        &["actor-core/src/actix_guest", "examples/", "tests/actix_guest", "benches/peers/"],
     ),
     (
         "actix-rt",
@@ -107,6 +102,11 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     ),
     ("sha2", "checks what was fetched", &["examples/tinystore/"]),
     ("smallbox", "envelopes in place", &["actor-core/src/"]),
+    (
+        "spin",
+        "the mailbox's lock: held for tens of nanoseconds, given back by a plain store",
+        &["actor-core/src/sync"],
+    ),
     ("syn", "tokens", &["actor-core/macros/"]),
     ("sync_wrapper", "futures that are sent, never shared", &["actor-core/src/"]),
     ("tar", "reads archives", &["examples/tinystore/"]),

@@ -5,20 +5,20 @@
 //! whatever order they arrive, and the last one is turned into the answer.
 //! **Invariant:** the answer depends only on the set of rows, bit for bit — not on the number of
 //! shards, the order of merging, or which task had to be run twice. That is why sums are exact
-//! and ties are broken by value; `tests/tinystore.rs` checks it for every registered function.
+//! and ties are broken by value; `fold/tests.rs` checks it for every registered function.
 //!
 //! To add yours: implement [`Aggregation`], then one `inventory::submit!` beside it puts it in
-//! the table of the whole program. `late_share.rs` is the example to copy.
+//! the table of the whole program. `aggregate/share_above.rs` is the example to copy.
 //!
 //! Pure: no clock, no I/O, no tasks.
 
 mod basic;
-mod distinct;
 mod exact_sum;
-mod late_share;
-mod latest;
 mod moments;
 mod quantile;
+mod distinct;
+mod latest;
+mod share_above;
 
 use std::{ops::Range, sync::Arc};
 

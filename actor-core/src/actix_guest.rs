@@ -22,7 +22,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use actix::{
-    ActorContext, ActorFutureExt, AsyncContext, Context as ActixContext, dev::ContextFut, fut::wrap_future,
+    ActorContext, ActorFutureExt, AsyncContext, Context as ActixContext, dev::ContextFut,
+    fut::wrap_future,
 };
 use futures_util::stream;
 use tokio::sync::oneshot;

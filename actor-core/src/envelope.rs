@@ -6,6 +6,7 @@
 //! or may be retried is [`Careful`], rarer and larger.
 
 use std::any::Any;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
@@ -21,10 +22,37 @@ use crate::id::CallerId;
 use crate::message::Message;
 use crate::reply::{Answer, ReplySlot, RetryCell, Slot};
 
-/// What an envelope may measure to lie inline: with the pointer and the vtable, one cache line.
-pub(crate) type Space = [usize; 6];
+/// What a message and its reply may measure to lie inline: with all the rest, one cache line.
+pub(crate) type Space = [usize; 3];
 
-pub(crate) type BoxedEnvelope<A> = SmallBox<dyn Envelope<A>, Space>;
+/// A message without its type, with what is asked of every message beside it: the run loop reads that without a call.
+pub(crate) struct BoxedEnvelope<A: Actor> {
+    meta: Meta,
+    body: SmallBox<dyn Envelope<A>, Space>,
+}
+
+impl<A: Actor> BoxedEnvelope<A> {
+    #[inline]
+    pub(crate) const fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+impl<A: Actor> Deref for BoxedEnvelope<A> {
+    type Target = dyn Envelope<A>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &*self.body
+    }
+}
+
+impl<A: Actor> DerefMut for BoxedEnvelope<A> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut *self.body
+    }
+}
 
 /// Who sent a message, and what came along.
 #[derive(Clone, Debug)]
@@ -46,7 +74,6 @@ pub(crate) enum Finished {
 pub(crate) trait Envelope<A: Actor>: Send {
     /// Hands the message to its handler. Called once; an envelope that may be retried, once a run.
     fn run<'a>(&mut self, state: &'a mut StateOf<A>, ctx: &'a mut Context<A>) -> Step<'a, A>;
-    fn meta(&self) -> &Meta;
     fn message_name(&self) -> &'static str;
     /// Answers that the message was not delivered. True if nobody waits: then it is a dead letter.
     fn reject(&mut self, reason: Undelivered) -> bool;
@@ -117,7 +144,6 @@ impl<M: Message> ReplyTo<M> for ReplySlot<M> {
 struct Plain<M: Message, R> {
     message: Option<M>,
     reply: Option<R>,
-    meta: Meta,
 }
 
 impl<A: Receive<M>, M: Message, R: ReplyTo<M>> Envelope<A> for Plain<M, R> {
@@ -126,10 +152,6 @@ impl<A: Receive<M>, M: Message, R: ReplyTo<M>> Envelope<A> for Plain<M, R> {
             (Some(message), Some(reply)) => A::dispatch(state, message, ctx, reply.into_slot()),
             (Some(_), None) | (None, _) => Step::done(),
         }
-    }
-
-    fn meta(&self) -> &Meta {
-        &self.meta
     }
 
     fn message_name(&self) -> &'static str {
@@ -201,7 +223,6 @@ struct Careful<M: Message> {
     /// What came of the last run, for an asker whose message does not get another one.
     stands: Option<Answer<M>>,
     reply: Option<ReplySlot<M>>,
-    meta: Meta,
 }
 
 impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
@@ -216,10 +237,6 @@ impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
             (Some(message), Some(reply)) => A::dispatch(state, message, ctx, reply),
             (Some(_), None) | (None, _) => Step::done(),
         }
-    }
-
-    fn meta(&self) -> &Meta {
-        &self.meta
     }
 
     fn message_name(&self) -> &'static str {
@@ -317,19 +334,14 @@ pub(crate) fn seal<A: Receive<M>, M: Message, R: ReplyTo<M> + 'static>(
 ) -> BoxedEnvelope<A> {
     let (gate, message) = match (payload, retry) {
         (Payload::Now(message), None) => {
-            return smallbox!(Plain { message: Some(message), reply: Some(reply), meta });
+            let plain = Plain { message: Some(message), reply: Some(reply) };
+            return BoxedEnvelope { meta, body: smallbox!(plain) };
         }
         (Payload::Now(message), Some(_)) => (None, Some(message)),
         (Payload::Gated(gate), _) => (Some(gate), None),
     };
     meta.is_careful = true;
-    smallbox!(Careful {
-        gate,
-        message,
-        retry,
-        running: None,
-        stands: None,
-        reply: Some(reply.into_slot()),
-        meta
-    })
+    let reply = Some(reply.into_slot());
+    let careful = Careful { gate, message, retry, running: None, stands: None, reply };
+    BoxedEnvelope { meta, body: smallbox!(careful) }
 }

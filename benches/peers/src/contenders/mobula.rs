@@ -64,13 +64,14 @@ impl Member {
         self.next = Some(next);
     }
 
-    pub(crate) async fn pass(&mut self, hops: u64) {
+    /// Hands the ball on without waiting, as the others do: a ring never has more balls than its mailboxes hold.
+    pub(crate) fn pass(&mut self, hops: u64) {
         self.total += 1;
         if hops == 1 {
             self.presence.0.arrive();
         } else if let Some(next) = &self.next {
             // A ring that is being torn down needs no ball.
-            let _ = next.pass(hops - 1).tell().await;
+            let _ = next.pass(hops - 1).try_tell();
         }
     }
 

@@ -1,6 +1,7 @@
 //! Rows A of what users rely on: actors, the order of their calls, and their ends.
 
 #![expect(unreachable_pub, reason = "actors are written as in a library")]
+#![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use std::io;
 use std::sync::Mutex;
@@ -25,10 +26,7 @@ struct Counter {
 impl Counter {
     pub fn new(runs: Runs, belonging: Belonging) -> Self {
         runs.fetch_add(1, Ordering::SeqCst);
-        Self {
-            count: 0,
-            _belonging: belonging,
-        }
+        Self { count: 0, _belonging: belonging }
     }
 
     pub fn add(&mut self, by: u64) -> u64 {
@@ -80,11 +78,7 @@ impl Log {
     }
 
     pub async fn note(&mut self, caller: u64, step: u64) {
-        assert_eq!(
-            self.busy.fetch_add(1, Ordering::SeqCst),
-            0,
-            "two calls at once"
-        );
+        assert_eq!(self.busy.fetch_add(1, Ordering::SeqCst), 0, "two calls at once");
         tokio::task::yield_now().await;
         self.entries.push((caller, step));
         self.busy.fetch_sub(1, Ordering::SeqCst);
@@ -108,11 +102,7 @@ async fn a2_calls_of_one_caller_run_one_at_a_time_in_order_even_if_arguments_com
     let calls: Vec<ObjectRef<()>> = (0..20)
         .map(|step| {
             let argument = after::remote(ms(100 - 5 * step), step);
-            if step % 3 == 0 {
-                log.note(0, step).remote()
-            } else {
-                log.note(0, argument).remote()
-            }
+            if step % 3 == 0 { log.note(0, step).remote() } else { log.note(0, argument).remote() }
         })
         .collect();
     mobula::get(&calls).await.unwrap();
@@ -141,20 +131,11 @@ async fn a3_order_holds_for_each_of_five_callers_who_interleave_freely(node: Nod
     }
     let entries = log.entries().await.unwrap();
     for caller in 0..5 {
-        let steps = entries
-            .iter()
-            .filter(|entry| entry.0 == caller)
-            .map(|entry| entry.1);
+        let steps = entries.iter().filter(|entry| entry.0 == caller).map(|entry| entry.1);
         assert!(steps.eq(0..100), "caller {caller}");
     }
-    let turns = entries
-        .windows(2)
-        .filter(|pair| pair[0].0 != pair[1].0)
-        .count();
-    assert!(
-        turns > 4,
-        "nobody had to wait until another was done, but there were {turns} turns"
-    );
+    let turns = entries.windows(2).filter(|pair| pair[0].0 != pair[1].0).count();
+    assert!(turns > 4, "nobody had to wait until another was done, but there were {turns} turns");
 }
 
 #[mobula::test]
@@ -162,9 +143,7 @@ async fn a4_a_caller_stuck_on_an_unready_argument_does_not_hold_up_another(node:
     let log = Log::remote();
     let stuck = log.note(1, after::remote(secs(3_600), 0)).remote();
     let behind_it = log.note(1, 1).remote();
-    node.enter(async { log.note(2, 0).timeout(secs(1)).await })
-        .await
-        .unwrap();
+    node.enter(async { log.note(2, 0).timeout(secs(1)).await }).await.unwrap();
     assert!(!stuck.is_ready() && !behind_it.is_ready());
     behind_it.get().await.unwrap();
     assert_eq!(log.entries().await.unwrap(), [(2, 0), (1, 0), (1, 1)]);
@@ -197,25 +176,10 @@ async fn a5_handles_can_be_passed_stored_encoded_and_closed_over_and_reach_one_i
     node: Node,
 ) {
     let counter = counter();
-    assert_eq!(
-        *add_in_a_task::remote(counter.clone(), 1)
-            .get()
-            .await
-            .unwrap(),
-        1
-    );
+    assert_eq!(*add_in_a_task::remote(counter.clone(), 1).get().await.unwrap(), 1);
     let messenger = Messenger::remote();
     assert_eq!(messenger.add(counter.clone(), 1).await.unwrap(), 2);
-    assert_eq!(
-        messenger
-            .hand_back(counter.clone())
-            .await
-            .unwrap()
-            .add(1)
-            .await
-            .unwrap(),
-        3
-    );
+    assert_eq!(messenger.hand_back(counter.clone()).await.unwrap().add(1).await.unwrap(), 3);
 
     let stored = mobula::put(vec![counter.clone()]).await.unwrap();
     assert_eq!(stored.get().await.unwrap()[0].add(1).await.unwrap(), 4);
@@ -285,11 +249,8 @@ async fn a6_an_actor_ends_with_its_last_handle_after_what_is_pending(node: Node)
 #[mobula::test]
 async fn a7_a_restartable_actor_that_went_out_of_scope_is_not_restarted(node: Node) {
     let (runs, belonging) = (Runs::default(), Belonging::default());
-    let spawn = || {
-        Counter::options()
-            .max_restarts(5)
-            .remote(Arc::clone(&runs), Arc::clone(&belonging))
-    };
+    let spawn =
+        || Counter::options().max_restarts(5).remote(Arc::clone(&runs), Arc::clone(&belonging));
     let actor = spawn();
     assert_eq!(actor.add(1).await.unwrap(), 1);
     let handle = actor.as_handle();
@@ -335,27 +296,15 @@ async fn a9_an_error_in_the_constructor_fails_all_calls_with_cause_and_actor_id(
     let late = broken.read().await.unwrap_err();
     for error in [&early, &late] {
         let text = error.to_string();
-        assert!(
-            text.contains("no such ledger: books") && text.contains(&id),
-            "{text}"
-        );
-        assert!(matches!(
-            error.exit_reason(),
-            Some(ExitReason::StartFailed(_))
-        ));
+        assert!(text.contains("no such ledger: books") && text.contains(&id), "{text}");
+        assert!(matches!(error.exit_reason(), Some(ExitReason::StartFailed(_))));
     }
     let error = early_object.get().await.unwrap_err();
     let text = error.to_string();
-    assert!(
-        text.contains("no such ledger: books") && text.contains(&id),
-        "{text}"
-    );
+    assert!(text.contains("no such ledger: books") && text.contains(&id), "{text}");
     assert!(matches!(error.task(), Some(TaskError::ActorDied { .. })));
     let reason = broken.ready().await.unwrap_err();
-    assert!(
-        reason.to_string().contains("no such ledger: books"),
-        "{reason}"
-    );
+    assert!(reason.to_string().contains("no such ledger: books"), "{reason}");
 }
 
 #[mobula::test]
@@ -365,11 +314,7 @@ async fn a10_a_methods_error_does_not_end_the_actor() {
     assert_eq!(error.refusal(), Some(&"not today".to_owned()));
     let error = counter.refuse().remote().get().await.unwrap_err();
     assert!(error.to_string().contains("not today"), "{error}");
-    assert_eq!(
-        counter.add(1).await.unwrap(),
-        3,
-        "the state is that of before"
-    );
+    assert_eq!(counter.add(1).await.unwrap(), 3, "the state is that of before");
 }
 
 /// Blocks a thread in each call until the test lets it go.
@@ -382,11 +327,7 @@ struct Crew {
 #[mobula::actor(max_concurrency = 3)]
 impl Crew {
     pub fn new(arrived: mpsc::Sender<usize>, leave: mpsc::Receiver<()>) -> Self {
-        Self {
-            arrived: Mutex::new(arrived),
-            leave: Mutex::new(leave),
-            now: AtomicUsize::new(0),
-        }
+        Self { arrived: Mutex::new(arrived), leave: Mutex::new(leave), now: AtomicUsize::new(0) }
     }
 
     pub fn work(&self, id: u64) -> u64 {
@@ -425,20 +366,11 @@ fn a11_max_concurrency_runs_up_to_n_calls_at_once_in_threads_and_never_more() {
             })
             .await
             .unwrap();
-            let ids: Vec<u64> = mobula::get(&calls)
-                .await
-                .unwrap()
-                .iter()
-                .map(|id| **id)
-                .collect();
+            let ids: Vec<u64> = mobula::get(&calls).await.unwrap().iter().map(|id| **id).collect();
             assert_eq!(ids, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
             assert_eq!(seen.len(), 9);
             seen.sort_unstable();
-            assert_eq!(
-                (seen[0], seen[8]),
-                (1, 3),
-                "at most three at once: {seen:?}"
-            );
+            assert_eq!((seen[0], seen[8]), (1, 3), "at most three at once: {seen:?}");
         })
         .await;
         node.shutdown().await;
@@ -467,7 +399,7 @@ impl Witness {
     }
 
     pub async fn wait(&mut self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     fn stopping(&mut self) {
@@ -485,21 +417,11 @@ async fn a16_an_actor_that_exits_runs_its_hook_and_is_never_restarted() {
     let witness = Witness::options().max_restarts(3).remote(Arc::clone(&seen));
     let leaving = witness.leave().remote();
     let pending = witness.ping().remote();
-    assert_eq!(
-        *leaving.get().await.unwrap(),
-        "bye",
-        "the call itself is answered"
-    );
+    assert_eq!(*leaving.get().await.unwrap(), "bye", "the call itself is answered");
     let error = pending.get().await.unwrap_err();
-    assert!(
-        matches!(error.task(), Some(TaskError::ActorDied { .. })),
-        "{error}"
-    );
+    assert!(matches!(error.task(), Some(TaskError::ActorDied { .. })), "{error}");
     let later = witness.ping().await.unwrap_err();
-    assert!(
-        later.is_safe_to_retry() && later.exit_reason().is_some(),
-        "{later}"
-    );
+    assert!(later.is_safe_to_retry() && later.exit_reason().is_some(), "{later}");
     testkit::advance(secs(3_600)).await;
     assert!(!witness.is_alive());
     assert_eq!(notes(&seen), ["new", "stopping"]);
@@ -517,13 +439,7 @@ async fn a17_kill_runs_no_hook_and_answers_running_and_queued_calls_with_killed(
         let error = call.get().await.unwrap_err();
         let killed = ExitReason::Killed;
         assert!(
-            matches!(
-                error.task(),
-                Some(TaskError::ActorDied {
-                    reason: ExitReason::Killed,
-                    ..
-                })
-            ),
+            matches!(error.task(), Some(TaskError::ActorDied { reason: ExitReason::Killed, .. })),
             "{error}"
         );
         assert!(error.to_string().contains(&killed.to_string()), "{error}");
@@ -540,14 +456,7 @@ async fn a18_a_kill_that_allows_a_restart_counts_as_a_crash() {
     let running = witness.wait().remote();
     testkit::advance(ms(1)).await;
     witness.kill().restart();
-    assert!(
-        running
-            .get()
-            .await
-            .unwrap_err()
-            .to_string()
-            .contains("killed")
-    );
+    assert!(running.get().await.unwrap_err().to_string().contains("killed"));
     witness.ping().await.unwrap();
     assert_eq!(notes(&seen), ["new", "new"]);
     // The budget is used up.
@@ -583,11 +492,7 @@ async fn a20_killing_an_actor_in_its_constructor_leaks_nothing(node: Node) {
         assert!(!call.is_ready() && Arc::strong_count(&belonging) > 1);
         starting.kill().await.unwrap();
         assert!(call.get().await.unwrap_err().to_string().contains("killed"));
-        assert_eq!(
-            Arc::strong_count(&belonging),
-            1,
-            "what the constructor held is free"
-        );
+        assert_eq!(Arc::strong_count(&belonging), 1, "what the constructor held is free");
         assert_eq!(node.status().citizens, citizens);
         assert_eq!(mobula::list_named_actors(), names);
         drop((starting, call));

@@ -4,6 +4,7 @@
 //! of plain code, or done.
 
 #![expect(unreachable_pub, reason = "actors are written as in a library")]
+#![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -62,16 +63,11 @@ async fn occupy(gate: Gate) {
 #[mobula::test]
 async fn c1_a_task_queued_for_resources_or_arguments_never_runs(node: Node) {
     let (gate, runs) = (closed_gate(), Runs::default());
-    let (one, two) = (
-        occupy::remote(Arc::clone(&gate)),
-        occupy::remote(Arc::clone(&gate)),
-    );
+    let (one, two) = (occupy::remote(Arc::clone(&gate)), occupy::remote(Arc::clone(&gate)));
     let queued = note::remote(Arc::clone(&runs), 1);
     let pending = behind::remote(Arc::clone(&gate), 1);
     let waiting = note::remote(Arc::clone(&runs), &pending);
-    let never = note::options()
-        .resource("unicorn", 1.0)
-        .remote(Arc::clone(&runs), 1);
+    let never = note::options().resource("unicorn", 1.0).remote(Arc::clone(&runs), 1);
     testkit::advance(secs(1)).await;
     for task in [&queued, &waiting, &never] {
         assert!(task.cancel());
@@ -79,11 +75,7 @@ async fn c1_a_task_queued_for_resources_or_arguments_never_runs(node: Node) {
     }
     gate.add_permits(3);
     mobula::get(&[one, two]).await.unwrap();
-    assert_eq!(
-        *pending.get().await.unwrap(),
-        1,
-        "the argument itself goes on"
-    );
+    assert_eq!(*pending.get().await.unwrap(), 1, "the argument itself goes on");
     testkit::advance(secs(60)).await;
     assert_eq!(count(&runs), 0);
     assert_eq!(node.status().unfinished_tasks, 0);
@@ -218,17 +210,11 @@ async fn c4_in_a_chain_of_four_cancelling_the_third_fails_the_third_and_fourth_o
     assert!(is_cancelled(&third).await);
     let error = fourth.get().await.unwrap_err();
     let failed = error.task().unwrap();
-    assert!(
-        matches!(failed, TaskError::DependencyFailed { .. }),
-        "{error}"
-    );
+    assert!(matches!(failed, TaskError::DependencyFailed { .. }), "{error}");
     assert!(failed.root().is_cancelled(), "the original cause");
     assert!(!first.is_ready() && !second.is_ready());
     gate.add_permits(1);
-    assert_eq!(
-        (*first.get().await.unwrap(), *second.get().await.unwrap()),
-        (0, 1)
-    );
+    assert_eq!((*first.get().await.unwrap(), *second.get().await.unwrap()), (0, 1));
     assert_eq!(count(&runs), 1);
 }
 
@@ -253,11 +239,7 @@ async fn c7_cancel_reaches_the_children_too_unless_told_otherwise() {
         let children: Vec<ObjectRef<u64>> = receiver.try_iter().collect();
         assert_eq!(children.len(), 3);
         // `cancel()` is `cancel_recursive(true)`.
-        assert!(if recursive {
-            top.cancel()
-        } else {
-            top.cancel_recursive(false)
-        });
+        assert!(if recursive { top.cancel() } else { top.cancel_recursive(false) });
         assert!(is_cancelled(&top).await);
         testkit::advance(ms(1)).await;
         gate.add_permits(1);
@@ -283,7 +265,7 @@ async fn c8_cancel_after_completion_is_a_no_op_and_the_value_stays() {
     let object = fail::remote();
     object.get().await.unwrap_err();
     assert!(!object.cancel());
-    assert_eq!(is_cancelled(&object).await, false, "its error stays, too");
+    assert!(!is_cancelled(&object).await, "its error stays, too");
     assert!(!mobula::put(1).await.unwrap().cancel(), "nothing to cancel");
 }
 
@@ -314,23 +296,14 @@ impl Canceller {
 async fn c9_any_holder_of_the_reference_may_cancel(node: Node) {
     let pending = || behind::remote(closed_gate(), 1);
     let by_task = pending();
-    assert!(
-        *cancel_it::remote(vec![by_task.clone()])
-            .get()
-            .await
-            .unwrap()
-    );
+    assert!(*cancel_it::remote(vec![by_task.clone()]).get().await.unwrap());
     let by_actor = pending();
     assert!(Canceller::remote().cancel_it(&by_actor).await.unwrap());
     let (by_driver, copy) = {
         let object = pending();
         (object.clone(), object)
     };
-    assert!(
-        tokio::spawn(node.enter(async move { copy.cancel() }))
-            .await
-            .unwrap()
-    );
+    assert!(tokio::spawn(node.enter(async move { copy.cancel() })).await.unwrap());
     for object in [by_task, by_actor, by_driver] {
         assert!(is_cancelled(&object).await);
     }
@@ -344,29 +317,18 @@ async fn c10_of_5000_tasks_queued_on_one_signal_each_gives_its_value_or_cancelle
     let mut rng = StdRng::seed_from_u64(seed);
     let (gate, runs) = (closed_gate(), Runs::default());
     let signal = behind::remote(Arc::clone(&gate), 0);
-    let tasks: Vec<ObjectRef<u64>> = (0..5_000)
-        .map(|_| note::remote(Arc::clone(&runs), &signal))
-        .collect();
+    let tasks: Vec<ObjectRef<u64>> =
+        (0..5_000).map(|_| note::remote(Arc::clone(&runs), &signal)).collect();
     // The first two and a half per cent before the signal, as many while the tasks run.
     let mut cancel_some = || -> Vec<bool> {
-        tasks
-            .iter()
-            .map(|task| rng.random_bool(0.025) && task.cancel())
-            .collect()
+        tasks.iter().map(|task| rng.random_bool(0.025) && task.cancel()).collect()
     };
     let queued = cancel_some();
     gate.add_permits(1);
     tokio::task::yield_now().await;
     let late = cancel_some();
-    let expected = queued
-        .iter()
-        .chain(&late)
-        .filter(|cancelled| **cancelled)
-        .count();
-    assert!(
-        (20..1_000).contains(&expected),
-        "{expected} were cancelled, seed {seed}"
-    );
+    let expected = queued.iter().chain(&late).filter(|cancelled| **cancelled).count();
+    assert!((20..1_000).contains(&expected), "{expected} were cancelled, seed {seed}");
     for (task, (queued, late)) in tasks.iter().zip(queued.iter().zip(&late)) {
         match task.get().timeout(secs(60)).await {
             // A late cancel may lose against the end of the body.
@@ -428,11 +390,7 @@ async fn c12_a_cancelled_async_call_ends_at_its_await_queued_ones_never_start_th
     assert!(is_cancelled(&queued).await);
     assert!(running.cancel());
     assert!(is_cancelled(&running).await);
-    assert_eq!(
-        *served.get().await.unwrap(),
-        1,
-        "what stood behind them is served"
-    );
+    assert_eq!(*served.get().await.unwrap(), 1, "what stood behind them is served");
     assert_eq!((count(&started), count(&dropped)), (1, 2));
     assert!(!served.cancel());
     assert_eq!(clerk.serve().await.unwrap(), 2);
@@ -457,11 +415,7 @@ fn c12_a_running_plain_call_goes_on_to_its_end_yet_get_fails_as_cancelled() {
             assert!(reports.try_recv().is_err(), "the body is still inside");
             leave.send(()).unwrap();
             assert_eq!(next(&reports).await, "done");
-            assert_eq!(
-                clerk.serve().await.unwrap(),
-                101,
-                "it ran to its end, and the actor lives"
-            );
+            assert_eq!(clerk.serve().await.unwrap(), 101, "it ran to its end, and the actor lives");
             assert!(is_cancelled(&running).await);
         })
         .await;

@@ -3,6 +3,7 @@
 //! What Ray calls the crash of a worker is here a panic, or a kill that allows a restart.
 
 #![expect(unreachable_pub, reason = "actors are written as in a library")]
+#![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -65,26 +66,17 @@ async fn f2_a_task_given_a_failed_reference_does_not_run_and_names_the_original_
     }
     let error = last.get().await.unwrap_err();
     assert_eq!(count(&runs), 0);
-    assert!(matches!(
-        error.task(),
-        Some(TaskError::DependencyFailed { .. })
-    ));
+    assert!(matches!(error.task(), Some(TaskError::DependencyFailed { .. })));
     let text = error.to_string();
     assert!(text.contains("double") && text.contains("reader"), "{text}");
     assert!(text.contains("cannot read line 3"), "{text}");
     assert_eq!(error.user::<BadLine>().unwrap().line, 3);
     // One that had failed before it was given, and a call of an actor.
-    let after = double::remote(Arc::clone(&runs), &failed)
-        .get()
-        .await
-        .unwrap_err();
+    let after = double::remote(Arc::clone(&runs), &failed).get().await.unwrap_err();
     assert!(after.to_string().contains("cannot read line 3"), "{after}");
     let actor = Flaky::remote(Runs::default());
     let call = actor.echo(failed).await.unwrap_err();
-    assert!(
-        call.is_safe_to_retry() && call.to_string().contains("cannot read line 3"),
-        "{call}"
-    );
+    assert!(call.is_safe_to_retry() && call.to_string().contains("cannot read line 3"), "{call}");
     assert_eq!(count(&runs), 0);
 }
 
@@ -106,17 +98,8 @@ fn panic_until(good: u32, runs: Runs) -> u32 {
 #[mobula::test]
 async fn f3_user_errors_are_retried_only_on_request_and_up_to_max_retries() {
     let runs = Runs::default();
-    let default = fail_until::options()
-        .max_retries(3)
-        .remote(2, Arc::clone(&runs));
-    assert!(
-        default
-            .get()
-            .await
-            .unwrap_err()
-            .to_string()
-            .contains("run 1 was not good")
-    );
+    let default = fail_until::options().max_retries(3).remote(2, Arc::clone(&runs));
+    assert!(default.get().await.unwrap_err().to_string().contains("run 1 was not good"));
     assert_eq!(count(&runs), 1);
 
     for (good, retries, expected) in [(3, 2, Ok(3)), (4, 2, Err(3))] {
@@ -135,34 +118,17 @@ async fn f3_user_errors_are_retried_only_on_request_and_up_to_max_retries() {
 
     // Some errors only.
     let picks = |text: &'static str| {
-        fail_until::options()
-            .max_retries(9)
-            .retry_if(move |error| error.to_string().contains(text))
+        fail_until::options().max_retries(9).retry_if(move |error| error.to_string().contains(text))
     };
     let runs = Runs::default();
-    assert!(
-        picks("run 1")
-            .remote(3, Arc::clone(&runs))
-            .get()
-            .await
-            .is_err()
-    );
+    assert!(picks("run 1").remote(3, Arc::clone(&runs)).get().await.is_err());
     assert_eq!(count(&runs), 2, "run 2 failed with another error");
     let runs = Runs::default();
-    assert_eq!(
-        *picks("not good")
-            .remote(5, Arc::clone(&runs))
-            .get()
-            .await
-            .unwrap(),
-        5
-    );
+    assert_eq!(*picks("not good").remote(5, Arc::clone(&runs)).get().await.unwrap(), 5);
 
     // A panic stands for a crash, which is retried without asking for it.
     let runs = Runs::default();
-    let crashing = panic_until::options()
-        .max_retries(3)
-        .remote(4, Arc::clone(&runs));
+    let crashing = panic_until::options().max_retries(3).remote(4, Arc::clone(&runs));
     assert_eq!(*crashing.get().await.unwrap(), 4);
 }
 
@@ -220,21 +186,12 @@ async fn f5_a_default_actor_is_not_restarted_and_calls_in_flight_and_later_fail(
     testkit::advance(ms(1)).await;
     gate.add_permits(1);
     let error = running.get().await.unwrap_err();
-    assert!(
-        error.to_string().contains("crashed behind the gate"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("crashed behind the gate"), "{error}");
     let late = flaky.add().remote();
     for call in queued.iter().chain([&late]) {
         let error = call.get().await.unwrap_err();
-        assert!(
-            matches!(error.task(), Some(TaskError::ActorDied { .. })),
-            "{error}"
-        );
-        assert!(
-            error.to_string().contains("crashed behind the gate"),
-            "{error}"
-        );
+        assert!(matches!(error.task(), Some(TaskError::ActorDied { .. })), "{error}");
+        assert!(error.to_string().contains("crashed behind the gate"), "{error}");
     }
     testkit::advance(secs(3_600)).await;
     assert_eq!(count(&starts), 1);
@@ -249,12 +206,7 @@ async fn f6_max_restarts_runs_the_constructor_again_n_times_and_then_all_calls_f
         assert_eq!(flaky.add().await.unwrap(), 2);
         assert_eq!(count(&starts), start);
         let error = flaky.crash().await.unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains(&format!("crashed in start {start}")),
-            "{error}"
-        );
+        assert!(error.to_string().contains(&format!("crashed in start {start}")), "{error}");
     }
     for _ in 0..3 {
         let error = flaky.add().await.unwrap_err();
@@ -278,10 +230,7 @@ async fn f7_calls_in_flight_over_a_restart_fail_without_retries_and_later_ones_s
     running.get().await.unwrap_err();
     for call in &queued {
         let error = call.get().await.unwrap_err();
-        assert!(
-            matches!(error.task(), Some(TaskError::ActorDied { .. })),
-            "{error}"
-        );
+        assert!(matches!(error.task(), Some(TaskError::ActorDied { .. })), "{error}");
     }
     // Sent while it is restarting or after: the same.
     for expected in 1..=5 {
@@ -314,16 +263,11 @@ impl Walker {
 async fn f8_of_a_hundred_retried_calls_none_fails_across_a_crash_and_their_order_is_kept() {
     let steps = Steps::default();
     let walker = Walker::options().max_restarts(2).remote(Arc::clone(&steps));
-    let calls: Vec<ObjectRef<u64>> = (0..100)
-        .map(|number| walker.step(number).remote())
-        .collect();
+    let calls: Vec<ObjectRef<u64>> = (0..100).map(|number| walker.step(number).remote()).collect();
     for (crash, at) in [(1, 105), (2, 505)] {
         testkit::advance(ms(at)).await;
         let done = calls.iter().filter(|call| call.is_ready()).count();
-        assert!(
-            (1..100).contains(&done),
-            "crash {crash} comes midway, after {done}"
-        );
+        assert!((1..100).contains(&done), "crash {crash} comes midway, after {done}");
         walker.kill().restart();
     }
     let values = mobula::get(&calls).await.unwrap();
@@ -364,11 +308,7 @@ impl Moody {
 
 fn run_until(good: u32, runs: &Runs) -> Result<u32, String> {
     let run = begin(runs);
-    if run >= good {
-        Ok(run)
-    } else {
-        Err(format!("run {run} was not good"))
-    }
+    if run >= good { Ok(run) } else { Err(format!("run {run} was not good")) }
 }
 
 #[mobula::test]
@@ -389,45 +329,24 @@ async fn f9_retries_are_set_by_class_method_and_call_and_the_nearer_one_wins() {
         let result = moody.fail_until(good, Arc::clone(&runs)).await;
         assert_eq!((count(&runs), result.is_ok()), (6, succeeds));
         let runs = Runs::default();
-        let result = moody
-            .fail_until(good, Arc::clone(&runs))
-            .remote()
-            .get()
-            .await;
+        let result = moody.fail_until(good, Arc::clone(&runs)).remote().get().await;
         assert_eq!((count(&runs), result.is_ok()), (6, succeeds));
     }
     // The call beats both.
     let runs = Runs::default();
-    assert_eq!(
-        moody
-            .fail_until(8, Arc::clone(&runs))
-            .max_retries(7)
-            .await
-            .unwrap(),
-        8
-    );
+    assert_eq!(moody.fail_until(8, Arc::clone(&runs)).max_retries(7).await.unwrap(), 8);
     for retries in [0, 1] {
         let runs = Runs::default();
         let call = moody.fail_until(8, Arc::clone(&runs)).max_retries(retries);
         let error = call.await.unwrap_err();
-        assert_eq!(
-            error.refusal(),
-            Some(&format!("run {} was not good", retries + 1))
-        );
+        assert_eq!(error.refusal(), Some(&format!("run {} was not good", retries + 1)));
         assert_eq!(count(&runs), retries + 1);
         let runs = Runs::default();
-        moody
-            .crash_until(9, Arc::clone(&runs))
-            .max_retries(retries)
-            .await
-            .unwrap_err();
+        moody.crash_until(9, Arc::clone(&runs)).max_retries(retries).await.unwrap_err();
         assert_eq!(count(&runs), retries + 1);
     }
     let runs = Runs::default();
-    let asked = moody
-        .fail_plainly(4, Arc::clone(&runs))
-        .max_retries(3)
-        .retry_errors();
+    let asked = moody.fail_plainly(4, Arc::clone(&runs)).max_retries(3).retry_errors();
     assert_eq!(asked.await.unwrap(), 4);
 }
 
@@ -435,17 +354,11 @@ async fn f9_retries_are_set_by_class_method_and_call_and_the_nearer_one_wins() {
 async fn f10_enough_retries_but_too_few_restarts_end_in_actor_died() {
     let (starts, runs) = (Runs::default(), Runs::default());
     let flaky = Flaky::options().max_restarts(2).remote(Arc::clone(&starts));
-    let call = flaky
-        .crash_until(100, Arc::clone(&runs))
-        .max_retries(50)
-        .remote();
+    let call = flaky.crash_until(100, Arc::clone(&runs)).max_retries(50).remote();
     let queued = flaky.add().max_retries(50).remote();
     for call in [call.get().await.map(|_| ()), queued.get().await.map(|_| ())] {
         let error = call.unwrap_err();
-        assert!(
-            matches!(error.task(), Some(TaskError::ActorDied { .. })),
-            "{error}"
-        );
+        assert!(matches!(error.task(), Some(TaskError::ActorDied { .. })), "{error}");
         assert!(error.to_string().contains("run 3 broke"), "{error}");
     }
     assert_eq!((count(&runs), count(&starts)), (3, 3));
@@ -475,11 +388,7 @@ async fn f12_a_graceful_stop_neither_triggers_nor_uses_up_a_restart(node: Node) 
             drop(flaky.stop());
         }
         assert!(!testkit::ends(&flaky).await.is_abnormal());
-        assert_eq!(
-            *waiting.get().await.unwrap(),
-            1,
-            "what waited was handled first"
-        );
+        assert_eq!(*waiting.get().await.unwrap(), 1, "what waited was handled first");
         flaky.add().await.unwrap_err();
     }
     testkit::advance(secs(3_600)).await;
@@ -492,24 +401,15 @@ async fn f12_a_graceful_stop_neither_triggers_nor_uses_up_a_restart(node: Node) 
         move || Flaky::new(Arc::clone(&starts))
     };
     let child = ChildSpec::new("flaky", make).transient();
-    let supervisor = Supervisor::one_for_one()
-        .intensity(0, secs(10))
-        .child(child)
-        .spawn();
+    let supervisor = Supervisor::one_for_one().intensity(0, secs(10)).child(child).spawn();
     supervisor.ready().await.unwrap();
     testkit::advance(ms(1)).await;
     let actors = node.actors();
-    let listed = actors
-        .iter()
-        .find(|listing| listing.type_name == "Flaky")
-        .unwrap();
+    let listed = actors.iter().find(|listing| listing.type_name == "Flaky").unwrap();
     let handle = node.system().directory().actor(listed.id).unwrap();
     handle.request_stop(ExitReason::Shutdown);
     testkit::ends(&handle).await;
     testkit::advance(secs(60)).await;
     assert_eq!(count(&starts), 1);
-    assert!(
-        supervisor.is_alive(),
-        "with an intensity of 0 any restart would have ended it"
-    );
+    assert!(supervisor.is_alive(), "with an intensity of 0 any restart would have ended it");
 }

@@ -1,6 +1,7 @@
 //! Rows N of what users rely on: named and detached actors.
 
 #![expect(unreachable_pub, reason = "actors are written as in a library")]
+#![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use std::collections::HashSet;
 use std::sync::Barrier;
@@ -38,10 +39,7 @@ impl Counter {
 }
 
 fn named(name: &str) -> ActorRef<Counter> {
-    Counter::options()
-        .name(name)
-        .try_remote(Runs::default())
-        .unwrap()
+    Counter::options().name(name).try_remote(Runs::default()).unwrap()
 }
 
 async fn find(name: &str) -> Result<ActorRef<Counter>, LookupError> {
@@ -51,9 +49,7 @@ async fn find(name: &str) -> Result<ActorRef<Counter>, LookupError> {
 /// The names in the default namespace.
 fn names() -> Vec<String> {
     let all = mobula::list_named_actors().into_iter();
-    all.filter(|name| name.namespace == mobula::DEFAULT_NAMESPACE)
-        .map(|name| name.name)
-        .collect()
+    all.filter(|name| name.namespace == mobula::DEFAULT_NAMESPACE).map(|name| name.name).collect()
 }
 
 #[mobula::task]
@@ -64,10 +60,7 @@ async fn add_by_name(name: String) -> u64 {
 
 #[mobula::task]
 async fn spawn_detached(name: String) -> String {
-    let counter = Counter::options()
-        .name(name)
-        .detached()
-        .remote(Runs::default());
+    let counter = Counter::options().name(name).detached().remote(Runs::default());
     counter.add(10).await.unwrap();
     counter.id().to_string()
 }
@@ -86,10 +79,7 @@ impl Visitor {
     }
 
     pub fn spawn_detached(&self, name: String) -> String {
-        let counter = Counter::options()
-            .name(name)
-            .detached()
-            .remote(Runs::default());
+        let counter = Counter::options().name(name).detached().remote(Runs::default());
         counter.id().to_string()
     }
 }
@@ -99,13 +89,7 @@ async fn n1_a_named_actor_is_found_from_drivers_tasks_and_actors(node: Node) {
     let counter = named("clicks");
     assert_eq!(counter.name().as_deref(), Some("clicks"));
     assert_eq!(find("clicks").await.unwrap(), counter);
-    assert_eq!(
-        *add_by_name::remote("clicks".to_owned())
-            .get()
-            .await
-            .unwrap(),
-        1
-    );
+    assert_eq!(*add_by_name::remote("clicks".to_owned()).get().await.unwrap(), 1);
     assert_eq!(Visitor::remote().add("clicks".to_owned()).await.unwrap(), 2);
     let other_driver = node.enter(async { find("clicks").await.unwrap().add(1).await.unwrap() });
     assert_eq!(tokio::spawn(other_driver).await.unwrap(), 3);
@@ -131,51 +115,32 @@ async fn n2_a_second_actor_under_a_living_name_is_an_error() {
 async fn n3_an_unknown_empty_or_blank_name_is_an_error() {
     let _counter = named("clicks");
     let unknown = find("cliks").await.unwrap_err();
-    assert!(
-        matches!(&unknown, LookupError::NoSuchName(name) if name == "cliks"),
-        "{unknown}"
-    );
+    assert!(matches!(&unknown, LookupError::NoSuchName(name) if name == "cliks"), "{unknown}");
     for blank in ["", " ", "\t\n"] {
         let error = find(blank).await.unwrap_err();
         assert!(matches!(error, LookupError::BlankName), "{error}");
-        let error = Counter::options()
-            .name(blank)
-            .try_remote(Runs::default())
-            .unwrap_err();
+        let error = Counter::options().name(blank).try_remote(Runs::default()).unwrap_err();
         assert!(matches!(error, SpawnError::BlankName), "{error}");
     }
     let other_type = mobula::actor::<Visitor>("clicks").await.unwrap_err();
-    assert!(
-        matches!(other_type, LookupError::WrongType { .. }),
-        "{other_type}"
-    );
+    assert!(matches!(other_type, LookupError::WrongType { .. }), "{other_type}");
 }
 
 #[mobula::test]
 async fn n4_names_are_per_namespace_and_an_explicit_one_reaches_over() {
     let here = named("clicks");
     let spawn = |namespace: &str| {
-        Counter::options()
-            .namespace(namespace)
-            .name("clicks")
-            .try_remote(Runs::default())
+        Counter::options().namespace(namespace).name("clicks").try_remote(Runs::default())
     };
     let there = spawn("shop").unwrap();
     assert_ne!(here, there);
     assert!(matches!(spawn("shop"), Err(SpawnError::NameTaken { .. })));
     assert_eq!(find("clicks").await.unwrap(), here);
-    assert_eq!(
-        mobula::actor_in::<Counter>("shop", "clicks").await.unwrap(),
-        there
-    );
+    assert_eq!(mobula::actor_in::<Counter>("shop", "clicks").await.unwrap(), there);
     let elsewhere = mobula::actor_in::<Counter>("bar", "clicks").await;
     assert!(matches!(elsewhere, Err(LookupError::NoSuchName(_))));
     there.kill().await.unwrap();
-    assert_eq!(
-        find("clicks").await.unwrap(),
-        here,
-        "the other namespace did not notice"
-    );
+    assert_eq!(find("clicks").await.unwrap(), here, "the other namespace did not notice");
 }
 
 #[mobula::test]
@@ -185,11 +150,7 @@ async fn n6_a_named_actor_that_is_not_detached_ends_with_its_handles_and_frees_i
     let found = find("clicks").await.unwrap();
     drop(counter);
     testkit::advance(secs(3_600)).await;
-    assert_eq!(
-        found.add(1).await.unwrap(),
-        1,
-        "a handle that was found counts"
-    );
+    assert_eq!(found.add(1).await.unwrap(), 1, "a handle that was found counts");
     drop(found);
     assert!(matches!(testkit::ends(&handle).await, ExitReason::Normal));
     assert!(find("clicks").await.is_err());
@@ -204,17 +165,12 @@ struct Founder {
 #[mobula::actor]
 impl Founder {
     pub fn new() -> Self {
-        Self {
-            children: Vec::new(),
-        }
+        Self { children: Vec::new() }
     }
 
     pub async fn found(&mut self) -> u64 {
         self.children.push(Counter::remote(Runs::default()));
-        let by_task = *add_by_name::remote("clicks".to_owned())
-            .get()
-            .await
-            .unwrap();
+        let by_task = *add_by_name::remote("clicks".to_owned()).get().await.unwrap();
         by_task + self.children[0].add(5).await.unwrap()
     }
 }
@@ -227,28 +183,18 @@ async fn spawn_founder() {
 #[mobula::test]
 async fn n7_a_detached_actor_survives_its_creator_and_can_create_tasks_and_actors(node: Node) {
     // Created by a task, by an actor that is killed, and by a driver that leaves.
-    let by_task = spawn_detached::remote("by task".to_owned())
-        .get()
-        .await
-        .unwrap();
+    let by_task = spawn_detached::remote("by task".to_owned()).get().await.unwrap();
     let visitor = Visitor::remote();
     let by_actor = visitor.spawn_detached("by actor".to_owned()).await.unwrap();
     visitor.kill().await.unwrap();
     let driver = node.enter(async {
-        let counter = Counter::options()
-            .name("by driver")
-            .detached()
-            .remote(Runs::default());
+        let counter = Counter::options().name("by driver").detached().remote(Runs::default());
         counter.id().to_string()
     });
     let by_driver = tokio::spawn(driver).await.unwrap();
     spawn_founder::remote().get().await.unwrap();
     testkit::advance(secs(3_600)).await;
-    for (name, id) in [
-        ("by task", &*by_task),
-        ("by actor", &by_actor),
-        ("by driver", &by_driver),
-    ] {
+    for (name, id) in [("by task", &*by_task), ("by actor", &by_actor), ("by driver", &by_driver)] {
         let counter = find(name).await.unwrap();
         assert_eq!(counter.id().to_string(), *id);
         let before = if name == "by task" { 10 } else { 0 };
@@ -312,18 +258,11 @@ async fn n9_after_a_kill_or_crash_the_name_can_be_used_again_at_once() {
 #[mobula::test]
 async fn n10_a_killed_name_is_not_found_and_a_restarted_one_is_the_same_actor() {
     let runs = Runs::default();
-    let counter = Counter::options()
-        .name("clicks")
-        .max_restarts(1)
-        .remote(Arc::clone(&runs));
+    let counter = Counter::options().name("clicks").max_restarts(1).remote(Arc::clone(&runs));
     counter.add(5).await.unwrap();
     counter.kill().restart();
     testkit::advance(ms(1)).await;
-    assert_eq!(
-        runs.load(Ordering::SeqCst),
-        1,
-        "still waiting to be restarted"
-    );
+    assert_eq!(runs.load(Ordering::SeqCst), 1, "still waiting to be restarted");
     let found = find("clicks").await.unwrap();
     assert_eq!(found, counter);
     assert_eq!(found.add(1).await.unwrap(), 1, "usable, and fresh");
@@ -337,12 +276,7 @@ async fn n10_a_killed_name_is_not_found_and_a_restarted_one_is_the_same_actor() 
 #[mobula::test]
 async fn n11_get_if_exists_creates_or_returns_the_existing_one_and_needs_a_name() {
     let runs = Runs::default();
-    let get = || {
-        Counter::options()
-            .name("clicks")
-            .get_if_exists()
-            .try_remote(Arc::clone(&runs))
-    };
+    let get = || Counter::options().name("clicks").get_if_exists().try_remote(Arc::clone(&runs));
     let first = get().unwrap();
     assert_eq!(first.add(1).await.unwrap(), 1);
     let second = get().unwrap();
@@ -354,14 +288,9 @@ async fn n11_get_if_exists_creates_or_returns_the_existing_one_and_needs_a_name(
     assert_ne!(third.id(), first.id());
     assert_eq!(third.add(1).await.unwrap(), 1);
 
-    let nameless = Counter::options()
-        .get_if_exists()
-        .try_remote(Runs::default());
+    let nameless = Counter::options().get_if_exists().try_remote(Runs::default());
     assert!(matches!(nameless, Err(SpawnError::BlankName)));
-    let wrong = Visitor::options()
-        .name("clicks")
-        .get_if_exists()
-        .try_remote();
+    let wrong = Visitor::options().name("clicks").get_if_exists().try_remote();
     assert!(matches!(wrong, Err(SpawnError::WrongType { .. })));
 }
 
@@ -388,10 +317,7 @@ fn n12_a_hundred_get_if_exists_from_ten_threads_run_exactly_one_constructor() {
             })
         };
         let threads: Vec<_> = (0..10).map(|_| get()).collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap())
-            .collect()
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     let ids: HashSet<_> = actors.iter().map(ActorRef::id).collect();
     assert_eq!((actors.len(), ids.len()), (100, 1));
@@ -410,16 +336,10 @@ async fn n15_the_list_of_named_actors_has_the_living_only() {
     assert!(names().is_empty());
     let (b, a) = (named("b"), named("a"));
     let _unnamed = Counter::remote(Runs::default());
-    let other = Counter::options()
-        .namespace("shop")
-        .name("c")
-        .remote(Runs::default());
+    let other = Counter::options().namespace("shop").name("c").remote(Runs::default());
     assert_eq!(names(), ["a", "b"]);
     let all = mobula::list_named_actors();
-    assert!(
-        all.iter()
-            .any(|name| (name.namespace.as_str(), name.name.as_str()) == ("shop", "c"))
-    );
+    assert!(all.iter().any(|name| (name.namespace.as_str(), name.name.as_str()) == ("shop", "c")));
     a.kill().await.unwrap();
     assert_eq!(names(), ["b"]);
     b.crash().await.unwrap_err();
@@ -428,9 +348,5 @@ async fn n15_the_list_of_named_actors_has_the_living_only() {
     let handle = other.as_handle();
     drop(other);
     testkit::ends(&handle).await;
-    assert!(
-        mobula::list_named_actors()
-            .iter()
-            .all(|name| name.namespace != "shop")
-    );
+    assert!(mobula::list_named_actors().iter().all(|name| name.namespace != "shop"));
 }

@@ -4,6 +4,7 @@
 //! and its bytes with it.
 
 #![expect(unreachable_pub, reason = "actors are written as in a library")]
+#![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use mobula::prelude::*;
 use mobula::{StoreError, testkit};
@@ -42,13 +43,8 @@ async fn length_behind(gate: Gate, bytes: Arc<Vec<u8>>) -> usize {
 
 #[mobula::test]
 async fn o1_get_of_put_equals_the_value_which_is_immutable_and_never_copied() {
-    let text = mobula::put(("a".to_owned(), vec![Some(1.5), None]))
-        .await
-        .unwrap();
-    assert_eq!(
-        *text.get().await.unwrap(),
-        ("a".to_owned(), vec![Some(1.5), None])
-    );
+    let text = mobula::put(("a".to_owned(), vec![Some(1.5), None])).await.unwrap();
+    assert_eq!(*text.get().await.unwrap(), ("a".to_owned(), vec![Some(1.5), None]));
 
     let large = vec![7_u8; 1 << 20];
     let original = large.as_ptr().addr();
@@ -113,11 +109,7 @@ async fn o4_an_object_lives_while_somebody_needs_it_and_its_room_comes_back(node
     let other = length_behind::remote(Arc::clone(&gate), Arc::new(vec![0; 3]));
     let sum = measure_both::remote(copy, &other);
     testkit::advance(secs(1)).await;
-    assert_eq!(
-        objects(&node),
-        3,
-        "the argument, the other one and the result to come"
-    );
+    assert_eq!(objects(&node), 3, "the argument, the other one and the result to come");
     assert!(node.store().usage().bytes >= 5_000);
     gate.add_permits(1);
     assert_eq!(*sum.get().await.unwrap(), 5_003);
@@ -144,10 +136,7 @@ async fn o4_an_object_lives_while_somebody_needs_it_and_its_room_comes_back(node
     assert_eq!(objects(&node), 0);
 
     // An actor's end drops what it kept.
-    keeper
-        .keep(mobula::put(vec![4_u8; 10]).await.unwrap())
-        .await
-        .unwrap();
+    keeper.keep(mobula::put(vec![4_u8; 10]).await.unwrap()).await.unwrap();
     assert_eq!(objects(&node), 1);
     keeper.kill().await.unwrap();
     assert_eq!(objects(&node), 0);
@@ -192,11 +181,7 @@ async fn o5_counts_follow_copies_submission_completion_and_failure_exactly() {
     let failed = fail_behind::remote(Arc::clone(&gate), &object);
     assert_eq!(counts(&object), (1, 2));
     let nested = hold_behind::remote(Arc::clone(&gate), vec![object.clone(), object.clone()]);
-    assert_eq!(
-        counts(&object),
-        (3, 2),
-        "nested ones are references, not arguments"
-    );
+    assert_eq!(counts(&object), (3, 2), "nested ones are references, not arguments");
     gate.add_permits(3);
     done.get().await.unwrap();
     failed.get().await.unwrap_err();
@@ -224,15 +209,7 @@ async fn o6_a_tasks_failure_also_releases_its_arguments(node: Node) {
     panicked.get().await.unwrap_err();
     starved.get().await.unwrap_err();
     assert!(cancelled.cancel());
-    assert!(
-        cancelled
-            .get()
-            .await
-            .unwrap_err()
-            .task()
-            .unwrap()
-            .is_cancelled()
-    );
+    assert!(cancelled.get().await.unwrap_err().task().unwrap().is_cancelled());
     testkit::advance(ms(1)).await;
     assert_eq!(counts(&object), (1, 0));
     drop((object, failed, panicked, starved, cancelled));
@@ -247,25 +224,17 @@ fn measure_both(bytes: Arc<Vec<u8>>, length: usize) -> usize {
 #[derive(Serialize, Deserialize)]
 struct Crate {
     label: String,
-    inside: Option<ObjectRef<Crate>>,
+    inside: Option<ObjectRef<Self>>,
     goods: Vec<ObjectRef<Vec<u8>>>,
 }
 
 #[mobula::test]
 async fn o9_an_object_pins_the_objects_inside_it_to_any_depth(node: Node) {
     let goods = mobula::put(vec![1_u8, 2, 3]).await.unwrap();
-    let first = Crate {
-        label: "0".to_owned(),
-        inside: None,
-        goods: vec![goods],
-    };
+    let first = Crate { label: "0".to_owned(), inside: None, goods: vec![goods] };
     let mut outermost = mobula::put(first).await.unwrap();
     for level in 1..=50 {
-        let next = Crate {
-            label: level.to_string(),
-            inside: Some(outermost),
-            goods: Vec::new(),
-        };
+        let next = Crate { label: level.to_string(), inside: Some(outermost), goods: Vec::new() };
         outermost = mobula::put(next).await.unwrap();
     }
     assert_eq!(objects(&node), 52);

@@ -4,6 +4,7 @@
 //! test gives.
 
 #![expect(unreachable_pub, reason = "actors are written as in a library")]
+#![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -68,10 +69,7 @@ fn where_am_i() -> String {
 async fn t1_a_call_returns_a_reference_at_once_and_get_gives_the_value_unchanged() {
     let gate = closed_gate();
     let early = behind::remote(Arc::clone(&gate), 7);
-    assert!(
-        !early.is_ready(),
-        "the reference was there before the body was done"
-    );
+    assert!(!early.is_ready(), "the reference was there before the body was done");
     gate.add_permits(1);
     assert_eq!(*early.get().await.unwrap(), 7);
 
@@ -86,14 +84,8 @@ async fn t1_a_call_returns_a_reference_at_once_and_get_gives_the_value_unchanged
                 vec![
                     Shape::Nothing,
                     Shape::Point(i8::MIN, i16::MAX, i32::MIN, i64::MAX, i128::MIN),
-                    Shape::Named {
-                        label: "λ".to_owned(),
-                        weight: Some(-0.1),
-                    },
-                    Shape::Named {
-                        label: String::new(),
-                        weight: None,
-                    },
+                    Shape::Named { label: "λ".to_owned(), weight: Some(-0.1) },
+                    Shape::Named { label: String::new(), weight: None },
                 ],
             ),
         ]),
@@ -101,20 +93,12 @@ async fn t1_a_call_returns_a_reference_at_once_and_get_gives_the_value_unchanged
         result: Err("kept".to_owned()),
         deep: None,
     };
-    let value = Nested {
-        result: Ok(u64::MAX),
-        deep: Some(Box::new(inner.clone())),
-        ..inner
-    };
+    let value = Nested { result: Ok(u64::MAX), deep: Some(Box::new(inner.clone())), ..inner };
     assert_eq!(*same::remote(value.clone()).get().await.unwrap(), value);
     nothing::remote().get().await.unwrap();
 
     let elsewhere = where_am_i::remote().get().await.unwrap();
-    assert_ne!(
-        *elsewhere,
-        where_am_i(),
-        "the body runs elsewhere; the plain function runs here"
-    );
+    assert_ne!(*elsewhere, where_am_i(), "the body runs elsewhere; the plain function runs here");
 }
 
 #[mobula::task(num_cpus = 0)]
@@ -132,12 +116,7 @@ async fn t2_a_reference_argument_is_resolved_and_a_nested_one_arrives_as_a_refer
     let gate = closed_gate();
     let pending = behind::remote(Arc::clone(&gate), 4);
     // Nested, it does not hold up the body, which finds it unready.
-    assert!(
-        !*nested_is_ready::remote(vec![pending.clone()])
-            .get()
-            .await
-            .unwrap()
-    );
+    assert!(!*nested_is_ready::remote(vec![pending.clone()]).get().await.unwrap());
     let opened = open_nested::remote(vec![pending.clone()]);
     let resolved = increment::remote(&pending);
     assert!(!resolved.is_ready() && !opened.is_ready());
@@ -189,11 +168,7 @@ async fn t3_every_producer_feeds_every_consumer_small_and_large_plain_and_nested
     for from_actor in [false, true] {
         for size in [10, 1_000_000] {
             let produce = || {
-                if from_actor {
-                    producer.make(size).remote()
-                } else {
-                    make::remote(size)
-                }
+                if from_actor { producer.make(size).remote() } else { make::remote(size) }
             };
             let lengths = [
                 length::remote(produce()),
@@ -202,11 +177,7 @@ async fn t3_every_producer_feeds_every_consumer_small_and_large_plain_and_nested
                 consumer.nested_length(vec![produce()]).remote(),
             ];
             for length in &lengths {
-                assert_eq!(
-                    *length.get().await.unwrap(),
-                    size,
-                    "from an actor: {from_actor}"
-                );
+                assert_eq!(*length.get().await.unwrap(), size, "from an actor: {from_actor}");
                 combinations += 1;
             }
         }
@@ -230,11 +201,7 @@ async fn t4_chain_of_dependent_tasks_gives_100() {
     // Others run to their end meanwhile, but not one of the chain.
     assert_eq!(*increment::remote(1).get().await.unwrap(), 2);
     testkit::advance(secs(60)).await;
-    assert_eq!(
-        runs.load(Ordering::Relaxed),
-        0,
-        "a link ran before its argument existed"
-    );
+    assert_eq!(runs.load(Ordering::Relaxed), 0, "a link ran before its argument existed");
     gate.add_permits(1);
     assert_eq!(*link.get().await.unwrap(), 100);
     assert_eq!(runs.load(Ordering::Relaxed), 100);
@@ -259,11 +226,7 @@ async fn t5_the_same_reference_is_resolved_to_equal_values_in_every_position() {
     gate.add_permits(1);
     assert_eq!(*joined.get().await.unwrap(), "abababab");
     let again = join::remote(&text, &text, &text, text.clone());
-    assert_eq!(
-        *again.get().await.unwrap(),
-        "abababab",
-        "resolved already, too"
-    );
+    assert_eq!(*again.get().await.unwrap(), "abababab", "resolved already, too");
 }
 
 #[mobula::task]
@@ -271,12 +234,7 @@ fn sum_of_children(count: u64) -> u64 {
     let children: Vec<ObjectRef<u64>> = (0..count).map(increment::remote).collect();
     let (ready, rest) = mobula::wait(children).num_returns(1).blocking().unwrap();
     let all: Vec<ObjectRef<u64>> = ready.into_iter().chain(rest).collect();
-    mobula::get(&all)
-        .blocking()
-        .unwrap()
-        .iter()
-        .map(|value| **value)
-        .sum()
+    mobula::get(&all).blocking().unwrap().iter().map(|value| **value).sum()
 }
 
 #[mobula::task]
@@ -286,20 +244,12 @@ async fn hand_out(x: u64) -> ObjectRef<u64> {
 
 #[mobula::task]
 fn descend(levels: u32) -> u32 {
-    if levels == 0 {
-        0
-    } else {
-        1 + *descend::remote(levels - 1).get().blocking().unwrap()
-    }
+    if levels == 0 { 0 } else { 1 + *descend::remote(levels - 1).get().blocking().unwrap() }
 }
 
 #[mobula::task]
 async fn descend_later(levels: u32) -> u32 {
-    if levels == 0 {
-        0
-    } else {
-        1 + *descend_later::remote(levels - 1).get().await.unwrap()
-    }
+    if levels == 0 { 0 } else { 1 + *descend_later::remote(levels - 1).get().await.unwrap() }
 }
 
 #[mobula::test]
@@ -333,18 +283,10 @@ async fn t8_several_results_are_independent_references_that_fail_with_the_same_e
     let (head, length, tails) = split::remote("ab c".to_owned());
     let doubled = double_length::remote(&length);
     drop(length);
-    assert_eq!(
-        *doubled.get().await.unwrap(),
-        8,
-        "one of the results fed a task of its own"
-    );
+    assert_eq!(*doubled.get().await.unwrap(), 8, "one of the results fed a task of its own");
     assert_eq!(*head.get().await.unwrap(), "ab");
     drop(head);
-    assert_eq!(
-        *tails.get().await.unwrap(),
-        ["c"],
-        "and each outlives the others"
-    );
+    assert_eq!(*tails.get().await.unwrap(), ["c"], "and each outlives the others");
     drop((doubled, tails));
     assert_eq!(node.store().usage().objects, 0);
 
@@ -376,9 +318,8 @@ async fn t9_functions_of_one_name_keep_their_bodies_and_are_never_mixed() {
     fn answer(x: u64) -> u64 {
         x + 2_000
     }
-    let new: Vec<ObjectRef<u64>> = (0..50)
-        .map(|i| answer::remote(behind::remote(Arc::clone(&gate), i)))
-        .collect();
+    let new: Vec<ObjectRef<u64>> =
+        (0..50).map(|i| answer::remote(behind::remote(Arc::clone(&gate), i))).collect();
     gate.add_permits(100);
     for (i, (old, new)) in (0..).zip(old.iter().zip(&new)) {
         assert_eq!(*old.get().await.unwrap(), 1_000 + i);
@@ -440,16 +381,11 @@ async fn f(gauge: Arc<Gauge>, x: u64) -> u64 {
 fn t12_a_blocked_task_gives_its_cpu_back_so_that_nested_tasks_on_one_cpu_finish() {
     testkit::run_with(Node::builder().num_cpus(1.0), |_node| async {
         let gauge = Arc::new(Gauge::default());
-        let all: Vec<ObjectRef<u64>> = (0..1_000)
-            .map(|x| f::remote(Arc::clone(&gauge), x))
-            .collect();
+        let all: Vec<ObjectRef<u64>> =
+            (0..1_000).map(|x| f::remote(Arc::clone(&gauge), x)).collect();
         let values = mobula::get(&all).await.unwrap();
         assert!((0..).zip(values).all(|(x, value)| *value == x + 3));
-        assert_eq!(
-            gauge.peak.load(Ordering::SeqCst),
-            1,
-            "one CPU, so one body at a time"
-        );
+        assert_eq!(gauge.peak.load(Ordering::SeqCst), 1, "one CPU, so one body at a time");
     });
 }
 
@@ -474,9 +410,7 @@ fn t24_ten_threads_submit_get_put_wait_and_call_at_once() {
         .enable_time()
         .build()
         .unwrap();
-    let node = runtime
-        .block_on(Node::builder().num_cpus(2.0).start())
-        .unwrap();
+    let node = runtime.block_on(Node::builder().num_cpus(2.0).start()).unwrap();
     let tally = node.enter_sync(Tally::remote);
     let start = std::sync::Barrier::new(10);
     let totals: Vec<HashSet<u64>> = thread::scope(|scope| {
@@ -507,17 +441,10 @@ fn t24_ten_threads_submit_get_put_wait_and_call_at_once() {
             })
         };
         let threads: Vec<_> = (0..10).map(work).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let all: HashSet<u64> = totals.iter().flatten().copied().collect();
-    assert_eq!(
-        all,
-        (1..=500).collect(),
-        "each of 10 x 25 x 2 calls was counted once"
-    );
+    assert_eq!(all, (1..=500).collect(), "each of 10 x 25 x 2 calls was counted once");
     runtime.block_on(async {
         drop(tally);
         node.shutdown().await;

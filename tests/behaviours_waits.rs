@@ -4,6 +4,7 @@
 //! whether anybody waited for it.
 
 #![expect(unreachable_pub, reason = "actors are written as in a library")]
+#![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -46,12 +47,7 @@ async fn w1_get_of_a_list_keeps_its_order_and_allows_duplicates() {
     let soon = after::remote(secs(1), 2);
     let there = mobula::put(3).await.unwrap();
     let list = [&late, &soon, &there, &soon, &late].map(Clone::clone);
-    let values: Vec<u64> = mobula::get(&list)
-        .await
-        .unwrap()
-        .iter()
-        .map(|value| **value)
-        .collect();
+    let values: Vec<u64> = mobula::get(&list).await.unwrap().iter().map(|value| **value).collect();
     assert_eq!(values, [1, 2, 3, 2, 1]);
     assert!(mobula::get::<u64>(&[]).await.unwrap().is_empty());
 }
@@ -62,30 +58,17 @@ async fn w2_a_get_with_a_timeout_fails_in_time_and_a_later_one_succeeds() {
     let slow = after::remote(HOUR, 5);
     let error = slow.get().timeout(secs(10)).await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
-    assert!(
-        error.to_string().contains(&slow.id().to_string()),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&slow.id().to_string()), "{error}");
     assert_eq!(start.elapsed().as_secs(), 10);
     let both = [mobula::put(1).await.unwrap(), slow.clone()];
-    assert!(
-        mobula::get(&both)
-            .timeout(secs(10))
-            .await
-            .unwrap_err()
-            .is_timeout()
-    );
+    assert!(mobula::get(&both).timeout(secs(10)).await.unwrap_err().is_timeout());
     // The task went on.
     assert_eq!(*slow.get().await.unwrap(), 5);
     assert_eq!(start.elapsed().as_secs(), 3_600);
 
     let quick = after::remote(secs(1), 6);
     assert_eq!(*quick.get().timeout(HOUR).await.unwrap(), 6);
-    assert_eq!(
-        start.elapsed().as_secs(),
-        3_601,
-        "ready earlier, returned earlier"
-    );
+    assert_eq!(start.elapsed().as_secs(), 3_601, "ready earlier, returned earlier");
 }
 
 #[mobula::test]
@@ -143,41 +126,21 @@ async fn w5_wait_for_k_blocks_till_k_are_ready_and_gives_both_lists_in_input_ord
     assert_eq!((ready, rest.len()), (list.clone(), 0));
 
     for wrong in [0, 7] {
-        let error = mobula::wait(list.clone())
-            .num_returns(wrong)
-            .await
-            .unwrap_err();
-        assert_eq!(
-            error,
-            WaitError::NumReturns {
-                num_returns: wrong,
-                len: 6
-            }
-        );
+        let error = mobula::wait(list.clone()).num_returns(wrong).await.unwrap_err();
+        assert_eq!(error, WaitError::NumReturns { num_returns: wrong, len: 6 });
     }
 }
 
 #[mobula::test]
 async fn w6_wait_with_a_timeout_returns_what_is_ready_then_and_zero_polls() {
     let start = Instant::now();
-    let list = vec![
-        after::remote(HOUR, 1),
-        after::remote(secs(5), 2),
-        after::remote(HOUR, 3),
-    ];
+    let list = vec![after::remote(HOUR, 1), after::remote(secs(5), 2), after::remote(HOUR, 3)];
     let poll = |list: &[ObjectRef<u64>]| mobula::wait(list.to_vec()).timeout(Duration::ZERO);
     let (ready, rest) = poll(&list).await.unwrap();
     assert_eq!((ready.len(), &rest), (0, &list));
-    let (ready, rest) = mobula::wait(list.clone())
-        .num_returns(2)
-        .timeout(secs(10))
-        .await
-        .unwrap();
+    let (ready, rest) = mobula::wait(list.clone()).num_returns(2).timeout(secs(10)).await.unwrap();
     assert_eq!(start.elapsed().as_secs(), 10);
-    assert_eq!(
-        (places(&ready, &list), places(&rest, &list)),
-        (vec![1], vec![0, 2])
-    );
+    assert_eq!((places(&ready, &list), places(&rest, &list)), (vec![1], vec![0, 2]));
     let (ready, rest) = poll(&list).await.unwrap();
     assert_eq!((places(&ready, &list), rest.len()), (vec![1], 2));
     assert_eq!(start.elapsed().as_secs(), 10, "a poll takes no time");
@@ -190,12 +153,7 @@ async fn w7_wait_for_nothing_gives_two_empty_lists_and_duplicates_are_an_error()
     let mut list = put_all(0..3).await;
     list.push(list[1].clone());
     let error = mobula::wait(list.clone()).await.unwrap_err();
-    assert_eq!(
-        error,
-        WaitError::Duplicate {
-            object: list[1].id()
-        }
-    );
+    assert_eq!(error, WaitError::Duplicate { object: list[1].id() });
 }
 
 #[mobula::test]
@@ -203,10 +161,7 @@ async fn w8_a_failed_task_counts_as_ready_and_its_error_shows_only_in_get() {
     let failing = fail_after::remote(secs(1), "lost".to_owned());
     let list = vec![after::remote(HOUR, 1), failing];
     let (ready, rest) = mobula::wait(list.clone()).await.unwrap();
-    assert_eq!(
-        (places(&ready, &list), places(&rest, &list)),
-        (vec![1], vec![0])
-    );
+    assert_eq!((places(&ready, &list), places(&rest, &list)), (vec![1], vec![0]));
     let error = ready[0].get().await.unwrap_err();
     assert!(error.to_string().contains("lost"), "{error}");
 }
@@ -227,13 +182,7 @@ impl Mute {
 #[mobula::task(num_cpus = 0)]
 async fn wait_for_all(list: Vec<ObjectRef<u64>>) -> usize {
     let count = list.len();
-    mobula::wait(list)
-        .num_returns(count)
-        .timeout(HOUR)
-        .await
-        .unwrap()
-        .0
-        .len()
+    mobula::wait(list).num_returns(count).timeout(HOUR).await.unwrap().0.len()
 }
 
 #[mobula::test]
@@ -247,29 +196,14 @@ async fn w9_calls_to_actors_that_died_count_as_ready_whoever_waits() {
     mute.kill().await.unwrap();
     let late = mute.never().remote();
     let list = vec![running, queued, late];
-    let (ready, _) = mobula::wait(list.clone())
-        .num_returns(3)
-        .timeout(HOUR)
-        .await
-        .unwrap();
+    let (ready, _) = mobula::wait(list.clone()).num_returns(3).timeout(HOUR).await.unwrap();
     assert_eq!(ready.len(), 3);
-    assert_eq!(
-        *waiting.get().await.unwrap(),
-        2,
-        "a task that waited before"
-    );
-    assert_eq!(
-        *wait_for_all::remote(list.clone()).get().await.unwrap(),
-        3,
-        "and one after"
-    );
+    assert_eq!(*waiting.get().await.unwrap(), 2, "a task that waited before");
+    assert_eq!(*wait_for_all::remote(list.clone()).get().await.unwrap(), 3, "and one after");
     assert_eq!(start.elapsed(), Duration::ZERO);
     for call in &list {
         let error = call.get().await.unwrap_err();
-        assert!(
-            matches!(error.task(), Some(TaskError::ActorDied { .. })),
-            "{error}"
-        );
+        assert!(matches!(error.task(), Some(TaskError::ActorDied { .. })), "{error}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 async fn get_values() {
     let _list = mobula::get(&[1, 2, 3]).await;
-    let number = 5;
+    let number = 5_u64;
     let _one = number.get().await;
 }
 

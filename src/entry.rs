@@ -69,11 +69,11 @@ where
         Err(error) => refuse(&format!("the runtime did not start: {error}")),
     };
     let output = runtime.block_on(async {
-        let mut config =
-            match NodeConfig::from_environment(|variable| std::env::var(variable).ok()) {
-                Ok(config) => config,
-                Err(error) => refuse(&error),
-            };
+        let mut config = match NodeConfig::from_environment(|variable| std::env::var(variable).ok())
+        {
+            Ok(config) => config,
+            Err(error) => refuse(&error),
+        };
         if let Some(arbiters) = options.arbiters {
             config.arbiters = arbiters;
         }

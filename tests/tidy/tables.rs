@@ -116,7 +116,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     (
         "tracing-subscriber",
         "what `#[mobula::main]` sets up; a room only emits",
-        &["src/", "examples/"],
+        &["src/", "examples/", "tests/tracing"],
     ),
     ("trybuild", "pins the error messages of macros", TESTS),
     ("zip", "reads archives", &["examples/tinystore/"]),

@@ -17,7 +17,7 @@ mod constructor;
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Item, ItemImpl};
+use syn::{Attribute, Item, ItemImpl, parse_quote};
 
 use crate::refusals::beside;
 
@@ -34,6 +34,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
         .and_then(|arguments| ActorImpl::read(arguments, &mut block));
     match model {
         Ok((model, error)) => {
+            block.attrs.push(marks_calls());
             let mut tokens = block.into_token_stream();
             tokens.extend(actor_impl(&model));
             tokens.extend(calls::print(&model));
@@ -47,6 +48,11 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
             beside(block, &error)
         }
     }
+}
+
+/// Methods are `pub` for the macro's sake, also where the actor itself is not.
+fn marks_calls() -> Attribute {
+    parse_quote!(#[allow(unreachable_pub, reason = "`pub` makes a method a call")])
 }
 
 fn impl_block(item: TokenStream) -> syn::Result<ItemImpl> {

@@ -53,7 +53,6 @@ struct Rooms {
 
 impl Node {
     /// Describes a node, with the defaults.
-    #[must_use]
     pub fn builder() -> NodeBuilder {
         NodeBuilder { config: NodeConfig::default(),
             arbiter_here: false,

@@ -30,7 +30,6 @@ pub use mobula_actor_core::testkit::{DeadLetterProbe, Probe, ProbeActor, advance
 ///
 /// # Panics
 /// When the node does not start, and when `body` does.
-#[expect(clippy::expect_used, reason = "a test that cannot start must fail")]
 pub fn run<F, Fut>(body: F) -> Fut::Output
 where
     F: FnOnce(Node) -> Fut,

@@ -63,10 +63,10 @@ pub fn host<G: Hostable>(
     name: impl Into<String>,
     make: impl FnMut() -> G + Send + Clone + 'static,
 ) -> ActorRef<Guest<G>> {
-    ActorOptions::here().name(name).max_restarts(RESTARTS_DEFAULT).spawn_with(move || {
-        let mut make = make.clone();
-        Guest::new(move || make())
-    })
+    ActorOptions::here()
+        .name(name)
+        .max_restarts(RESTARTS_DEFAULT)
+        .spawn_with(move || Guest::new(make.clone()))
 }
 
 /// Hosts one actix actor; see the [module](self). Send to it through the host's reference:

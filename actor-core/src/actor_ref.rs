@@ -5,9 +5,8 @@
 //! needs no trait in scope. It points to the actor's cell and stays good over restarts.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::ops::Deref;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::de::Error as _;
@@ -16,12 +15,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::actor::{Actor, Calls, Receive};
 use crate::ask::Ask;
 use crate::cell::Cell;
-use crate::context::AsHandle;
+use crate::closing::{Closing, Kill};
 use crate::current;
 use crate::envelope::Payload;
 use crate::error::{LookupError, Target, TellError};
 use crate::exit::ExitReason;
 use crate::handle::ActorHandle;
+use crate::handle::AsHandle;
 use crate::id::ActorId;
 use crate::message::Message;
 use crate::names::FullName;
@@ -319,81 +319,6 @@ impl<A: Actor> AsHandle for WeakRef<A> {
 impl<A: Actor> fmt::Debug for WeakRef<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "WeakRef({})", self.cell.target())
-    }
-}
-
-/// A stop or kill under way; await it for the end and its reason.
-#[must_use = "the request stands; `.await` it to wait for the end, or drop it knowingly"]
-pub struct Closing {
-    closed: Pin<Box<dyn Future<Output = ExitReason> + Send>>,
-}
-
-impl Closing {
-    fn new(handle: ActorHandle) -> Self {
-        Self { closed: Box::pin(async move { handle.closed().await }) }
-    }
-}
-
-impl fmt::Debug for Closing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Closing")
-    }
-}
-
-impl IntoFuture for Closing {
-    type Output = Result<ExitReason, std::convert::Infallible>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { Ok(self.closed.await) })
-    }
-}
-
-/// A kill, sent when this is awaited or dropped.
-#[must_use = "`.await` it to wait for the end, or drop it knowingly"]
-pub struct Kill {
-    handle: Option<ActorHandle>,
-}
-
-impl Kill {
-    /// Kills as a crash would: a supervised or restartable actor may be started again
-    /// (`ray.kill(no_restart=False)`).
-    pub fn restart(mut self) {
-        if let Some(handle) = self.handle.take() {
-            handle.exit(ExitReason::Killed);
-        }
-    }
-}
-
-impl Drop for Kill {
-    fn drop(&mut self) {
-        if let Some(handle) = self.handle.take() {
-            handle.kill();
-        }
-    }
-}
-
-impl fmt::Debug for Kill {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Kill")
-    }
-}
-
-impl IntoFuture for Kill {
-    type Output = Result<ExitReason, std::convert::Infallible>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(mut self) -> Self::IntoFuture {
-        let handle = self.handle.take();
-        if let Some(handle) = &handle {
-            handle.kill();
-        }
-        Box::pin(async move {
-            Ok(match handle {
-                Some(handle) => handle.closed().await,
-                None => ExitReason::NoActor,
-            })
-        })
     }
 }
 

@@ -20,7 +20,7 @@ use crate::envelope::{Meta, Nobody, Payload, seal};
 use crate::exit::{ErrorText, ExitReason};
 use crate::extras::Extras;
 use crate::factory::{Factory, IntoStart};
-use crate::handle::{ActorHandle, Watcher};
+use crate::handle::{ActorHandle, AsHandle, Watcher};
 use crate::id::{ActorId, CallerId, MonitorRef};
 use crate::message::Message;
 use crate::reply::{Deferred, Reply, ReplySlot};
@@ -396,17 +396,5 @@ impl<A: Actor> Context<A> {
 impl<A: Actor> fmt::Debug for Context<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("actor", &self.id()).finish_non_exhaustive()
-    }
-}
-
-/// Whatever names an actor: a reference, a weak one, a handle.
-pub trait AsHandle {
-    /// The actor without its type.
-    fn as_handle(&self) -> ActorHandle;
-}
-
-impl AsHandle for ActorHandle {
-    fn as_handle(&self) -> ActorHandle {
-        self.clone()
     }
 }

@@ -159,3 +159,15 @@ impl PartialEq for ActorHandle {
 }
 
 impl Eq for ActorHandle {}
+
+/// Whatever names an actor: a reference, a weak one, a handle.
+pub trait AsHandle {
+    /// The actor without its type.
+    fn as_handle(&self) -> ActorHandle;
+}
+
+impl AsHandle for ActorHandle {
+    fn as_handle(&self) -> ActorHandle {
+        self.clone()
+    }
+}

@@ -7,6 +7,7 @@ pub mod actor;
 pub mod message;
 pub mod context;
 pub mod actor_ref;
+pub mod closing;
 pub mod spawn;
 pub mod call;
 pub mod ask;
@@ -50,13 +51,14 @@ pub use actor::{
     Actor, BoxFuture, Calls, Exclusive, Handler, Hook, Local, LocalBoxFuture, LocalHandler, Mode,
     NoCalls, Receive, Shared, SharedHandler, Step,
 };
-pub use actor_ref::{ActorRef, Address, Closing, Kill, WeakRef, lookup};
+pub use actor_ref::{ActorRef, Address, WeakRef, lookup};
 pub use arbiters::Pin;
 pub use arg::{Arg, Args, DependencyFailed, IntoArg, Resolve};
 pub use ask::Ask;
 pub use call::Call;
 pub use cancel::CallToken;
-pub use context::{AsHandle, Context};
+pub use closing::{Closing, Kill};
+pub use context::Context;
 pub use current::{CallChain, Current, MessageContext, Scoped, current_system, scope, sync_scope};
 pub use dead_letters::{DeadLetter, DeadLetterReason, DeadLetterTap, DeadLetters};
 pub use directory::{ActorListing, Citizen, Directory, Kind};
@@ -68,7 +70,7 @@ pub use error::{
 pub use exit::{ErrorText, ExitReason, PanicReport, chain_text};
 pub use factory::{ArgsPolicy, Factory, IntoStart, Once, Restartable};
 pub use flight_recorder::FlightRecord;
-pub use handle::ActorHandle;
+pub use handle::{ActorHandle, AsHandle};
 pub use id::{ActorId, CallerId, MonitorRef};
 pub use mailbox::{Mailbox, Overflow};
 pub use message::{Message, Method, MethodTag};

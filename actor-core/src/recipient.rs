@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::actor::{Actor, BoxFuture, Receive};
 use crate::actor_ref::ActorRef;
-use crate::context::AsHandle;
 use crate::error::{AskError, TellError};
 use crate::handle::ActorHandle;
+use crate::handle::AsHandle;
 use crate::id::ActorId;
 use crate::message::Message;
 

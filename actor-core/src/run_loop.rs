@@ -73,6 +73,7 @@ impl<A: Actor> Drop for Tenant<A> {
 
 /// No `async fn`: that would hold its arguments twice. Boxed is what runs or is known once: what stays in this future is
 /// what an idle actor costs.
+#[expect(clippy::manual_async_fn, reason = "an async fn would be larger")]
 fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Box<Factory<A>>) -> impl Future<Output = ()> {
     async move {
         let Some(cell) = &tenant.0 else { return };

@@ -11,9 +11,10 @@ use tokio::sync::mpsc;
 
 use crate::actor::{Actor, Exclusive, Handler, NoCalls};
 use crate::actor_ref::ActorRef;
-use crate::context::{AsHandle, Context};
+use crate::context::Context;
 use crate::dead_letters::{DeadLetter, DeadLetterTap};
 use crate::exit::ExitReason;
+use crate::handle::AsHandle;
 use crate::message::Message;
 use crate::spawn::spawn;
 use crate::system::System;

@@ -27,7 +27,6 @@ pub async fn actor<A: Actor>(name: &str) -> Result<ActorRef<A>, LookupError> {
 ///
 /// # Panics
 /// Outside a node.
-#[expect(clippy::unused_async, reason = "on many nodes the look-up may ask another one")]
 pub async fn actor_in<A: Actor>(namespace: &str, name: &str) -> Result<ActorRef<A>, LookupError> {
     actor_ref::lookup(&current::expect_system(), &FullName::new(namespace, name))
 }

@@ -145,7 +145,11 @@ const EVERY_DRIVER: &[&str] = &[
 
 /// Files that may hold more than 400 lines outside tests: path, lines now, why it is one concept.
 /// A listed file may shrink, never grow.
-pub(crate) const LONG_FILES: &[(&str, usize, &str)] = &[];
+pub(crate) const LONG_FILES: &[(&str, usize, &str)] = &[(
+    "actor-core/src/mailbox/lanes.rs",
+    493,
+    "one lock and one law over it; the model checker takes the file as it is, without children",
+)];
 
 /// The only homes of `unsafe`.
 pub(crate) const UNSAFE_FILES: &[&str] =

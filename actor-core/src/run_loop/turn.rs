@@ -96,7 +96,8 @@ impl<A: Actor> Run<'_, A> {
             Some(extras) => extras.is_parked(envelope.meta().caller),
             None => false,
         };
-        if !is_parked && !(envelope.meta().is_careful && envelope.is_gated()) {
+        let is_gated = envelope.meta().is_careful && envelope.is_gated();
+        if !is_parked && !is_gated {
             return Some(envelope);
         }
         let free = if self.release_at > 0 { self.cell.lanes.capacity() } else { 0 };

@@ -1,6 +1,5 @@
 //! Rows A of what users rely on: actors, the order of their calls, and their ends.
 
-#![expect(unreachable_pub, reason = "actors are written as in a library")]
 #![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use std::io;

@@ -3,7 +3,6 @@
 //! A cancel is a race by nature, so each test first makes sure where the task stands: queued, at an await, in the midst
 //! of plain code, or done.
 
-#![expect(unreachable_pub, reason = "actors are written as in a library")]
 #![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};

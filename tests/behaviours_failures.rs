@@ -2,7 +2,6 @@
 //!
 //! What Ray calls the crash of a worker is here a panic, or a kill that allows a restart.
 
-#![expect(unreachable_pub, reason = "actors are written as in a library")]
 #![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use std::sync::Mutex;

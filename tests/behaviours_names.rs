@@ -1,6 +1,5 @@
 //! Rows N of what users rely on: named and detached actors.
 
-#![expect(unreachable_pub, reason = "actors are written as in a library")]
 #![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use std::collections::HashSet;

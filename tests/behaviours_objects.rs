@@ -3,7 +3,6 @@
 //! Every test that drops something looks at the store's own books: an object that nobody needs must be gone at once,
 //! and its bytes with it.
 
-#![expect(unreachable_pub, reason = "actors are written as in a library")]
 #![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use mobula::prelude::*;

@@ -1,6 +1,5 @@
 //! Rows R of what users rely on: CPUs and other resources.
 
-#![expect(unreachable_pub, reason = "actors are written as in a library")]
 #![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use std::fmt;

@@ -3,7 +3,6 @@
 //! Tests drive bodies by gates instead of time: a task that must not have run yet waits for a permit that only the
 //! test gives.
 
-#![expect(unreachable_pub, reason = "actors are written as in a library")]
 #![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use std::collections::{BTreeMap, HashSet};

@@ -3,7 +3,6 @@
 //! Time is virtual, so that "without waiting for slower ones" is exact: a slow task takes an hour, and the clock says
 //! whether anybody waited for it.
 
-#![expect(unreachable_pub, reason = "actors are written as in a library")]
 #![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};

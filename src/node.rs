@@ -13,6 +13,7 @@ use mobula_actor_core::{
 };
 use mobula_store::{ObjectListing, Store, StoreActor, StoreConfig, StoreUsage};
 use mobula_supervision::detached::RootSupervisor;
+use mobula_supervision::report::{CrashReport, CrashReports};
 use mobula_tasks::{ResourceAmount, Scheduler, SchedulerConfig};
 
 use crate::config::{ConfigError, NodeConfig};
@@ -54,7 +55,8 @@ struct Rooms {
 impl Node {
     /// Describes a node, with the defaults.
     pub fn builder() -> NodeBuilder {
-        NodeBuilder { config: NodeConfig::default(),
+        NodeBuilder {
+            config: NodeConfig::default(),
             arbiter_here: false,
             compute_threads_max: None,
             spin: None,
@@ -130,6 +132,13 @@ impl Node {
     #[must_use]
     pub fn dead_letters(&self) -> &DeadLetters {
         self.0.system.dead_letters()
+    }
+
+    /// The newest crash reports: which child of which supervisors crashed, in which message, with what text, and how many
+    /// restarts it has left. They are traced as errors, too.
+    #[must_use]
+    pub fn crash_reports(&self) -> Vec<Arc<CrashReport>> {
+        CrashReports::of(&self.0.system).list()
     }
 
     /// A summary of the node.

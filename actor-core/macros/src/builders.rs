@@ -108,6 +108,11 @@ pub(crate) const TASK: &[Builder] = &[
         &[("name", "impl ::core::convert::Into<::std::string::String>")],
         "The task's name in listings and traces.",
     ),
+    row(
+        "on",
+        &[("placement", "::mobula::__macro::Placement")],
+        "Where the task should run; on one node there is one place.",
+    ),
 ];
 
 /// The builders as methods of a type with a field `options`; `rest` are its other fields.

@@ -151,29 +151,37 @@ impl<'s> Killer<'s> {
                 if kills == KILLS_PER_ANSWER {
                     future::pending::<()>().await;
                 }
-                self.strike().await
+                self.strike().await;
             };
             tokio::select! {
                 biased;
                 answer = &mut answer => return answer,
-                hit = strike => kills += u32::from(hit),
+                () = strike => kills += 1,
             }
         }
     }
 
-    /// Lets the others run for a while, then kills a task or, one time in eight, a shard.
-    async fn strike(&mut self) -> bool {
-        for _ in 0..self.dice.random_range(0..20) {
+    /// Lets the others run for a while, then kills a shard or, two times in three, a task.
+    async fn strike(&mut self) {
+        for _ in 0..self.dice.random_range(0..10) {
             tokio::task::yield_now().await;
         }
-        if self.dice.random_ratio(1, 8)
+        if self.dice.random_ratio(1, 3)
             && let Some(shard) = self.shards.choose(&mut self.dice)
         {
             // As a crash would: its supervisor starts it again.
             shard.kill().restart();
             self.shards_killed += 1;
-            return true;
+            return;
         }
+        // A task lives for microseconds: lie in wait until there is one.
+        while !self.kill_a_task() {
+            tokio::task::yield_now().await;
+        }
+        self.tasks_killed += 1;
+    }
+
+    fn kill_a_task(&mut self) -> bool {
         let Some(node) = Node::current() else {
             return false;
         };
@@ -184,7 +192,6 @@ impl<'s> Killer<'s> {
         if let Some(task) = &victim {
             task.kill();
         }
-        self.tasks_killed += u32::from(victim.is_some());
         victim.is_some()
     }
 }

@@ -55,17 +55,17 @@ pub use wiring::objects::RemoteCall;
 pub use mobula_actor_core::{actor, main, task, test};
 
 // Actors.
+#[cfg(feature = "actix")]
+pub use mobula_actor_core::actix_guest;
 pub use mobula_actor_core::{
     Actor, ActorHandle, ActorId, ActorListing, ActorOptions, ActorRef, AsHandle, AskError, Call,
     CallerId, Calls, ChildExited, Context, DEFAULT_NAMESPACE, DeadLetter, DeadLetterReason,
     DeadLetterTap, DeadLetters, DeadlockPath, Deferred, ErrorText, Exclusive, ExitReason, Factory,
-    FlightRecord, Handler, Hook, IntoArg, IntoStart, Kind, Local, LocalHandler, LookupError, Mailbox,
-    Message, Method, MonitorRef, NoCalls, Overflow, PanicReport, Pin, Placement, Receive, Recipient,
-    Reply, Returned, Shared, SharedHandler, SpawnError, System, Target, TellError, TimerKey,
-    Undelivered, UnknownOutcome, WeakRef, spawn,
+    FlightRecord, Handler, Hook, IntoArg, IntoStart, Kind, Local, LocalHandler, LookupError,
+    Mailbox, Message, Method, MonitorRef, NoCalls, Overflow, PanicReport, Pin, Placement, Receive,
+    Recipient, Reply, Returned, Shared, SharedHandler, SpawnError, System, Target, TellError,
+    TimerKey, Undelivered, UnknownOutcome, WeakRef, spawn,
 };
-#[cfg(feature = "actix")]
-pub use mobula_actor_core::actix_guest;
 
 // Supervision.
 pub use mobula_supervision::{self as supervision, ChildSpec, Supervisor};
@@ -91,13 +91,13 @@ pub mod task {
 pub mod __macro {
     pub use crate::entry::{MainOptions, run_main, run_test};
     pub use crate::node::Node;
+    pub use inventory;
     pub use mobula_actor_core::__macro::*;
     pub use mobula_store::ObjectRef;
     pub use mobula_tasks::{
         Body, Bound, BoundArg, FunctionEntry, IntoBound, TaskError, TaskFunction, TaskOptions,
         UserError, bind, submit, submit_many,
     };
-    pub use inventory;
     pub mod duplicate {
         pub use mobula_tasks::{CloneProbe, MaybeClone};
     }

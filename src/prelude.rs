@@ -8,8 +8,8 @@ pub use serde::{Deserialize, Serialize};
 pub use crate::wiring::objects::RemoteCall;
 pub use crate::{
     ActorHandle, ActorId, ActorRef, AskError, ChildSpec, Context, Deferred, ExitReason, GetError,
-    Handler, LocalHandler, Mailbox, Message, MonitorRef, Node, ObjectRef, Placement, Recipient, Reply,
-    SharedHandler, Supervisor, TaskError, TellError, TimerKey, WeakRef,
+    Handler, LocalHandler, Mailbox, Message, MonitorRef, Node, ObjectRef, Placement, Recipient,
+    Reply, SharedHandler, Supervisor, TaskError, TellError, TimerKey, WeakRef,
 };
 
 /// So many milliseconds.

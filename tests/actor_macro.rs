@@ -16,10 +16,7 @@ struct Empty;
 #[mobula::actor]
 impl Counter {
     pub fn new(start: u64) -> Self {
-        Self {
-            count: start,
-            log: Vec::new(),
-        }
+        Self { count: start, log: Vec::new() }
     }
 
     pub fn add(&mut self, by: u64) -> u64 {
@@ -30,11 +27,7 @@ impl Counter {
     pub async fn load(&mut self, ctx: &mut Context<Self>, key: String) -> Result<u64, Empty> {
         tokio::task::yield_now().await;
         assert!(ctx.actor_ref().is_alive());
-        if key.is_empty() {
-            Err(Empty)
-        } else {
-            Ok(self.count)
-        }
+        if key.is_empty() { Err(Empty) } else { Ok(self.count) }
     }
 
     pub fn open(&self) -> io::Result<u64> {
@@ -106,10 +99,7 @@ async fn a_refusal_is_told_with_its_causes_whatever_its_type() {
     let text = counter.open().await.unwrap_err().to_string();
     assert!(text.contains("the disk is gone"), "{text}");
     let text = counter.explain().await.unwrap_err().to_string();
-    assert!(
-        text.contains("the disk is gone: the cable is loose"),
-        "{text}"
-    );
+    assert!(text.contains("the disk is gone: the cable is loose"), "{text}");
     let text = counter.load(String::new()).await.unwrap_err().to_string();
     assert!(text.contains("Empty"), "{text}");
 }
@@ -185,11 +175,7 @@ impl Cache {
 #[mobula::test]
 async fn a_shared_actor_takes_several_calls() {
     let Cache = Cache::other();
-    let cache = Cache::options()
-        .name("hot")
-        .max_restarts(2)
-        .try_remote()
-        .unwrap();
+    let cache = Cache::options().name("hot").max_restarts(2).try_remote().unwrap();
     assert_eq!(cache.get(2).await.unwrap(), 2);
     let text = cache.fetch(3).await.unwrap_err().to_string();
     assert!(text.contains("cache") && text.contains("no 3"), "{text}");
@@ -238,10 +224,7 @@ impl Handler<Note<&'static str>> for Counter {
 async fn message_structs_reach_the_same_actor() {
     let counter = Counter::remote(3);
     assert_eq!(counter.ask(Subtract(1)).await.unwrap(), 2);
-    assert_eq!(
-        counter.ask(Subtract(9)).await.unwrap_err().refusal(),
-        Some(&Empty)
-    );
+    assert_eq!(counter.ask(Subtract(9)).await.unwrap_err().refusal(), Some(&Empty));
     assert_eq!(Subtract::NAME, "subtract");
     counter.tell(Note("noted")).await.unwrap();
     assert_eq!(counter.log().await.unwrap(), ["started", "noted"]);

@@ -43,13 +43,7 @@ async fn a_task_is_the_function_in_the_background() {
     assert_eq!(double(2), 4);
     assert_eq!(*double::remote(2).get().await.unwrap(), 4);
     nothing::remote().get().await.unwrap();
-    assert_eq!(
-        *elsewhere::add::remote(elsewhere::Options(1), 2)
-            .get()
-            .await
-            .unwrap(),
-        3
-    );
+    assert_eq!(*elsewhere::add::remote(elsewhere::Options(1), 2).get().await.unwrap(), 3);
 }
 
 #[mobula::test]
@@ -71,10 +65,7 @@ async fn an_error_is_the_functions_own() {
 async fn several_returns_are_several_references() {
     let (left, right) = halves::options().max_retries(1).remote("abcd".to_owned());
     assert_eq!(
-        (
-            left.get().await.unwrap().as_str(),
-            right.get().await.unwrap().as_str()
-        ),
+        (left.get().await.unwrap().as_str(), right.get().await.unwrap().as_str()),
         ("ab", "cd")
     );
 }
@@ -103,10 +94,7 @@ async fn a_task_may_be_declared_in_a_function() {
 fn functions_are_in_the_table() {
     let named = |name: &str| {
         let functions = mobula::functions();
-        functions
-            .into_iter()
-            .find(|entry| entry.name == name)
-            .unwrap()
+        functions.into_iter().find(|entry| entry.name == name).unwrap()
     };
     assert_eq!(
         named("task_macro::divide").signature,

@@ -17,12 +17,12 @@ impl Climber {
     }
 
     /// One way, and harmless: `down` will run exactly once.
-    pub fn watch_over(&mut self, ctx: &mut Context<Self>, other: ActorRef<Climber>) {
+    pub fn watch_over(&mut self, ctx: &mut Context<Self>, other: ActorRef<Self>) {
         ctx.watch(&other);
     }
 
     /// Both ways: when one falls, so does the other.
-    pub fn rope_to(&mut self, ctx: &mut Context<Self>, other: ActorRef<Climber>) {
+    pub fn rope_to(&mut self, ctx: &mut Context<Self>, other: ActorRef<Self>) {
         ctx.link(&other);
     }
 

@@ -1,15 +1,12 @@
 //! A state machine is an enum in an actor: one message at a time means one transition at a time, and a state carries
-//! what only that state needs. No `become`, no flags.
+//! what only that state needs. No `become`, no flags. Here: a turnstile.
 //!
 //! `cargo run --example 08_state_machine`
 #![expect(clippy::print_stdout, reason = "an example speaks")]
 
 use mobula::prelude::*;
 
-/// A turnstile: a coin unlocks it for one person or for a short while.
-struct Turnstile {
-    state: State,
-}
+struct Turnstile(State);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum State {
@@ -28,52 +25,56 @@ struct TooSlow;
 #[mobula::actor]
 impl Turnstile {
     pub fn new() -> Self {
-        Self { state: State::Locked }
+        Self(State::Locked)
     }
 
     pub fn coin(&mut self, ctx: &mut Context<Self>) -> Result<State, NotNow> {
-        self.state = match &self.state {
+        self.0 = match &self.0 {
             State::Locked => State::Unlocked { coins: 1 },
             State::Unlocked { coins } => State::Unlocked { coins: coins + 1 },
-            State::OutOfOrder { .. } => return Err(NotNow(self.state.clone())),
+            State::OutOfOrder { .. } => return Err(NotNow(self.0.clone())),
         };
         ctx.after_keyed("relock", ms(50), TooSlow);
-        Ok(self.state.clone())
+        Ok(self.0.clone())
     }
 
     pub fn push(&mut self) -> Result<State, NotNow> {
-        self.state = match &self.state {
+        self.0 = match &self.0 {
             State::Unlocked { coins: 1 } => State::Locked,
             State::Unlocked { coins } => State::Unlocked { coins: coins - 1 },
-            State::Locked | State::OutOfOrder { .. } => return Err(NotNow(self.state.clone())),
+            State::Locked | State::OutOfOrder { .. } => return Err(NotNow(self.0.clone())),
         };
-        Ok(self.state.clone())
+        Ok(self.0.clone())
     }
 
     pub fn kick(&mut self) -> State {
-        self.state = State::OutOfOrder { because: "somebody kicked it".to_owned() };
-        self.state.clone()
+        self.0 = State::OutOfOrder { because: "somebody kicked it".to_owned() };
+        self.0.clone()
     }
 }
 
 impl Handler<TooSlow> for Turnstile {
     async fn handle(&mut self, _: TooSlow, _: &mut Context<Self>) {
-        if let State::Unlocked { .. } = self.state {
-            self.state = State::Locked;
+        if let State::Unlocked { .. } = self.0 {
+            self.0 = State::Locked;
         }
     }
 }
 
+fn tell(what: &str, result: Result<State, impl std::error::Error>) {
+    let text = result.map_or_else(|error| error.to_string(), |state| format!("{state:?}"));
+    println!("{what}: {text}");
+}
+
 #[mobula::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() {
     let turnstile = Turnstile::remote();
-    println!("push: {}", turnstile.push().await.unwrap_err());
-    println!("coin: {:?}", turnstile.coin().await?);
-    println!("push: {:?}", turnstile.push().await?);
-    println!("coin: {:?}", turnstile.coin().await?);
+    tell("push", turnstile.push().await);
+    tell("coin", turnstile.coin().await);
+    tell("push", turnstile.push().await);
+    tell("coin", turnstile.coin().await);
     tokio::time::sleep(ms(100)).await;
-    println!("push, too late: {}", turnstile.push().await.unwrap_err());
-    println!("kick: {:?}", turnstile.kick().await?);
-    println!("coin: {}", turnstile.coin().await.unwrap_err());
-    Ok(())
+    tell("push, too late", turnstile.push().await);
+    tell("kick", turnstile.kick().await);
+    tell("coin", turnstile.coin().await);
 }

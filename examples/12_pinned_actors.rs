@@ -8,8 +8,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::thread::ThreadId;
 
-use mobula::prelude::*;
-
 /// Holds what no other thread may touch.
 struct Scrapbook {
     pages: Rc<RefCell<Vec<String>>>,

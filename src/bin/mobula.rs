@@ -27,7 +27,7 @@ struct CommandLine {
 enum Command {
     /// Runs a program as a node
     Run {
-        /// The program; its main function carries #[mobula::main]
+        /// The program, built with mobula
         #[arg(long, value_name = "PATH")]
         bin: PathBuf,
         /// How many nodes; more than one is not there yet
@@ -39,7 +39,7 @@ enum Command {
     },
     /// Lists the task functions that a program contains
     Functions {
-        /// The program; its main function carries #[mobula::main]
+        /// The program, built with mobula
         #[arg(long, value_name = "PATH")]
         bin: PathBuf,
         /// One JSON object per line

@@ -4,12 +4,13 @@
 //! belongs to follows the running task (see [`Node::enter`]).
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mobula_actor_core::{
-    ActorHandle, ActorListing, ActorRef, Current, DeadLetters, ExitReason, Scoped, System, scope,
+    ActorHandle, ActorListing, ActorRef, Current, DeadLetters, ExitReason, Kind, Scoped, System,
+    scope,
 };
 use mobula_store::{ObjectListing, Store, StoreActor, StoreConfig, StoreUsage};
 use mobula_supervision::detached::RootSupervisor;
@@ -17,6 +18,9 @@ use mobula_supervision::report::{CrashReport, CrashReports};
 use mobula_tasks::{ResourceAmount, Scheduler, SchedulerConfig};
 
 use crate::config::{ConfigError, NodeConfig};
+
+/// How long a killed actor is waited for.
+const KILL_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long actors may take to stop when the node shuts down, before they are killed.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
@@ -47,7 +51,7 @@ struct Rooms {
     store: Arc<Store>,
     scheduler: Arc<Scheduler>,
     /// The last references to these two would end them.
-    root: ActorRef<RootSupervisor>,
+    _root: ActorRef<RootSupervisor>,
     store_actor: ActorRef<StoreActor>,
     config: NodeConfig,
 }
@@ -153,36 +157,45 @@ impl Node {
         }
     }
 
-    /// Stops the node: cancels tasks, stops actors, waits for their ends for five seconds, then kills.
+    /// Stops the node: cancels tasks, stops supervisors (each ends its children in order), then all other actors; what has
+    /// not ended five seconds after the call is killed.
     ///
     /// # Cancel safety
     /// Dropped on the way, the node is half stopped; call again.
     pub async fn shutdown(&self) {
-        let Rooms { system, scheduler, root, store_actor, .. } = &*self.0;
+        let Rooms { system, scheduler, store_actor, .. } = &*self.0;
+        let deadline = tokio::time::Instant::now() + SHUTDOWN_DEADLINE;
         drop(store_actor.stop());
         system.close();
         scheduler.shut_down();
-        let stopped = tokio::time::timeout(SHUTDOWN_DEADLINE, root.stop().into_future()).await;
-        if stopped.is_err() {
-            drop(root.kill());
+        // Outer supervisors were started before inner ones: in the order of their ids each ends its own first, and none
+        // tries to restart what is being stopped. The root, which is the oldest, owns the detached ones.
+        for supervisor in self.of_kind(|kind| kind == Kind::Supervisor) {
+            supervisor.request_stop(ExitReason::Shutdown);
+            if tokio::time::timeout_at(deadline, supervisor.closed()).await.is_err() {
+                supervisor.kill();
+            }
         }
-        let actors: Vec<ActorHandle> = self
-            .actors()
-            .iter()
-            .filter_map(|listing| system.directory().actor(listing.id))
-            .collect();
+        let actors = self.of_kind(|_| true);
         for actor in &actors {
             actor.request_stop(ExitReason::Shutdown);
         }
-        let all = async {
-            for actor in &actors {
-                actor.closed().await;
+        for actor in &actors {
+            if tokio::time::timeout_at(deadline, actor.closed()).await.is_err() {
+                actor.kill();
+                // A handler that never awaits cannot be killed before it returns: it is left behind.
+                let _ = tokio::time::timeout(KILL_DEADLINE, actor.closed()).await;
             }
-        };
-        if tokio::time::timeout(SHUTDOWN_DEADLINE, all).await.is_err() {
-            actors.iter().for_each(ActorHandle::kill);
         }
         system.clear_extensions();
+    }
+
+    /// The actors of some kinds, oldest first.
+    fn of_kind(&self, is_one: impl Fn(Kind) -> bool) -> Vec<ActorHandle> {
+        let directory = self.0.system.directory();
+        let listed = directory.list();
+        let of_kind = listed.iter().filter(|listing| is_one(listing.kind));
+        of_kind.filter_map(|listing| directory.actor(listing.id)).collect()
     }
 }
 
@@ -303,7 +316,7 @@ impl NodeBuilder {
         let root = RootSupervisor::spawn(&system);
         root.ready().await.map_err(NodeError::Root)?;
         let store_actor = StoreActor::spawn(&system, &store);
-        let rooms = Rooms { system, store, scheduler, root, store_actor, config };
+        let rooms = Rooms { system, store, scheduler, _root: root, store_actor, config };
         let node = Node(Arc::new(rooms));
         node.0.system.set_extension(Arc::new(Slot(Arc::downgrade(&node.0))));
         Ok(node)

@@ -42,8 +42,8 @@ use proc_macro::TokenStream;
 /// | `impl Handler<CounterNext> for Counter` | runs the method |
 /// | `Counter::remote(…)`, `Counter::options()`, `CounterOptions` | start the actor |
 ///
-/// ```ignore
-/// // Not run here: the facade `mobula`, which the expansion names, is built on top of this crate.
+/// ```
+/// # use mobula::prelude::*;
 /// pub struct Counter { count: u64 }
 ///
 /// #[mobula::actor]
@@ -53,14 +53,18 @@ use proc_macro::TokenStream;
 ///     pub fn add(&mut self, by: u64) -> u64 { self.count += by; self.count }
 /// }
 ///
+/// # #[mobula::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let counter = Counter::remote(0);
 /// let sum = counter.add(2).await?;
+/// # assert_eq!(sum, 2);
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// becomes (shortened: every path is full, and `MethodTag` has a few more items)
 ///
-/// ```ignore
-/// // Not run here: it is the text of the expansion.
+/// ```text
 /// impl Actor for Counter { type Mode = Exclusive; type Calls = CounterCalls; const NAME: &'static str = "Counter"; }
 ///
 /// pub struct CounterCalls { address: Address<Counter> }
@@ -109,18 +113,27 @@ pub fn actor(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// The function stays as written. Beside it the macro writes a module of the same name (functions and
 /// modules have separate name spaces) with `remote`, `options` and `bind`:
 ///
-/// ```ignore
-/// // Not run here: the facade `mobula`, which the expansion names, is built on top of this crate.
+/// ```
+/// # use mobula::prelude::*;
+/// # use std::num::TryFromIntError as ShapeError;
+/// # type Matrix = Vec<f64>;
 /// #[mobula::task(num_cpus = 1.0, max_retries = 3)]
-/// fn multiply(x: Matrix, y: Matrix) -> Result<Matrix, ShapeError> { … }
+/// fn multiply(x: Matrix, y: Matrix) -> Result<Matrix, ShapeError> {
+///     Ok(x.iter().zip(&y).map(|(x, y)| x * y).collect())
+/// }
 ///
+/// # #[mobula::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (x, y) = (mobula::put(vec![2.0]).await?, mobula::put(vec![3.0]).await?);
 /// let z: ObjectRef<Matrix> = multiply::remote(&x, &y);
+/// # assert_eq!(*z.get().await?, [6.0]);
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// becomes (shortened)
 ///
-/// ```ignore
-/// // Not run here: it is the text of the expansion.
+/// ```text
 /// mod multiply {
 ///     pub(super) enum Function {}                       // as visible as the function
 ///     pub fn remote(x: impl IntoArg<Matrix>, y: impl IntoArg<Matrix>) -> ObjectRef<Matrix> {
@@ -154,17 +167,18 @@ pub fn task(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Implements `Message` for a struct or enum.
 ///
-/// ```ignore
-/// // Not run here: the facade `mobula`, which the expansion names, is built on top of this crate.
+/// ```
+/// # use mobula::Message;
+/// # use std::num::TryFromIntError as Overflow;
 /// #[derive(Message)]
 /// #[message(reply = Result<u64, Overflow>)]
 /// struct Add(u64);
+/// # assert_eq!(Add::NAME, "Add");
 /// ```
 ///
 /// becomes (shortened)
 ///
-/// ```ignore
-/// // Not run here: it is the text of the expansion.
+/// ```text
 /// impl Message for Add {
 ///     type Reply = Result<u64, Overflow>;
 ///     type Value = u64;
@@ -184,18 +198,20 @@ pub fn message(item: TokenStream) -> TokenStream {
 
 /// Starts a node and runs the function as its driver.
 ///
-/// ```ignore
-/// // Not run here: the facade `mobula`, which the expansion names, is built on top of this crate.
+/// ```
+/// # use mobula::Node;
 /// #[mobula::main]
-/// async fn main(node: Node) -> anyhow::Result<()> { … }
+/// async fn main(node: Node) -> Result<(), Box<dyn std::error::Error>> {
+///     assert_eq!(node.status().dead_letters, 0);
+///     Ok(())
+/// }
 /// ```
 ///
 /// becomes
 ///
-/// ```ignore
-/// // Not run here: it is the text of the expansion.
-/// fn main() -> anyhow::Result<()> {
-///     async fn main(node: Node) -> anyhow::Result<()> { … }
+/// ```text
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     async fn main(node: Node) -> Result<(), Box<dyn std::error::Error>> { … }
 ///     ::mobula::__macro::run_main(MainOptions::new(), main)
 /// }
 /// ```
@@ -210,16 +226,17 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Runs an async test on a node of its own, on one thread and in virtual time.
 ///
-/// ```ignore
-/// // Not run here: the facade `mobula`, which the expansion names, is built on top of this crate.
+/// ```
+/// # use mobula::Node;
 /// #[mobula::test]
-/// async fn counts(node: Node) { … }
+/// async fn counts(node: Node) {
+///     assert_eq!(node.status().unfinished_tasks, 0);
+/// }
 /// ```
 ///
 /// becomes
 ///
-/// ```ignore
-/// // Not run here: it is the text of the expansion.
+/// ```text
 /// #[test]
 /// fn counts() {
 ///     async fn counts(node: Node) { … }

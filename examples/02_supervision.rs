@@ -5,7 +5,6 @@
 #![expect(clippy::print_stdout, reason = "an example speaks")]
 
 use mobula::prelude::*;
-use mobula::supervision::report::CrashReports;
 
 struct Ledger {
     entries: Vec<i64>,
@@ -49,7 +48,7 @@ async fn main(node: Node) -> anyhow::Result<()> {
     println!("the supervisor {}", bank.closed().await);
 
     println!("what was reported:");
-    for report in CrashReports::of(node.system()).list() {
+    for report in node.crash_reports() {
         println!("  {report}");
     }
     Ok(())

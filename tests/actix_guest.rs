@@ -9,7 +9,6 @@ use std::sync::Mutex;
 use actix::{ActorContext, AsyncContext, ResponseFuture};
 use mobula::actix_guest::{Guest, RESTARTS_DEFAULT, host};
 use mobula::prelude::*;
-use mobula::supervision::report::CrashReports;
 use mobula::testkit::{self, DeadLetterProbe, Probe, advance, ends};
 use mobula::{ActorOptions, Kind, Undelivered};
 
@@ -329,7 +328,7 @@ async fn a_supervisor_restarts_a_guest_and_shuts_it_down(node: Node) {
     guest.send(Store(6)).await.unwrap();
     guest.send(Store(100)).await.unwrap_err();
     assert_eq!(guest.send(Store(1)).await.unwrap(), 1);
-    let reports = CrashReports::of(node.system()).list();
+    let reports = node.crash_reports();
     assert_eq!(reports.len(), 1);
     let report = reports[0].to_string();
     assert!(report.starts_with("house/cellar (Guest"), "{report}");

@@ -19,10 +19,14 @@
 //! ```
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::node::Node;
 
 pub use mobula_actor_core::testkit::{DeadLetterProbe, Probe, ProbeActor, advance, ends};
+
+/// When nothing can run and no timer is set, time jumps here, and the test fails instead of hanging for ever.
+const PATIENCE: Duration = Duration::from_hours(24 * 365);
 
 /// Runs `body` as the driver of a node under virtual time, on one thread; returns what it returns.
 ///
@@ -41,7 +45,7 @@ where
 /// Like [`run`], on a node with these settings.
 ///
 /// # Panics
-/// When the node does not start, and when `body` does.
+/// When the node does not start, when `body` panics, and when it waits for what will never come.
 #[expect(clippy::expect_used, reason = "a test that cannot start must fail")]
 pub fn run_with<F, Fut>(builder: crate::NodeBuilder, body: F) -> Fut::Output
 where
@@ -50,8 +54,18 @@ where
 {
     mobula_actor_core::testkit::block_on(async move {
         let node = builder.under_virtual_time().start().await.expect("the node starts");
-        let output = node.enter(body(node.clone())).await;
+        let output = tokio::time::timeout(PATIENCE, node.enter(body(node.clone()))).await;
+        let output = output.expect("the test ends: it waits for what nobody will ever do");
         node.shutdown().await;
         output
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    #[should_panic(expected = "the test ends")]
+    fn a_test_that_waits_for_ever_fails() {
+        super::run(|_node| std::future::pending::<()>());
+    }
 }

@@ -278,6 +278,35 @@ async fn f8_of_a_hundred_retried_calls_none_fails_across_a_crash_and_their_order
     assert_eq!(seen, (0..100).collect::<Vec<_>>());
 }
 
+#[mobula::task(num_cpus = 0)]
+async fn after(delay: Duration, number: u64) -> u64 {
+    tokio::time::sleep(delay).await;
+    number
+}
+
+#[mobula::test]
+async fn f8_retried_calls_whose_arguments_come_late_keep_their_place_across_a_crash() {
+    let steps = Steps::default();
+    let walker = Walker::options().max_restarts(3).remote(Arc::clone(&steps));
+    // Each argument comes 10 ms after that of the call behind it, all within the time of the crashes.
+    let calls: Vec<ObjectRef<u64>> = (0..20)
+        .map(|number| match number % 2 {
+            0 => walker.step(after::remote(ms(10 * (20 - number)), number)).remote(),
+            _ => walker.step(number).remote(),
+        })
+        .collect();
+    for _ in 0..3 {
+        testkit::advance(ms(85)).await;
+        walker.kill().restart();
+    }
+    let values = mobula::get(&calls).await.unwrap();
+    assert!(values.iter().map(|value| **value).eq(0..20));
+    let mut seen = steps.lock().unwrap().clone();
+    assert!(seen.is_sorted(), "in order before and after: {seen:?}");
+    seen.dedup();
+    assert_eq!(seen, (0..20).collect::<Vec<_>>());
+}
+
 /// Refuses and crashes, with retries by class, by method and by call.
 struct Moody;
 

@@ -193,7 +193,9 @@ mod tests {
             |config| config.num_cpus = f64::NAN,
             |config| config.store_bytes = 0,
             |config| config.arbiters = 0,
-            |config| drop(config.resources.insert("cpu".to_owned(), 1.0)),
+            |config| {
+                config.resources.insert("cpu".to_owned(), 1.0);
+            },
         ];
         for break_one in broken {
             let mut config = NodeConfig::default();

@@ -34,7 +34,7 @@
 //! }
 //! ```
 //!
-//! Where to go on: [`actor`](macro@actor), [`task`](macro@task), [`Node`], [`Supervisor`], [`put`], [`get`], [`wait`].
+//! Where to go on: [`actor`](macro@actor), [`task`](macro@task), [`Node`], [`Supervisor`], [`put()`], [`get()`], [`wait()`].
 
 // Composition.
 mod config;

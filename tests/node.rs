@@ -1,7 +1,5 @@
 //! A node as a whole: it is a value, so two of them live in one process and do not notice each other.
 
-#![expect(unreachable_pub, reason = "actors are written as in a library")]
-
 use mobula::prelude::*;
 
 struct Counter {

@@ -1,5 +1,14 @@
 //! The whole node, end to end, in a few lines.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::must_use_candidate,
+    clippy::missing_panics_doc,
+    missing_docs,
+    missing_debug_implementations,
+    reason = "tests"
+)]
+
 use mobula::prelude::*;
 
 #[mobula::task]

@@ -56,7 +56,7 @@ impl<'r, A: Actor, F: Future + Unpin> Drive<'r, A, F> {
     /// Drops the handler; its asker learns why.
     fn end(&mut self, reason: ExitReason) -> Poll<Result<Option<F::Output>, ExitReason>> {
         self.release();
-        ending::drop_as(&reason, self.future.take());
+        ending::drop_ending(self.future.take());
         Poll::Ready(Err(reason))
     }
 }
@@ -90,7 +90,6 @@ impl<A: Actor, F: Future + Unpin> Future for Drive<'_, A, F> {
                 let while_handling = this.message;
                 let report = PanicReport { while_handling, ..report };
                 let reason = ExitReason::Panic(Arc::new(report));
-                ending::answer_orphans(&reason);
                 this.end(reason)
             }
             Ok(Poll::Pending) => {

@@ -5,26 +5,28 @@
 //! shall learn *why* either way. So a dropped reply looks here: if this thread is ending an actor, the
 //! reason is known and sent; if it is unwinding, the reply is kept until the run loop knows the reason.
 //! Only where a guard will catch the panic, though: in a task of the user's own nobody would come for it.
+//!
+//! Nobody learns of an end too early: the replies are answered when the mailbox has been renewed or closed, so that who
+//! knows of a crash and sends again reaches the next generation.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use crate::exit::{ExitReason, PanicReport};
 use crate::panic_capture::{guard, is_guarded};
 
-type Settle = Box<dyn FnOnce(Option<&ExitReason>)>;
+/// Answers one dropped reply.
+pub(crate) type Settle = Box<dyn FnOnce(Option<&ExitReason>) + Send>;
 
 thread_local! {
-    static ENDING: RefCell<Option<ExitReason>> = const { RefCell::new(None) };
+    static ENDING: Cell<bool> = const { Cell::new(false) };
     static ORPHANS: RefCell<Vec<Settle>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Settles a dropped reply: now, or once the reason is known.
-pub(crate) fn settle(settle: impl FnOnce(Option<&ExitReason>) + 'static) {
-    let reason = ENDING.with(|ending| ending.borrow().clone());
-    if reason.is_some() {
-        settle(reason.as_ref());
-    } else if std::thread::panicking() && is_guarded() {
+pub(crate) fn settle(settle: impl FnOnce(Option<&ExitReason>) + Send + 'static) {
+    let is_ending = ENDING.with(Cell::get);
+    if is_ending || (std::thread::panicking() && is_guarded()) {
         ORPHANS.with(|orphans| orphans.borrow_mut().push(Box::new(settle)));
     } else {
         settle(None);
@@ -33,20 +35,34 @@ pub(crate) fn settle(settle: impl FnOnce(Option<&ExitReason>) + 'static) {
 
 /// Answers the replies that were dropped while this thread unwound.
 pub(crate) fn answer_orphans(reason: &ExitReason) {
-    let orphans = ORPHANS.with(|orphans| std::mem::take(&mut *orphans.borrow_mut()));
+    answer_all(take_orphans(), reason);
+}
+
+/// The replies that wait for their answer on this thread.
+pub(crate) fn take_orphans() -> Vec<Settle> {
+    ORPHANS.with(|orphans| std::mem::take(&mut *orphans.borrow_mut()))
+}
+
+/// Answers these replies.
+pub(crate) fn answer_all(orphans: Vec<Settle>, reason: &ExitReason) {
     for settle in orphans {
         settle(Some(reason));
     }
 }
 
-/// Drops `what` as part of an end for `reason`. A panic in a destructor is contained.
-pub(crate) fn drop_as<T>(reason: &ExitReason, what: T) {
-    let outer = ENDING.with(|ending| ending.replace(Some(reason.clone())));
+/// Drops `what` as part of an end; the replies in it become orphans. A panic in a destructor is contained.
+pub(crate) fn drop_ending<T>(what: T) {
+    let outer = ENDING.with(|ending| ending.replace(true));
     if let Err(report) = guard(move || drop(what)) {
         tracing::error!(%report, "a destructor panicked while its actor ended");
     }
+    ENDING.with(|ending| ending.set(outer));
+}
+
+/// Drops `what` as part of an end for `reason`, and answers the replies in it.
+pub(crate) fn drop_as<T>(reason: &ExitReason, what: T) {
+    drop_ending(what);
     answer_orphans(reason);
-    ENDING.with(|ending| *ending.borrow_mut() = outer);
 }
 
 /// Runs a handler that the run loop does not drive itself; replies that its panic drops are answered here,

@@ -312,9 +312,8 @@ impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
             self.stands = Some(Answer::Unknown(UnknownOutcome::ActorEnded(reason.clone())));
             return Finished::Again;
         }
-        if let Some(reply) = self.reply.take() {
-            reply.answer(Answer::Unknown(UnknownOutcome::ActorEnded(reason.clone())));
-        }
+        // Answered with all that the crash took along, when the mailbox has been renewed.
+        crate::ending::drop_ending(self.reply.take());
         Finished::Done
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::directory::Citizen;
+use crate::directory::{Citizen, Kind};
 use crate::exit::ExitReason;
 use crate::id::{ActorId, MonitorRef};
 use crate::signal::Signal;
@@ -54,6 +54,12 @@ impl ActorHandle {
     #[must_use]
     pub fn id(&self) -> ActorId {
         self.0.id()
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.kind()
     }
 
     /// The name it is registered under.

@@ -81,11 +81,12 @@ fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Box<Factory<A>>) -> impl F
             Ok(actor) => actor,
             Err(reason) => {
                 cell.ended(Remains {
-                    reason: *reason,
+                    reason: ExitReason::clone(&reason),
                     factory: Some(*factory),
                     batch: VecDeque::new(),
                     flight: Vec::new(),
                 });
+                ending::answer_orphans(&reason);
                 drop(tenant.0.take());
                 return;
             }
@@ -98,23 +99,26 @@ fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Box<Factory<A>>) -> impl F
             Ok(()) => run.serve(&mut state).await,
             Err(reason) => reason,
         };
+        // Taken before the next await: after it, this may be another thread.
+        let orphans = ending::take_orphans();
         let reason = Box::pin(run.leave(&mut state, reason)).await;
         let Run { ctx, mut batch, .. } = run;
-        let flight = clear_up(&reason, state, ctx.extras, &mut batch);
+        let flight = clear_up(state, ctx.extras, &mut batch);
         let factory = factory.map(|factory| *factory);
-        cell.ended(Remains { reason: *reason, factory, batch, flight });
+        cell.ended(Remains { reason: ExitReason::clone(&reason), factory, batch, flight });
+        ending::answer_all(orphans, &reason);
+        ending::answer_orphans(&reason);
         drop(tenant.0.take());
     }
 }
 
 /// Drops what a generation had; what it was to handle goes back to the head of `batch`.
 fn clear_up<A: Actor>(
-    reason: &ExitReason,
     state: StateOf<A>,
     extras: Option<Box<Extras<A>>>,
     batch: &mut VecDeque<BoxedEnvelope<A>>,
 ) -> Vec<FlightRecord> {
-    ending::drop_as(reason, state);
+    ending::drop_ending(state);
     let Some(mut extras) = extras else {
         return Vec::new();
     };
@@ -122,7 +126,7 @@ fn clear_up<A: Actor>(
     let left: Vec<_> =
         retried.into_iter().chain(extras.from_source.take()).chain(extras.unpark_all()).collect();
     let flight = extras.recorder.as_mut().map(FlightRecorder::drain);
-    ending::drop_as(reason, extras);
+    ending::drop_ending(extras);
     for envelope in left.into_iter().rev() {
         batch.push_front(envelope);
     }
@@ -153,15 +157,15 @@ async fn made<A: Actor>(cell: &Cell<A>, factory: &mut Factory<A>) -> Result<A, E
                 }
             })
             .await;
-            if let Err(reason) = &result {
-                ending::drop_as(reason, future);
+            if result.is_err() {
+                ending::drop_ending(future);
             }
             result?
         }
     };
     match aborted(cell) {
         Some(reason) => {
-            ending::drop_as(&reason, result);
+            ending::drop_ending(result);
             Err(reason)
         }
         None => result.map_err(ExitReason::StartFailed),
@@ -169,9 +173,7 @@ async fn made<A: Actor>(cell: &Cell<A>, factory: &mut Factory<A>) -> Result<A, E
 }
 
 fn panicked(report: PanicReport) -> ExitReason {
-    let reason = ExitReason::Panic(Arc::new(report));
-    ending::answer_orphans(&reason);
-    reason
+    ExitReason::Panic(Arc::new(report))
 }
 
 /// What came to an end: the handler, or the generation.

@@ -42,6 +42,8 @@ pub struct ChildExited {
     pub reason: ExitReason,
     /// What it handled last, if its flight recorder is on.
     pub flight: Vec<FlightRecord>,
+    /// Whether that generation had started and served, however soon it ended.
+    pub had_started: bool,
     /// Nothing is to be decided: it cannot be restarted, or was terminated.
     pub ended_for_good: bool,
     /// Somebody asked it to stop, killed it for good, or dropped its last reference.

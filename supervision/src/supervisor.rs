@@ -292,10 +292,17 @@ impl Actor for Supervisor {
         exited: ChildExited,
     ) -> Hook<'a, Self> {
         let exit = ExitClass::of(&exited.reason);
+        // A supervisor is up only when all its own children are: that it served says nothing.
+        let is_plain = exited.child.kind() != Kind::Supervisor;
+        let had_started = exited.had_started && is_plain;
         if let Some(child) = self.kids.ended(exited)
             && let Some(row) = self.core.children().get(child)
         {
             let generation = row.generation;
+            if had_started {
+                // The news of its start may still be on the way: it must not be taken for a start that failed.
+                self.run(Event::StartSucceeded { child, generation }, ctx);
+            }
             self.run(Event::ChildExited { child, generation, exit }, ctx);
         }
         Hook::done()

@@ -22,6 +22,7 @@ impl<A: Actor> Cell<A> {
                 // Before anybody can see it suspended, and end it: what is kept must not be put into a closed mailbox.
                 let discarded = self.keep_retried(remains.batch);
                 let mut life = self.life.lock();
+                let had_started = life.phase != Phase::Starting;
                 life.phase = Phase::Suspended;
                 let generation = life.generation;
                 let rest = life.rest();
@@ -38,7 +39,7 @@ impl<A: Actor> Cell<A> {
                 }
                 notify(gone, &remains.reason);
                 self.unlink(links, &remains.reason);
-                self.report(generation, remains.reason, remains.flight, false);
+                self.report(generation, remains.reason, remains.flight, had_started, false);
                 self.hear_while_suspended();
             }
         }
@@ -122,6 +123,7 @@ impl<A: Actor> Cell<A> {
         batch: VecDeque<BoxedEnvelope<A>>,
         flight: Vec<FlightRecord>,
     ) {
+        let had_started = life.phase != Phase::Starting;
         life.phase = Phase::Ended;
         let generation = life.generation;
         let told_to = life.told_to_end;
@@ -151,7 +153,7 @@ impl<A: Actor> Cell<A> {
         notify(watchers, reason);
         self.unlink(links, reason);
         crate::ending::drop_as(reason, factory);
-        self.report(generation, reason.clone(), flight, told_to);
+        self.report(generation, reason.clone(), flight, had_started, told_to);
     }
 
     pub(super) fn unlink(&self, links: Vec<ActorHandle>, reason: &ExitReason) {
@@ -167,6 +169,7 @@ impl<A: Actor> Cell<A> {
         generation: u32,
         reason: ExitReason,
         flight: Vec<FlightRecord>,
+        had_started: bool,
         told_to_end: bool,
     ) {
         let ended_for_good = self.phase() == Phase::Ended;
@@ -176,6 +179,7 @@ impl<A: Actor> Cell<A> {
                 generation: u64::from(generation),
                 reason,
                 flight,
+                had_started,
                 ended_for_good,
                 told_to_end,
             }));

@@ -83,7 +83,6 @@ impl<A: Actor> Run<'_, A> {
             Err(report) => {
                 let reason = during(report, envelope.message_name());
                 self.batch.pop_front();
-                ending::answer_orphans(&reason);
                 Turn::Ended(Box::new(reason))
             }
         }
@@ -155,7 +154,6 @@ impl<A: Actor> Run<'_, A> {
             }
             Err(report) => {
                 let reason = during(report, envelope.message_name());
-                ending::answer_orphans(&reason);
                 Turn::Ended(Box::new(reason))
             }
         }
@@ -212,7 +210,6 @@ impl<A: Actor> Run<'_, A> {
                 Err(end) => break end,
             }
         };
-        ending::answer_orphans(&reason);
         if envelope.crashed(&reason) == Finished::Again {
             self.ctx.extras().retrying = Some((envelope, None));
         }

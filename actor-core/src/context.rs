@@ -1,7 +1,7 @@
 //! What a handler can do: the actor's own side of its life.
 //!
 //! Most actors never set a timer, spawn a child or attach a stream, so all of that lies behind one pointer that
-//! is made when first needed ([`Extras`]); an idle actor carries the pointer only.
+//! is made when first needed (`Extras`); an idle actor carries the pointer only.
 
 use std::any::Any;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! The floor of mobula: actors, their mailboxes, references, timers, streams and names.
 //!
-//! Start at [`actor`], then [`message`] and [`actor_ref`]; how an actor runs is in `run_loop`.
+//! Start at [`mod@actor`], then [`message`] and [`actor_ref`]; how an actor runs is in `run_loop`.
 //! Users take all of this through the facade crate `mobula`.
 
 pub mod actor;

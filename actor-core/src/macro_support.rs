@@ -76,7 +76,7 @@ pub type Never<A> = (Infallible, PhantomData<fn() -> A>);
 /// What can be said of an error type that no bound says anything about.
 ///
 /// Generated code is not generic, so method lookup can choose for it: the traits below have one
-/// method name, are implemented for more and more references to [`Probe`], and lookup takes the
+/// method name, are implemented for more and more references to `Probe`, and lookup takes the
 /// outermost that fits ("autoref specialisation"). Generated code imports this module as a whole:
 /// `use ::mobula::__macro::refusal::*; let kind = (&&&&&&Probe::of(error)).refusal_kind();`.
 pub mod refusal {

@@ -36,11 +36,10 @@ use crate::context::Context;
 use crate::current::{self, Current};
 use crate::directory::Kind;
 use crate::ending;
-use crate::error::UnknownOutcome;
 use crate::exit::ExitReason;
 use crate::message::Message;
 use crate::panic_capture::guard;
-use crate::reply::{Answer, ReplySlot};
+use crate::reply::ReplySlot;
 use crate::spawn::ActorOptions;
 
 /// How long a guest whose host stops may take to run its own `stopping` and `stopped`.
@@ -284,7 +283,8 @@ where
                 Some(hosted) => hosted.task.await.unwrap_or(ExitReason::Killed),
                 None => ExitReason::Killed,
             };
-            reply.answer(Answer::Unknown(UnknownOutcome::ActorEnded(reason.clone())));
+            // The asker is answered with that end, when the mailbox has been renewed.
+            ctx.keep_until_end(reply);
             ctx.exit_with(reason);
         })
     }

@@ -19,15 +19,19 @@ impl OneShot {
         if self.phase() == Phase::Done {
             return false;
         }
-        let mut children = self.tree.cancel(recursive);
+        // The verdict first: a body that looks at its token all the time could else return a result before it falls.
         let was_alive = self.stop_alone(error);
+        if !was_alive && self.phase() == Phase::Done {
+            return false;
+        }
+        let mut children = self.tree.cancel(recursive);
         // A list instead of recursion: nesting may be deeper than the stack.
         while let Some(child) = children.pop() {
             if child.phase() == Phase::Done {
                 continue;
             }
-            children.extend(child.tree.cancel(true));
             child.stop_alone(|| TaskError::Cancelled { task: child.label() });
+            children.extend(child.tree.cancel(true));
         }
         was_alive
     }

@@ -14,6 +14,7 @@
 //!
 //! A guest's code belongs to the node: it may look names up, spawn, and submit tasks, as the host.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -284,7 +285,7 @@ where
                 None => ExitReason::Killed,
             };
             // The asker is answered with that end, when the mailbox has been renewed.
-            ctx.keep_until_end(reply);
+            ctx.extras().held_reply = Some(Box::new(reply) as Box<dyn Any + Send>);
             ctx.exit_with(reason);
         })
     }

@@ -263,12 +263,6 @@ impl<A: Actor> Context<A> {
         self.extras().held_reply = Some(Box::new(reply.into_reply()) as Box<dyn Any + Send>);
     }
 
-    /// Keeps a reply for as long as this generation lives; its end answers it.
-    #[cfg(feature = "actix")]
-    pub(crate) fn keep_until_end<M: Message>(&mut self, reply: ReplySlot<M>) {
-        self.extras().held_reply = Some(Box::new(reply) as Box<dyn Any + Send>);
-    }
-
     #[doc(hidden)]
     pub fn release_held_reply(&mut self) {
         if let Some(extras) = &mut self.extras {

@@ -2,8 +2,8 @@
 //!
 //! When a handler panics, its reply is dropped while the stack unwinds, before anybody knows the panic's
 //! text; when an actor is killed, its handler's future is dropped, and with it the reply. The asker
-//! shall learn *why* either way. So a dropped reply looks here: if this thread is ending an actor, the
-//! reason is known and sent; if it is unwinding, the reply is kept until the run loop knows the reason.
+//! shall learn *why* either way. So a dropped reply looks here: while this thread ends an actor or unwinds, it is
+//! kept, an orphan, until the end is complete and its reason known.
 //! Only where a guard will catch the panic, though: in a task of the user's own nobody would come for it.
 //!
 //! Nobody learns of an end too early: the replies are answered when the mailbox has been renewed or closed, so that who
@@ -59,10 +59,13 @@ pub(crate) fn drop_ending<T>(what: T) {
     ENDING.with(|ending| ending.set(outer));
 }
 
-/// Drops `what` as part of an end for `reason`, and answers the replies in it.
+/// Drops `what` as part of an end for `reason`, and answers the replies in it, and no others: one actor may end within
+/// the end of another, as a child does when its supervisor's state is dropped.
 pub(crate) fn drop_as<T>(reason: &ExitReason, what: T) {
+    let others = take_orphans();
     drop_ending(what);
     answer_orphans(reason);
+    ORPHANS.with(|orphans| orphans.borrow_mut().extend(others));
 }
 
 /// Runs a handler that the run loop does not drive itself; replies that its panic drops are answered here,

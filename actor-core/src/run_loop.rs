@@ -6,7 +6,7 @@
 //!
 //! The law:
 //! 1. A panic ends the generation, never the node: every call into user code goes through
-//!    [`guard`](crate::panic_capture::guard). This file and `ending.rs` are the only ones that do.
+//!    [`guard`](crate::panic_capture::guard).
 //! 2. An envelope is out of the queue before its handler runs, so a panic cannot run it again.
 //! 3. A signal that aborts (kill, an abnormal exit of a link) drops the running handler at its await.
 //! 4. Slots of the mailbox are released when a handler begins, a few at a time, and all when it waits.

@@ -5,10 +5,7 @@
 //! another thread run when the first look fails. Giving it back is a plain store, where a lock that parks needs a second
 //! atomic exchange: a quarter of the cost of a tell.
 
-pub(crate) use spin_lock::Mutex;
 pub(crate) use std::sync::atomic::{AtomicU8, Ordering};
 
-mod spin_lock {
-    /// A lock for very short sections.
-    pub(crate) type Mutex<T> = spin::mutex::SpinMutex<T, spin::relax::Yield>;
-}
+/// A lock for very short sections.
+pub(crate) type Mutex<T> = spin::mutex::SpinMutex<T, spin::relax::Yield>;

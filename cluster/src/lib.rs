@@ -1,0 +1,1 @@
+//! Many nodes, no head: how members find, trust and reach each other.

@@ -1,0 +1,17 @@
+//! The protocol cores of the cluster: who is a member, and what members say to each other.
+//!
+//! A protocol that owns sockets and clocks can only be tested by waiting; so nothing in this crate does.
+//! Every core takes the time, an input and a source of randomness, and returns outputs as values:
+//! the same code runs under the simulator, under model checkers and under the driver.
+//!
+//! Invariant: the outputs are a function of the inputs, in their order, and of the random numbers drawn.
+//!
+//! - [`id`], [`time`]: the words all cores share.
+//! - [`member`]: what is known of one node, and how two pieces of knowledge merge.
+//! - [`membership`]: which nodes there are, who watches whom, who is down.
+
+pub mod id;
+pub mod time;
+pub mod member;
+pub mod config;
+pub mod membership;

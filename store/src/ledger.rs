@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 
 use crate::{
     budget::{Budget, Ticket},
-    object_id::ObjectId,
+    object_id::{ObjectId, StoreId},
 };
 
 const SHARDS: usize = 16;
@@ -32,6 +32,7 @@ type Shard<E> = Mutex<HashMap<ObjectId, Weak<E>, BuildHasherDefault<ByNumber>>>;
 /// The books of one store over entries `E`.
 #[derive(Debug)]
 pub(crate) struct Ledger<E> {
+    store_id: StoreId,
     shards: [Shard<E>; SHARDS],
     objects_made: AtomicU64,
     objects_ready: AtomicU64,
@@ -54,8 +55,9 @@ pub(crate) struct RoomsUsage {
 }
 
 impl<E> Ledger<E> {
-    pub(crate) fn new(capacity_bytes: u64) -> Self {
+    pub(crate) fn new(store_id: StoreId, capacity_bytes: u64) -> Self {
         Self {
+            store_id,
             shards: std::array::from_fn(|_| Mutex::default()),
             objects_made: AtomicU64::new(0),
             objects_ready: AtomicU64::new(0),
@@ -67,7 +69,7 @@ impl<E> Ledger<E> {
     }
 
     pub(crate) fn next_id(&self) -> ObjectId {
-        ObjectId::counted(self.objects_made.fetch_add(1, Ordering::Relaxed))
+        ObjectId::counted(self.store_id, self.objects_made.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The place of an object in the order of becoming ready; counted from 1.
@@ -105,7 +107,7 @@ impl<E> Ledger<E> {
     }
 
     fn shard(&self, id: ObjectId) -> &Shard<E> {
-        let place = id.get() as usize % SHARDS;
+        let place = id.number() as usize % SHARDS;
         &self.shards[place]
     }
 

@@ -11,6 +11,7 @@
 
 // Values and names.
 pub mod object_id;
+pub mod time;
 pub mod object_ref;
 pub mod error;
 
@@ -50,13 +51,14 @@ pub use error::{GetError, ReferenceError, StoreError, TaskError, TaskLabel, Wait
 pub use get::Get;
 pub use get_many::{GetMany, get};
 pub use hold::ArgPin;
-pub use object_id::{ObjectId, StoreId};
+pub use object_id::{Incarnation, NodeId, ObjectId, ObjectIdError, StoreId};
 pub use object_ref::{ObjectRef, free};
 pub use put::{Put, put};
 pub use refcount::RefCounts;
 pub use sealer::Sealer;
 pub use store::{Object, Store, StoreConfig, StoreUsage};
 pub use store_actor::StoreActor;
+pub use time::Time;
 pub use wait::{Wait, wait};
 pub use waiters::WaiterKey;
 pub use wire::decode;

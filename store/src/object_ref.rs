@@ -18,13 +18,8 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    error::ReferenceError,
-    get::Get,
-    hold::LocalHold,
-    object_id::{ObjectId, StoreId},
-    refcount::RefCounts,
-    size::REFERENCE_NAME,
-    store::Store,
+    error::ReferenceError, get::Get, hold::LocalHold, object_id::ObjectId, refcount::RefCounts,
+    size::REFERENCE_NAME, store::Store,
 };
 
 /// A reference to an object of type `T`, there or still being made.
@@ -125,9 +120,8 @@ impl<T: Any + Send + Sync> IntoFuture for &ObjectRef<T> {
 }
 
 impl<T> ObjectRef<T> {
-    fn key(&self) -> (StoreId, ObjectId) {
-        let entry = self.hold.entry();
-        (entry.home().store_id, entry.id())
+    fn key(&self) -> ObjectId {
+        self.id()
     }
 }
 
@@ -178,9 +172,9 @@ impl<'de, T: 'static> Deserialize<'de> for ObjectRef<T> {
 struct Arriving<T>(PhantomData<fn() -> T>);
 
 impl<T: 'static> Arriving<T> {
-    fn look_up<E: de::Error>((store_id, object): (StoreId, ObjectId)) -> Result<ObjectRef<T>, E> {
+    fn look_up<E: de::Error>(object: ObjectId) -> Result<ObjectRef<T>, E> {
         let store = Store::current().ok_or(ReferenceError::NoNode { object });
-        let hold = store.and_then(|store| store.open::<T>(store_id, object));
+        let hold = store.and_then(|store| store.open::<T>(object));
         hold.map(ObjectRef::new).map_err(E::custom)
     }
 }

@@ -97,8 +97,8 @@ impl Store {
     #[must_use]
     pub fn new(config: StoreConfig) -> Self {
         let StoreConfig { capacity_bytes, spin_rounds, id } = config;
-        let store_id = id.unwrap_or_else(|| StoreId::new(RandomState::new().hash_one("store")));
-        let home = Home { store_id, spin_rounds, ledger: Ledger::new(capacity_bytes) };
+        let store_id = id.unwrap_or_else(|| StoreId::alone(RandomState::new().hash_one("store")));
+        let home = Home { store_id, spin_rounds, ledger: Ledger::new(store_id, capacity_bytes) };
         Self { home: Arc::new(home) }
     }
 
@@ -145,13 +145,10 @@ impl Store {
     }
 
     /// The entry of a reference that came from elsewhere, kept from now on.
-    pub(crate) fn open<T: 'static>(
-        &self,
-        store: StoreId,
-        object: ObjectId,
-    ) -> Result<LocalHold, ReferenceError> {
-        if store != self.id() {
-            return Err(ReferenceError::Foreign { object, theirs: store, ours: self.id() });
+    pub(crate) fn open<T: 'static>(&self, object: ObjectId) -> Result<LocalHold, ReferenceError> {
+        let theirs = object.owner();
+        if theirs != self.id() {
+            return Err(ReferenceError::Foreign { object, theirs, ours: self.id() });
         }
         let entry = self.home.ledger.find(object);
         let entry: Arc<Entry> = entry.ok_or(ReferenceError::Unknown { object })?;

@@ -5,6 +5,7 @@ use std::{cell::Cell, collections::BTreeMap};
 use serde::ser;
 
 use super::*;
+use crate::object_id::{Incarnation, NodeId, StoreId};
 
 fn bytes<T: Serialize>(value: &T) -> u64 {
     estimate(value).bytes
@@ -22,7 +23,7 @@ struct Reference(u64);
 
 impl Serialize for Reference {
     fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_newtype_struct(REFERENCE_NAME, &(77_u64, self.0))
+        serializer.serialize_newtype_struct(REFERENCE_NAME, &(77_u64, 78_u64, self.0))
     }
 }
 
@@ -73,7 +74,8 @@ fn a_matrix_of_rows_is_extrapolated_in_both_directions() {
 
 #[test]
 fn a_value_that_is_a_reference_is_noticed() {
-    let id = ObjectId::new(5);
+    let owner = StoreId::new(NodeId(77), Incarnation(78));
+    let id = ObjectId::new(owner, 5);
     assert_eq!(estimate(&Reference(5)).is_reference, id);
     assert_eq!(estimate(&Box::new(Reference(5))).is_reference, id);
     assert_eq!(estimate(&Some(Reference(5))).is_reference, None);
@@ -83,7 +85,7 @@ fn a_value_that_is_a_reference_is_noticed() {
 #[test]
 fn no_contained_reference_is_missed_in_a_long_list() {
     let list: Vec<Reference> = (1..=5000).map(Reference).collect();
-    let found: Vec<u64> = estimate(&(list, "x")).contained.iter().map(|id| id.get()).collect();
+    let found: Vec<u64> = estimate(&(list, "x")).contained.iter().map(|id| id.number()).collect();
     assert_eq!(found, (1..=5000).collect::<Vec<u64>>());
 }
 

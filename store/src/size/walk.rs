@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Serialize, ser};
 
 use super::{DEPTH_MAX, EXACT_LEAVES, HANDLE_BYTES, REFERENCE_NAME, SAMPLE};
-use crate::object_id::ObjectId;
+use crate::object_id::{Incarnation, NodeId, ObjectId, StoreId};
 
 #[derive(Default)]
 pub(super) struct Walk {
@@ -16,8 +16,8 @@ pub(super) struct Walk {
     depth: u32,
     pub(super) contained: Vec<ObjectId>,
     pub(super) is_reference: Option<ObjectId>,
-    /// Inside a reference: the last number met, which is the object's.
-    reference: Option<u64>,
+    /// Inside a reference: the last three numbers met, which name the object.
+    reference: Option<[u64; 3]>,
 }
 
 /// Why a walk ended early. Carries nothing: every level above goes on with what was counted.
@@ -73,9 +73,12 @@ impl Walk {
 
     fn reference<T: Serialize + ?Sized>(&mut self, value: &T) {
         let outermost = self.depth == 0;
-        self.reference = Some(0);
+        self.reference = Some([0; 3]);
         self.part(value);
-        if let Some(id) = self.reference.take().and_then(ObjectId::new) {
+        let named = self.reference.take().and_then(|[node, incarnation, number]| {
+            ObjectId::new(StoreId::new(NodeId(node), Incarnation(incarnation)), number)
+        });
+        if let Some(id) = named {
             self.contained.push(id);
             if outermost {
                 self.is_reference = Some(id);
@@ -151,7 +154,7 @@ impl<'a> ser::Serializer for &'a mut Walk {
 
     fn serialize_u64(self, number: u64) -> Result<(), Enough> {
         if let Some(reference) = &mut self.reference {
-            *reference = number;
+            *reference = [reference[1], reference[2], number];
         }
         self.leaf(8);
         Ok(())

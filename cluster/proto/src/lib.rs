@@ -9,9 +9,13 @@
 //! - [`id`], [`time`]: the words all cores share.
 //! - [`member`]: what is known of one node, and how two pieces of knowledge merge.
 //! - [`membership`]: which nodes there are, who watches whom, who is down.
+//! - [`wire`]: frames, and values in frames.
+//! - [`error`]: what can go wrong, one enum per family of operations.
 
 pub mod id;
 pub mod time;
 pub mod member;
 pub mod config;
 pub mod membership;
+pub mod error;
+pub mod wire;

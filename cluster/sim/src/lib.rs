@@ -1,0 +1,14 @@
+//! The simulator of the cluster: the protocol cores of `mobula-proto`, run by the thousand under one seed.
+//!
+//! A distributed protocol that is only tested on real machines is tested on good days.
+//! Here the same cores run on a network that loses, delays and cuts, on clocks that run wrong, on machines that
+//! die, and every run can be had again from its seed.
+//!
+//! - [`queue`], [`clock`], [`protocol`]: time, and what a core must offer.
+//! - [`network`], [`world`]: what carries messages, and what lets time pass.
+
+pub mod queue;
+pub mod clock;
+pub mod protocol;
+pub mod network;
+pub mod world;

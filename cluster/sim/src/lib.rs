@@ -6,9 +6,14 @@
 //!
 //! - [`queue`], [`clock`], [`protocol`]: time, and what a core must offer.
 //! - [`network`], [`world`]: what carries messages, and what lets time pass.
+//! - [`rings`]: the membership core, and a model of its driver.
+//! - [`faults`], [`shrink`]: what goes wrong, and which part of it mattered.
 
 pub mod queue;
 pub mod clock;
 pub mod protocol;
 pub mod network;
 pub mod world;
+pub mod rings;
+pub mod faults;
+pub mod shrink;

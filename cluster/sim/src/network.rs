@@ -49,6 +49,8 @@ pub struct Conditions {
     pub dial_limit: Tick,
     /// Round trips of a dial until the link stands: TCP, negotiation, Noise, multiplexer.
     pub dial_round_trips: u32,
+    /// Bytes that a machine can send per microsecond; 125 is 1 Gbit/s.
+    pub bytes_per_tick: u64,
     /// Most a timer fires late on a healthy machine.
     pub timer_slack: Tick,
     /// Most that a node's clock rate is off, in ppm; drawn evenly from ±this.
@@ -70,6 +72,7 @@ impl Default for Conditions {
             give_up: 20 * SECOND,
             dial_limit: 3 * SECOND,
             dial_round_trips: 4,
+            bytes_per_tick: 125,
             timer_slack: MILLISECOND,
             clock_skew_ppm: 100,
         }

@@ -85,6 +85,8 @@ pub struct Machine<P: Protocol> {
     stalled: bool,
     backlog: VecDeque<Event<P::Message>>,
     record: Record,
+    /// When its interface has sent all it was given.
+    sends_until: Tick,
 }
 
 impl<P: Protocol> fmt::Debug for Machine<P> {
@@ -181,6 +183,7 @@ impl<P: Protocol> World<P> {
                 stalled: false,
                 backlog: VecDeque::new(),
                 record: Record::default(),
+                sends_until: 0,
             })
             .collect();
         Self {
@@ -320,6 +323,14 @@ impl<P: Protocol> World<P> {
             Event::Retransmit { id, from, to, wait } => self.retransmit(id, from, to, wait),
         }
         host
+    }
+
+    /// When the interface of `host` has sent this much more, behind what it has to send already.
+    fn departure(&mut self, host: Host, size_bytes: u32) -> Tick {
+        let span = u64::from(size_bytes) / self.network.conditions.bytes_per_tick.max(1);
+        let machine = &mut self.machines[host.index()];
+        machine.sends_until = machine.sends_until.max(self.now) + span;
+        machine.sends_until
     }
 
     fn wake(&mut self, host: Host) {

@@ -98,7 +98,10 @@ impl<P: Protocol> World<P> {
         } else {
             self.rng.random_range(300..1_500)
         };
-        let at = self.now + self.network.latency(&mut self.rng) + work + self.held_back();
+        let at = self.departure(from, size_bytes)
+            + self.network.latency(&mut self.rng)
+            + work
+            + self.held_back();
         self.floods.launch(id);
         self.queue.push(at, Event::Flood { id, to, from });
     }

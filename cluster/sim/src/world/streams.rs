@@ -177,7 +177,8 @@ impl<P: Protocol> World<P> {
     }
 
     fn transmit(&mut self, id: ConnectionId, from: Host, to: Host, message: P::Message) {
-        let mut at = self.now + self.network.latency(&mut self.rng);
+        let mut at = self.departure(from, P::size_bytes(&message));
+        at += self.network.latency(&mut self.rng);
         at += self.network.retransmissions(from, to, &mut self.rng);
         let Some(connection) = self.links.connection_mut(id) else { return };
         let side = connection.side_of(from);

@@ -52,7 +52,7 @@ pub use wiring::naming::{actor, actor_in, list_named_actors};
 pub use wiring::objects::RemoteCall;
 
 // Macros.
-pub use mobula_actor_core::{actor, main, task, test};
+pub use mobula_actor_core::{actor, handler, main, task, test};
 
 // Actors.
 #[cfg(feature = "actix")]

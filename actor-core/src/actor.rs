@@ -47,6 +47,8 @@ pub trait Actor: Sized + 'static {
     type Calls: Calls<Self>;
     /// Its type's name, in errors and listings.
     const NAME: &'static str;
+    /// The number that means this type on every node. From the name; the macro adds the module's path.
+    const KEY: u64 = crate::wire::key(Self::NAME);
     /// What it is listed as.
     const KIND: Kind = Kind::Actor;
     /// How many messages it handles at once, in [`Shared`] mode.

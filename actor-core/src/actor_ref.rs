@@ -22,12 +22,14 @@ use crate::error::{LookupError, Target, TellError};
 use crate::exit::ExitReason;
 use crate::handle::ActorHandle;
 use crate::handle::AsHandle;
-use crate::id::ActorId;
+use crate::id::{ActorId, NodeId};
 use crate::message::Message;
 use crate::names::FullName;
 use crate::recipient::Recipient;
+use crate::remote::{Home, stand_in};
 use crate::system::System;
 use crate::tell::{Tell, try_tell};
+use crate::wire::baggage;
 
 /// A counted hold on an actor's cell: what a reference is made of.
 pub struct Address<A: Actor> {
@@ -255,34 +257,60 @@ impl<A: Actor> PartialEq for ActorRef<A> {
 
 impl<A: Actor> Eq for ActorRef<A> {}
 
-/// Travels as the actor's id.
+/// What a reference is on the wire.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "$mobula::ActorRef")]
+struct WireRef {
+    /// Its type.
+    key: u64,
+    home: Home,
+}
+
+/// Travels as the actor's home. What writes it into a message keeps the actor alive on the way.
 impl<A: Actor> Serialize for ActorRef<A> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_newtype_struct("$mobula::ActorRef", &self.id())
+        let cell = self.address().cell();
+        let home = cell.home().unwrap_or_else(|| {
+            let (node, incarnation) =
+                cell.system().remote().map_or((NodeId::HERE, 0), |remote| remote.here());
+            Home { node, incarnation, actor: self.id() }
+        });
+        baggage::pack(|| cell.handle().hold());
+        WireRef { key: A::KEY, home }.serialize(serializer)
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename = "$mobula::ActorRef")]
-struct WireRef(ActorId);
-
-/// Becomes a reference to the actor of that id on the current node.
+/// Becomes a reference on the current node: to the actor itself if it lives here, else to its stand-in.
 impl<'de, A: Actor> Deserialize<'de> for ActorRef<A> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let WireRef(id) = WireRef::deserialize(deserializer)?;
+        let WireRef { key, home } = WireRef::deserialize(deserializer)?;
         let system = current::current_system()
             .ok_or_else(|| D::Error::custom("a reference to an actor is read outside any node"))?;
-        let handle = system
-            .directory()
-            .actor(id)
-            .ok_or_else(|| D::Error::custom(format!("no living actor {id} on this node")))?;
-        Self::from_handle(&handle).ok_or_else(|| {
-            D::Error::custom(format!(
-                "actor {id} is a `{}`, not a `{}`",
-                handle.type_name(),
-                A::NAME
-            ))
-        })
+        let remote = system.remote();
+        let here = remote.as_ref().map_or((NodeId::HERE, 0), |remote| remote.here());
+        if (home.node, home.incarnation) == here {
+            let handle = system.directory().actor(home.actor).ok_or_else(|| {
+                D::Error::custom(format!("no living actor {} on this node", home.actor))
+            })?;
+            return Self::from_handle(&handle).ok_or_else(|| {
+                let found = handle.type_name();
+                D::Error::custom(format!(
+                    "actor {} is a `{found}`, not a `{}`",
+                    home.actor,
+                    A::NAME
+                ))
+            });
+        }
+        if key != A::KEY {
+            let text = format!("actor {home} is no `{}`, or one of another build", A::NAME);
+            return Err(D::Error::custom(text));
+        }
+        let Some(remote) = remote else {
+            let text = format!("actor {home} lives on another node, and this one is alone");
+            return Err(D::Error::custom(text));
+        };
+        stand_in::refer(&system, &remote, home)
+            .ok_or_else(|| D::Error::custom(format!("actor {home} is no `{}`", A::NAME)))
     }
 }
 

@@ -10,6 +10,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// Whatever can be given for a parameter of type `T`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be given for a parameter of type `{T}`",
@@ -90,6 +92,21 @@ pub struct DependencyFailed {
     pub text: String,
     /// The failure itself.
     pub source: Arc<dyn Error + Send + Sync>,
+}
+
+/// Travels as its text: the failure itself stays where it happened.
+impl Serialize for DependencyFailed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for DependencyFailed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let source: Box<dyn Error + Send + Sync> = text.clone().into();
+        Ok(Self { text, source: source.into() })
+    }
 }
 
 impl fmt::Display for DependencyFailed {

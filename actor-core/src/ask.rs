@@ -214,6 +214,9 @@ impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
             Poll::Ready(Ok(Answer::Replied(result))) => {
                 Poll::Ready(result.map_err(AskError::Refused))
             }
+            Poll::Ready(Ok(Answer::RefusedElsewhere(text))) => {
+                Poll::Ready(Err(AskError::RefusedElsewhere(text)))
+            }
             Poll::Ready(Ok(Answer::NotDelivered(message, reason))) => {
                 Poll::Ready(Err(self.not_delivered(message, reason)))
             }

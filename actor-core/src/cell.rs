@@ -9,7 +9,7 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
@@ -23,17 +23,19 @@ use crate::error::{Target, Undelivered};
 use crate::exit::ExitReason;
 use crate::factory::Factory;
 use crate::flight_recorder::FlightRecord;
-use crate::handle::{ActorHandle, AnyCell, Watcher};
+use crate::handle::{ActorHandle, AnyCell, EndListener, Watcher};
 use crate::id::{ActorId, MonitorRef};
 use crate::lifecycle::{Fate, Phase, fate};
 use crate::mailbox::lanes::Lanes;
 use crate::mailbox::{Mailbox, Overflow};
 use crate::names::FullName;
+use crate::remote::Home;
 use crate::signal::{ChildExited, Signal};
 use crate::system::System;
 
 mod citizen;
 mod ending;
+mod far;
 
 /// What was chosen where the actor was spawned.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) detached: bool,
     pub(crate) mailbox: Mailbox,
     pub(crate) flight_records: usize,
+    /// For a stand-in: where the actor lives, once that is known.
+    pub(crate) far: Option<Arc<OnceLock<Home>>>,
 }
 
 impl Settings {
@@ -56,6 +60,7 @@ impl Settings {
             && self.pin.is_none()
             && self.parent.is_none()
             && !self.detached
+            && self.far.is_none()
             && self.flight_records == 0
             && self.mailbox.overflow() != Overflow::Latest
     }
@@ -108,6 +113,22 @@ impl<A: Actor> Default for Rest<A> {
             links: Vec::new(),
             starting: Vec::new(),
         }
+    }
+}
+
+impl<A: Actor> Rest<A> {
+    /// Who is told at the end of this generation: those to forget, and those who stay.
+    fn watchers_of_generation(&mut self) -> (Vec<Watcher>, Vec<Arc<Mutex<EndListener>>>) {
+        let (gone, stay): (Vec<_>, Vec<_>) = std::mem::take(&mut self.watchers)
+            .into_iter()
+            .partition(|watcher| matches!(watcher, Watcher::Actor { .. }));
+        let far = stay.iter().filter_map(|watcher| match watcher {
+            Watcher::Far(listener) => Some(Arc::clone(listener)),
+            Watcher::Actor { .. } | Watcher::Waiter(_) => None,
+        });
+        let far = far.collect();
+        self.watchers = stay;
+        (gone, far)
     }
 }
 
@@ -299,5 +320,9 @@ const fn dead_letter_reason(reason: &Undelivered) -> DeadLetterReason {
         Undelivered::Expired => DeadLetterReason::Expired,
         Undelivered::Cancelled => DeadLetterReason::Cancelled,
         Undelivered::DependencyFailed(_) => DeadLetterReason::DependencyFailed,
+        Undelivered::Unreachable(_) => DeadLetterReason::Unreachable,
+        Undelivered::NoWireForm(_) => DeadLetterReason::NoWireForm,
+        Undelivered::Unknown(_) => DeadLetterReason::Unknown,
+        Undelivered::Unreadable(_) => DeadLetterReason::Unreadable,
     }
 }

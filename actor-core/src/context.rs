@@ -326,8 +326,8 @@ impl<A: Actor> Context<A> {
         // An end after this tells us by itself; one before it leaves that to us. Never both.
         if !other.0.add_link(self.handle()) {
             self.handle().0.remove_link(other.id());
-            let reason = ExitReason::NoActor;
-            self.handle().0.signal(crate::signal::Signal::Exit { from: other, reason });
+            let (from, reason) = (other.id(), ExitReason::NoActor);
+            self.handle().0.signal(crate::signal::Signal::Exit { from, reason });
         }
     }
 

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 use crate::cancel::CallToken;
-use crate::id::{ActorId, CallerId};
+use crate::id::{ActorId, CallerId, NodeId};
 use crate::system::System;
 
 thread_local! {
@@ -52,19 +52,21 @@ pub struct MessageContext {
 /// One ask on the way to the running handler: who asked, and who had asked that one.
 #[derive(Debug)]
 pub struct CallChain {
-    /// The actor that asked and waits.
+    /// The node of the actor that asked and waits; [`NodeId::HERE`] for this one.
+    pub node: NodeId,
+    /// Its id there.
     pub actor: ActorId,
     /// The ask that the waiting actor itself is answering.
     pub parent: Option<Arc<Self>>,
 }
 
 impl CallChain {
-    /// Whether `actor` waits somewhere along this chain.
+    /// Whether this actor of that node waits somewhere along this chain.
     #[must_use]
-    pub fn contains(&self, actor: ActorId) -> bool {
+    pub fn contains(&self, node: NodeId, actor: ActorId) -> bool {
         let mut link = Some(self);
         while let Some(ask) = link {
-            if ask.actor == actor {
+            if (ask.node, ask.actor) == (node, actor) {
                 return true;
             }
             link = ask.parent.as_deref();

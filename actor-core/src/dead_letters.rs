@@ -31,6 +31,14 @@ pub enum DeadLetterReason {
     Expired,
     /// What an argument was to come from failed.
     DependencyFailed,
+    /// The actor's node could not be reached.
+    Unreachable,
+    /// It cannot travel to the actor's node.
+    NoWireForm,
+    /// The actor's node does not know the message.
+    Unknown,
+    /// The actor's node could not read the message.
+    Unreadable,
 }
 
 /// One message that will not be handled: who, to whom, what, why. The message itself is gone.

@@ -61,6 +61,11 @@ pub trait Citizen: Send + Sync {
     fn why(&self) -> Option<String> {
         None
     }
+    /// Whether it belongs into listings of this node; a stand-in for an actor elsewhere does not.
+    fn is_listed(&self) -> bool {
+        true
+    }
+
     /// The actor behind it, if it is one.
     fn as_actor(&self) -> Option<ActorHandle> {
         None
@@ -144,7 +149,7 @@ impl Directory {
     pub fn list(&self) -> Vec<ActorListing> {
         let mut citizens: Vec<Arc<dyn Citizen>> = Vec::new();
         for shard in &self.shards {
-            citizens.extend(shard.lock().values().cloned());
+            citizens.extend(shard.lock().values().filter(|citizen| citizen.is_listed()).cloned());
         }
         citizens.sort_unstable_by_key(|citizen| citizen.id());
         citizens

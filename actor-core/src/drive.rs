@@ -87,7 +87,7 @@ impl<A: Actor, F: Future + Unpin> Future for Drive<'_, A, F> {
         match polled {
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(Some(output))),
             Err(report) => {
-                let while_handling = this.message;
+                let while_handling = this.message.map(Into::into);
                 let report = PanicReport { while_handling, ..report };
                 let reason = ExitReason::Panic(Arc::new(report));
                 this.end(reason)
@@ -114,7 +114,7 @@ pub(crate) fn aborted<A: Actor>(cell: &Cell<A>) -> Option<ExitReason> {
         match cell.lanes.pop_signal() {
             Some((Signal::Kill(reason), true)) => return Some(reason),
             Some((Signal::Exit { from, reason }, true)) => {
-                return Some(ExitReason::Linked { from: from.id(), reason: Arc::new(reason) });
+                return Some(ExitReason::Linked { from, reason: Arc::new(reason) });
             }
             Some((Signal::ChildExited(exited), _)) => exited.child.terminate(exited.reason),
             Some((
@@ -123,7 +123,8 @@ pub(crate) fn aborted<A: Actor>(cell: &Cell<A>) -> Option<ExitReason> {
                 | Signal::Stop(_)
                 | Signal::Shutdown(_)
                 | Signal::Down { .. }
-                | Signal::Unreferenced,
+                | Signal::Unreferenced
+                | Signal::FarEnd { .. },
                 _,
             ))
             | None => {}

@@ -78,7 +78,7 @@ pub(crate) fn contain<R>(
     work: impl FnOnce() -> R,
 ) -> Result<R, PanicReport> {
     guard(work).map_err(|report| {
-        let report = PanicReport { while_handling: Some(message), ..report };
+        let report = PanicReport { while_handling: Some(message.into()), ..report };
         answer_orphans(&ExitReason::Panic(Arc::new(report.clone())));
         report
     })

@@ -20,7 +20,9 @@ use crate::error::{Undelivered, UnknownOutcome};
 use crate::exit::ExitReason;
 use crate::id::CallerId;
 use crate::message::Message;
+use crate::remote::{AnswerSink, Outbound, inbound};
 use crate::reply::{Answer, ReplySlot, RetryCell, Slot};
+use crate::wire::{baggage, paired};
 
 /// What a message and its reply may measure to lie inline: with all the rest, one cache line.
 pub(crate) type Space = [usize; 3];
@@ -79,6 +81,8 @@ pub(crate) trait Envelope<A: Actor>: Send {
     fn reject(&mut self, reason: Undelivered) -> bool;
     /// Moves the message into `into`, an `Option` of its type.
     fn reclaim(&mut self, into: &mut dyn Any);
+    /// Writes the message down for another node. Afterwards the envelope is empty, unless this failed.
+    fn export(&mut self, meta: Meta) -> Result<Outbound, Undelivered>;
     /// Whether the message waits for arguments.
     fn is_gated(&self) -> bool {
         false
@@ -165,6 +169,16 @@ impl<A: Receive<M>, M: Message, R: ReplyTo<M>> Envelope<A> for Plain<M, R> {
         let waits = reply.waits();
         reply.into_slot().answer(Answer::NotDelivered(self.message.take(), reason));
         !waits
+    }
+
+    fn export(&mut self, meta: Meta) -> Result<Outbound, Undelivered> {
+        let waits = self.reply.as_ref().is_some_and(ReplyTo::waits);
+        let outbound = outbound::<A, M>(self.message.as_ref(), meta)?;
+        let (message, reply) = (self.message.take(), self.reply.take());
+        Ok(match reply {
+            Some(reply) if waits => answered(outbound, message, reply.into_slot()),
+            Some(_) | None => outbound,
+        })
     }
 
     fn reclaim(&mut self, into: &mut dyn Any) {
@@ -254,6 +268,15 @@ impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
         !waits
     }
 
+    fn export(&mut self, meta: Meta) -> Result<Outbound, Undelivered> {
+        let outbound = outbound::<A, M>(self.message.as_ref(), meta)?;
+        let (message, reply) = (self.message.take(), self.reply.take());
+        Ok(match reply {
+            Some(reply) if !reply.is_none() => answered(outbound, message, reply),
+            Some(_) | None => outbound,
+        })
+    }
+
     fn reclaim(&mut self, into: &mut dyn Any) {
         if let Some(slot) = into.downcast_mut::<Option<M>>() {
             *slot = self.message.take();
@@ -316,6 +339,41 @@ impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
         crate::ending::drop_ending(self.reply.take());
         Finished::Done
     }
+}
+
+/// The wire form of a message, without who waits for its answer.
+fn outbound<A: Receive<M>, M: Message>(
+    message: Option<&M>,
+    meta: Meta,
+) -> Result<Outbound, Undelivered> {
+    let no_form = |why: String| Undelivered::NoWireForm(why);
+    let Some(wire) = M::WIRE else {
+        return Err(no_form(format!(
+            "`{}` cannot travel: its arguments and its reply need `Serialize` and `Deserialize`",
+            M::NAME
+        )));
+    };
+    let Some(message) = message else {
+        return Err(no_form(format!("`{}` was consumed", M::NAME)));
+    };
+    let mut body = Vec::with_capacity(BODY_GUESS);
+    let (written, baggage) = baggage::collect(|| wire.message.encode(message, &mut body));
+    written.map_err(|error| no_form(format!("`{}` could not be written: {error}", M::NAME)))?;
+    let Meta { caller, context, .. } = meta;
+    let key = paired(A::KEY, M::KEY);
+    Ok(Outbound { key, name: M::NAME, body, baggage, caller, context, answer: None })
+}
+
+/// Room for an ordinary message, so that writing it allocates once.
+const BODY_GUESS: usize = 128;
+
+/// Lets the answer that comes back go to `reply`, and the message if it was not delivered.
+fn answered<M: Message>(outbound: Outbound, message: Option<M>, reply: ReplySlot<M>) -> Outbound {
+    let answer: AnswerSink = Box::new(move |answer| match &M::WIRE {
+        Some(wire) => reply.answer(inbound::read(wire, message, answer)),
+        None => drop(reply),
+    });
+    Outbound { answer: Some(answer), ..outbound }
 }
 
 /// What is sent: the message, or the promise of it.

@@ -7,11 +7,12 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use sync_wrapper::SyncWrapper;
 
 use crate::arg::DependencyFailed;
 use crate::exit::ExitReason;
-use crate::id::ActorId;
+use crate::id::{ActorId, NodeId};
 use crate::message::Message;
 
 /// Which actor an error speaks of.
@@ -30,7 +31,7 @@ impl fmt::Display for Target {
 }
 
 /// Why a message was not delivered. The handler never saw it, so sending it again is safe.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Undelivered {
     /// The actor has ended for good. Nothing will come of this reference; look the name up again or spawn anew.
@@ -45,6 +46,14 @@ pub enum Undelivered {
     Cancelled,
     /// What an argument was to come from failed. Repair that first.
     DependencyFailed(DependencyFailed),
+    /// The actor's node cannot be reached. Send again when it is back, or go to another actor.
+    Unreachable(NodeId),
+    /// The actor is on another node, and the message cannot travel, for the reason given.
+    NoWireForm(String),
+    /// The actor's node knows no such message: it runs another build. Give both the same.
+    Unknown(String),
+    /// The actor's node could not read the message.
+    Unreadable(String),
 }
 
 impl fmt::Display for Undelivered {
@@ -58,6 +67,10 @@ impl fmt::Display for Undelivered {
             Self::Cancelled => f.write_str("it was cancelled before its turn came"),
             Self::Expired => f.write_str("the deadline passed before its turn came"),
             Self::DependencyFailed(error) => fmt::Display::fmt(error, f),
+            Self::Unreachable(node) => write!(f, "node {node} cannot be reached; send again later"),
+            Self::NoWireForm(why) => write!(f, "the actor is on another node, and {why}"),
+            Self::Unknown(what) => write!(f, "{what}; run the same build on all nodes"),
+            Self::Unreadable(why) => write!(f, "its node could not read it: {why}"),
         }
     }
 }
@@ -108,7 +121,7 @@ impl<M> fmt::Debug for TellError<M> {
 impl<M: Message> Error for TellError<M> {}
 
 /// Why nobody knows what became of a message.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum UnknownOutcome {
     /// No reply came in this time. The handler may still run.
@@ -117,6 +130,10 @@ pub enum UnknownOutcome {
     ActorEnded(ExitReason),
     /// The handler dropped its reply without sending it.
     NoReply,
+    /// The actor's node was lost after the message had been sent. It may have been handled.
+    NodeLost(NodeId),
+    /// The reply came and could not be read.
+    Unreadable(String),
 }
 
 impl fmt::Display for UnknownOutcome {
@@ -125,6 +142,8 @@ impl fmt::Display for UnknownOutcome {
             Self::Deadline(after) => write!(f, "no reply within {after:?}"),
             Self::ActorEnded(reason) => write!(f, "the actor {reason}"),
             Self::NoReply => f.write_str("the handler dropped the reply"),
+            Self::NodeLost(node) => write!(f, "node {node} was lost before it replied"),
+            Self::Unreadable(why) => write!(f, "the reply could not be read: {why}"),
         }
     }
 }
@@ -175,6 +194,9 @@ pub enum AskError<M: Message> {
     },
     /// The handler answered with its own error.
     Refused(M::Refusal),
+    /// The handler returned an error on another node, and the error's type cannot travel: its text, with causes.
+    /// Derive `Serialize` and `Deserialize` for the error to get it as [`Refused`](Self::Refused).
+    RefusedElsewhere(String),
     /// The actor asked waits, by way of others, for the asker itself. Answer later (`ctx.defer`), tell
     /// instead of asking, or let one side hold the state that both need.
     Deadlock(DeadlockPath),
@@ -191,7 +213,10 @@ impl<M: Message> AskError<M> {
     pub const fn refusal(&self) -> Option<&M::Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),
-            Self::NotDelivered { .. } | Self::OutcomeUnknown { .. } | Self::Deadlock(_) => None,
+            Self::NotDelivered { .. }
+            | Self::OutcomeUnknown { .. }
+            | Self::RefusedElsewhere(_)
+            | Self::Deadlock(_) => None,
         }
     }
 
@@ -207,6 +232,7 @@ impl<M: Message> AskError<M> {
             Self::NotDelivered { .. }
             | Self::OutcomeUnknown { .. }
             | Self::Refused(_)
+            | Self::RefusedElsewhere(_)
             | Self::Deadlock(_) => None,
         }
     }
@@ -224,6 +250,7 @@ impl<M: Message> fmt::Display for AskError<M> {
             Self::Refused(refusal) => {
                 write!(f, "`{}` was refused: {}", M::NAME, M::refusal_text(refusal))
             }
+            Self::RefusedElsewhere(text) => write!(f, "`{}` was refused: {text}", M::NAME),
             Self::Deadlock(path) => {
                 write!(f, "`{}` would wait for itself: {path}; answer later or tell", M::NAME)
             }
@@ -242,7 +269,10 @@ impl<M: Message> Error for AskError<M> {
         match self {
             Self::Refused(refusal) => M::refusal_source(refusal),
             Self::NotDelivered { reason: Undelivered::DependencyFailed(error), .. } => Some(error),
-            Self::NotDelivered { .. } | Self::OutcomeUnknown { .. } | Self::Deadlock(_) => None,
+            Self::NotDelivered { .. }
+            | Self::OutcomeUnknown { .. }
+            | Self::RefusedElsewhere(_)
+            | Self::Deadlock(_) => None,
         }
     }
 }
@@ -275,6 +305,14 @@ pub enum SpawnError {
     /// `detached` or `max_restarts` needs a root supervisor, which this system lacks. Start a `Node`.
     #[error("no root supervisor: detached and restartable actors need a running node")]
     NoSupervisor,
+    /// No node fits the placement.
+    #[error("`{actor}` cannot be placed: {why}")]
+    NoPlace {
+        /// The actor's type.
+        actor: &'static str,
+        /// What was asked for and what was seen.
+        why: String,
+    },
     /// The node is shutting down.
     #[error("the node is shutting down")]
     ShuttingDown,

@@ -5,15 +5,18 @@
 //!
 //! Pure: no clock, no I/O, no tasks.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::id::ActorId;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::id::{ActorId, NodeId};
 
 /// Why an actor ended. See OTP, `supervisor(3)`, "Restart Strategy": only `Normal` and `Shutdown` are
 /// normal ends, for which a transient child is not restarted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ExitReason {
     /// The actor ended by itself, or its last reference went.
@@ -46,6 +49,9 @@ pub enum ExitReason {
     NameTaken(String),
     /// A monitor or link was set on an actor that is already gone.
     NoActor,
+    /// Its node cannot be reached any more. No proof of death: should the node come back in the same life, the
+    /// actor's references work again.
+    NodeDown(NodeId),
 }
 
 impl ExitReason {
@@ -72,19 +78,20 @@ impl fmt::Display for ExitReason {
             }
             Self::NameTaken(name) => write!(f, "name `{name}` is already taken"),
             Self::NoActor => f.write_str("was already gone"),
+            Self::NodeDown(node) => write!(f, "was lost with node {node}"),
         }
     }
 }
 
 /// What a panic said, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PanicReport {
     /// The panic's text; "a panic without text" for a payload that is no string.
     pub message: String,
     /// `file:line:column` of the panic, where the hook saw it.
     pub location: Option<String>,
     /// The message whose handler panicked; `None` in a constructor or hook.
-    pub while_handling: Option<&'static str>,
+    pub while_handling: Option<Cow<'static, str>>,
 }
 
 impl fmt::Display for PanicReport {
@@ -93,7 +100,7 @@ impl fmt::Display for PanicReport {
         if let Some(location) = &self.location {
             write!(f, " at {location}")?;
         }
-        if let Some(message) = self.while_handling {
+        if let Some(message) = &self.while_handling {
             write!(f, " (while handling `{message}`)")?;
         }
         Ok(())
@@ -147,6 +154,19 @@ pub fn chain_text(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+/// Travels as its text: the error itself stays where it happened.
+impl Serialize for ErrorText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrorText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from_text)
+    }
 }
 
 impl fmt::Display for ErrorText {

@@ -136,6 +136,15 @@ impl<A: Actor> Factory<A> {
         Self(Recipe::Many(Box::new(move || make().into_start())))
     }
 
+    /// Makes the actor anew for each generation, where the making itself may fail early.
+    pub(crate) fn try_many(
+        mut make: impl FnMut() -> Result<Starting<A>, ErrorText> + Send + 'static,
+    ) -> Self {
+        Self(Recipe::Many(Box::new(move || {
+            make().unwrap_or_else(|error| Starting(StartStep::Done(Err(error))))
+        })))
+    }
+
     pub(crate) fn is_restartable(&self) -> bool {
         matches!(self.0, Recipe::Many(_))
     }

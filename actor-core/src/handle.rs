@@ -8,7 +8,9 @@ use tokio::sync::oneshot;
 use crate::directory::{Citizen, Kind};
 use crate::exit::ExitReason;
 use crate::id::{ActorId, MonitorRef};
+use crate::remote::{Control, Home};
 use crate::signal::Signal;
+use crate::wire::baggage::Hold;
 
 /// What a cell offers to those who do not know its type.
 pub(crate) trait AnyCell: Citizen {
@@ -24,11 +26,19 @@ pub(crate) trait AnyCell: Citizen {
     fn is_alive(&self) -> bool;
     fn max_restarts(&self) -> Option<u32>;
     fn end_for_good(&self);
+    fn hold(self: Arc<Self>) -> Hold;
+    fn home(&self) -> Option<Home>;
+    fn is_stand_in(&self) -> bool;
     fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync>;
 }
 
+/// Hears of the ends of an actor's generations; the flag says whether it was the last.
+pub type EndListener = Box<dyn Fn(&ExitReason, bool) + Send>;
+
 /// Who is told of an actor's end.
 pub(crate) enum Watcher {
+    /// Another node, at the end of each generation. Shared, since it stays.
+    Far(Arc<parking_lot::Mutex<EndListener>>),
     /// An actor, by `down`, at the end of the generation that was watched.
     Actor { monitor: MonitorRef, watcher: ActorHandle },
     /// A future, at the actor's final end.
@@ -39,7 +49,7 @@ impl Watcher {
     /// Whether nobody wants to know any more.
     pub(crate) fn is_given_up(&self) -> bool {
         match self {
-            Self::Actor { .. } => false,
+            Self::Actor { .. } | Self::Far(_) => false,
             Self::Waiter(sender) => sender.is_closed(),
         }
     }
@@ -126,6 +136,45 @@ impl ActorHandle {
     /// For its supervisor: ends the suspended actor for good.
     pub fn terminate(&self, reason: ExitReason) {
         self.0.terminate(reason);
+    }
+
+    /// A counted reference without its type.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        Arc::clone(&self.0).hold()
+    }
+
+    /// Where the actor lives, if this is a stand-in for one on another node.
+    #[must_use]
+    pub fn home(&self) -> Option<Home> {
+        self.0.home()
+    }
+
+    /// Whether the actor lives on another node, or will.
+    #[must_use]
+    pub fn is_stand_in(&self) -> bool {
+        self.0.is_stand_in()
+    }
+
+    /// Does to it what another node asks for.
+    pub fn obey(&self, control: Control) {
+        match control {
+            Control::Stop(reason) => self.request_stop(reason),
+            Control::Kill(reason) => {
+                self.0.end_for_good();
+                self.0.signal(Signal::Kill(reason));
+            }
+            Control::Shutdown(reason) => self.shutdown(reason),
+            Control::Exit(reason) => self.exit(reason),
+            Control::Linked { from, reason } => self.0.signal(Signal::Exit { from, reason }),
+            // What holds the actor is the business of whoever took the hold.
+            Control::Release => {}
+        }
+    }
+
+    /// Calls `listener` at the end of each generation. One that comes after the last end is called at once.
+    pub fn on_end(&self, listener: EndListener) {
+        self.0.add_monitor(Watcher::Far(Arc::new(parking_lot::Mutex::new(listener))));
     }
 
     /// Waits until the current generation has started.

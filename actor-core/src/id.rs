@@ -67,6 +67,12 @@ impl CallerId {
         Self(id.as_u64() | Self::DRIVER)
     }
 
+    /// A sender on another node: a number that is the same for all its messages.
+    #[must_use]
+    pub const fn elsewhere(node: NodeId, caller: u64) -> Self {
+        Self((node.0.rotate_left(32) ^ caller.wrapping_mul(0x9E37_79B9_7F4A_7C15)) | Self::DRIVER)
+    }
+
     /// The actor or task that sends; `None` for a driver, and for nobody.
     #[must_use]
     pub const fn citizen(self) -> Option<ActorId> {
@@ -89,6 +95,27 @@ impl From<ActorId> for CallerId {
 impl fmt::Debug for CallerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "c{}", self.0)
+    }
+}
+
+/// A node: one process of a cluster. It keeps its id over restarts if it keeps its key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NodeId(pub u64);
+
+impl NodeId {
+    /// This node, where nobody else is meant.
+    pub const HERE: Self = Self(0);
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -29,6 +29,8 @@ pub mod flight_recorder;
 pub mod current;
 pub mod system;
 pub mod panic_capture;
+pub mod remote;
+pub mod wire;
 #[cfg(feature = "actix")]
 pub mod actix_guest;
 #[cfg(feature = "testkit")]
@@ -71,27 +73,31 @@ pub use exit::{ErrorText, ExitReason, PanicReport, chain_text};
 pub use factory::{ArgsPolicy, Factory, IntoStart, Once, Restartable};
 pub use flight_recorder::FlightRecord;
 pub use handle::{ActorHandle, AsHandle};
-pub use id::{ActorId, CallerId, MonitorRef};
+pub use id::{ActorId, CallerId, MonitorRef, NodeId};
 pub use mailbox::{Mailbox, Overflow};
 pub use message::{Message, Method, MethodTag};
 pub use names::{DEFAULT_NAMESPACE, FullName, Names};
 pub use recipient::Recipient;
 pub use reply::{Answer, Deferred, Reply, ReplySlot};
 pub use signal::ChildExited;
-pub use spawn::{ActorOptions, Placement, spawn};
+pub use spawn::{ActorOptions, Locate, Placement, spawn};
 pub use system::{System, SystemBuilder};
 pub use tell::Tell;
 pub use timers::TimerKey;
 
-pub use mobula_macros::{Message, actor, main, task, test};
+pub use mobula_macros::{Message, actor, handler, main, task, test};
 
 #[doc(hidden)]
 pub mod __macro {
     pub use crate::macro_support::*;
+    pub use crate::remote::SpawnKind;
+    pub use crate::remote::table::{HandlerEntry, SpawnEntry, spawn_from};
+    pub use crate::wire::{NoCodec, Probe as WireProbe, Wire, key, keyed};
     pub use crate::{
         Actor, ActorOptions, ActorRef, Address, Args, ArgsPolicy, Call, Calls, Context, Deferred,
         ErrorText, Exclusive, ExitReason, Factory, Handler, Hook, IntoArg, IntoStart, Local,
         LocalHandler, Mailbox, Message, Method, MethodTag, MonitorRef, Once, Placement, ReplySlot,
         Restartable, Shared, SharedHandler, SpawnError, Step,
     };
+    pub use inventory;
 }

@@ -5,6 +5,8 @@
 
 pub(crate) mod lanes;
 
+use serde::{Deserialize, Serialize};
+
 use lanes::Rule;
 
 /// How many messages may wait for an actor, and what happens to one too many.
@@ -18,14 +20,14 @@ use lanes::Rule;
 /// assert_eq!(few_and_fresh.capacity(), 8);
 /// assert_eq!(Mailbox::default().capacity(), Mailbox::CAPACITY_DEFAULT);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mailbox {
     capacity: u32,
     overflow: Overflow,
 }
 
 /// What happens to a message that finds the mailbox full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Overflow {
     /// `tell` and `ask` wait in line, first come first served; `try_tell` hands the message back.

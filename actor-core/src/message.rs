@@ -13,10 +13,12 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::wire::Wire;
+
 /// Something an actor can be sent.
 ///
 /// Derive it: `#[derive(Message)] #[message(reply = u64)]`.
-pub trait Message: Send + 'static {
+pub trait Message: Sized + Send + 'static {
     /// What the handler returns.
     type Reply: Send + 'static;
     /// What the asker gets: the reply, or the `T` of a `Result<T, E>`.
@@ -25,6 +27,10 @@ pub trait Message: Send + 'static {
     type Refusal: Send + 'static;
     /// The message's name in errors, traces and listings.
     const NAME: &'static str;
+    /// The number that means this message on every node. From the name; the macros add path and signature.
+    const KEY: u64 = crate::wire::key(Self::NAME);
+    /// How it travels between nodes; `None` where its types cannot.
+    const WIRE: Option<Wire<Self>> = None;
 
     /// Splits a reply into what the asker gets and what the handler refused with.
     ///
@@ -42,7 +48,7 @@ pub trait Message: Send + 'static {
 }
 
 /// What the `#[actor]` macro knows of one method; the type behind a [`Method`] message.
-pub trait MethodTag: Send + Sync + 'static {
+pub trait MethodTag: Sized + Send + Sync + 'static {
     /// The arguments, as a tuple.
     type Args: Send + 'static;
     /// See [`Message::Reply`].
@@ -53,6 +59,10 @@ pub trait MethodTag: Send + Sync + 'static {
     type Refusal: Send + 'static;
     /// `Actor::method`.
     const NAME: &'static str;
+    /// See [`Message::KEY`].
+    const KEY: u64 = crate::wire::key(Self::NAME);
+    /// See [`Message::WIRE`].
+    const WIRE: Option<Wire<Method<Self>>> = None;
 
     /// See [`Message::into_result`].
     ///
@@ -94,6 +104,8 @@ impl<T: MethodTag> Message for Method<T> {
     type Value = T::Value;
     type Refusal = T::Refusal;
     const NAME: &'static str = T::NAME;
+    const KEY: u64 = T::KEY;
+    const WIRE: Option<Wire<Self>> = T::WIRE;
 
     fn into_result(reply: Self::Reply) -> Result<Self::Value, Self::Refusal> {
         T::into_result(reply)

@@ -17,6 +17,8 @@ use crate::message::Message;
 pub enum Answer<M: Message> {
     /// The handler's reply, or the error it refused with.
     Replied(Result<M::Value, M::Refusal>),
+    /// The handler's own error as text: it ran on another node, and the error's type cannot travel.
+    RefusedElsewhere(String),
     /// The handler never saw the message; `None` if it was consumed while arguments were resolved.
     NotDelivered(Option<M>, Undelivered),
     /// Nobody knows.
@@ -27,6 +29,7 @@ impl<M: Message> fmt::Debug for Answer<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Replied(_) => "Replied",
+            Self::RefusedElsewhere(_) => "RefusedElsewhere",
             Self::NotDelivered(..) => "NotDelivered",
             Self::Unknown(_) => "Unknown",
         })

@@ -9,7 +9,7 @@ use crate::cell::Cell;
 use crate::current::{self, CallChain, Current, MessageContext};
 use crate::envelope::Meta;
 use crate::error::{DeadlockPath, WaitingActor};
-use crate::id::CallerId;
+use crate::id::{CallerId, NodeId};
 
 /// What a tell takes along: who sends, and the sender's span where somebody traces.
 pub(crate) fn tell_meta() -> Meta {
@@ -56,9 +56,10 @@ fn chain_to<A: Actor>(
         return Ok(None);
     };
     let parent = here.message.as_ref().and_then(|message| message.chain.clone());
-    let chain = Arc::new(CallChain { actor: asker, parent });
+    let chain = Arc::new(CallChain { node: NodeId::HERE, actor: asker, parent });
     // An actor that handles messages beside each other can answer while it waits.
-    if !<A::Mode as Mode<A>>::SHARED && chain.contains(cell.actor_id()) {
+    let (node, asked) = cell.place();
+    if !<A::Mode as Mode<A>>::SHARED && chain.contains(node, asked) {
         return Err(path(&chain, cell));
     }
     Ok(Some(chain))
@@ -66,23 +67,30 @@ fn chain_to<A: Actor>(
 
 /// The asks from the actor asked, by way of others, back to itself.
 fn path<A: Actor>(chain: &CallChain, cell: &Cell<A>) -> DeadlockPath {
-    let asked = cell.actor_id();
+    let asked = cell.place();
     let mut ids = vec![asked];
     let mut link = Some(chain);
     while let Some(ask) = link {
-        if ask.actor == asked {
+        if (ask.node, ask.actor) == asked {
             break;
         }
-        ids.push(ask.actor);
+        ids.push((ask.node, ask.actor));
         link = ask.parent.as_deref();
     }
     ids.push(asked);
     let directory = cell.system().directory();
-    let label = |id| match directory.get(id) {
-        Some(actor) => actor.name().unwrap_or_else(|| actor.type_name().into_owned()),
-        None => "an actor that has ended".to_owned(),
+    let label = |node: NodeId, id| {
+        if node != NodeId::HERE {
+            return format!("the actor on {node}");
+        }
+        match directory.get(id) {
+            Some(actor) => actor.name().unwrap_or_else(|| actor.type_name().into_owned()),
+            None => "an actor that has ended".to_owned(),
+        }
     };
-    DeadlockPath(ids.into_iter().rev().map(|id| WaitingActor { id, label: label(id) }).collect())
+    let waiting =
+        ids.into_iter().rev().map(|(node, id)| WaitingActor { id, label: label(node, id) });
+    DeadlockPath(waiting.collect())
 }
 
 fn current_span() -> Option<tracing::span::Id> {

@@ -6,7 +6,7 @@
 use crate::exit::ExitReason;
 use crate::flight_recorder::FlightRecord;
 use crate::handle::ActorHandle;
-use crate::id::MonitorRef;
+use crate::id::{ActorId, MonitorRef};
 
 /// What the system tells an actor.
 #[derive(Debug)]
@@ -18,13 +18,15 @@ pub(crate) enum Signal {
     /// End now, without hooks.
     Kill(ExitReason),
     /// A linked actor ended.
-    Exit { from: ActorHandle, reason: ExitReason },
+    Exit { from: ActorId, reason: ExitReason },
     /// A monitored actor ended.
     Down { monitor: MonitorRef, reason: ExitReason },
     /// A supervised child ended.
     ChildExited(ChildExited),
     /// The last counted reference went.
     Unreferenced,
+    /// To a stand-in: the actor ended where it lives.
+    FarEnd { reason: ExitReason, for_good: bool },
 }
 
 /// A supervised child has ended.

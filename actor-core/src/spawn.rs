@@ -13,13 +13,16 @@ use crate::error::SpawnError;
 use crate::exit::{ErrorText, ExitReason};
 use crate::factory::{Factory, IntoStart};
 use crate::handle::ActorHandle;
+use crate::id::NodeId;
 use crate::mailbox::Mailbox;
 use crate::names::{DEFAULT_NAMESPACE, FullName};
+use crate::remote::{Baggage, SpawnKind, SpawnOptions, SpawnRequest, stand_in};
 use crate::system::System;
+use crate::wire::{Codec, baggage};
 
 /// Where an actor or task should run. On one node there is one answer; the choice is kept for when there
 /// are many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Placement {
     /// On the node with the least to do.
@@ -29,6 +32,30 @@ pub enum Placement {
     Spread,
     /// On as few nodes as will do.
     Pack,
+    /// On this node, or, if `or_elsewhere`, where there is room when it cannot be there.
+    OnNode {
+        /// Which.
+        node: NodeId,
+        /// Whether another node will do.
+        or_elsewhere: bool,
+    },
+    /// Where most of these bytes are: see [`Locate`].
+    Near(Arc<dyn Locate>),
+    /// On a node with this label; if `or_elsewhere`, rather there than elsewhere.
+    Labelled {
+        /// The label's name.
+        name: String,
+        /// Its value.
+        value: String,
+        /// Whether another node will do.
+        or_elsewhere: bool,
+    },
+}
+
+/// Something that lies on nodes, and that one may want to be near to.
+pub trait Locate: fmt::Debug + Send + Sync {
+    /// The nodes it lies on, with the bytes on each.
+    fn bytes_by_node(&self) -> Vec<(NodeId, u64)>;
 }
 
 /// What can be chosen for an actor of type `A` before it is spawned.
@@ -58,6 +85,7 @@ pub struct ActorOptions<A: Actor> {
     namespace: Option<String>,
     name: Option<String>,
     get_if_exists: bool,
+    placement: Option<Placement>,
     settings: Settings,
     actor: PhantomData<fn() -> A>,
 }
@@ -70,6 +98,7 @@ impl<A: Actor> ActorOptions<A> {
             namespace: None,
             name: None,
             get_if_exists: false,
+            placement: None,
             settings: Settings::default(),
             actor: PhantomData,
         }
@@ -140,8 +169,9 @@ impl<A: Actor> ActorOptions<A> {
         self
     }
 
-    /// Where it should run.
-    pub const fn on(self, _placement: Placement) -> Self {
+    /// Where it should run; on this node otherwise. Another node needs constructor arguments that can travel.
+    pub fn on(mut self, placement: Placement) -> Self {
+        self.placement = Some(placement);
         self
     }
 
@@ -165,20 +195,8 @@ impl<A: Actor> ActorOptions<A> {
     /// Spawns; never fails: if the actor cannot be spawned, the reference is to one that has ended, and each call says
     /// why. See [`try_spawn_factory`](Self::try_spawn_factory).
     pub fn spawn_factory(self, factory: Factory<A>) -> ActorRef<A> {
-        let system = self.system.clone();
-        match self.try_spawn_factory(factory) {
-            Ok(actor) => actor,
-            Err(error) => {
-                tracing::warn!(actor = A::NAME, %error, "actor not spawned");
-                let cell = Cell::new(system, Settings::default());
-                let address = Address::new(Arc::clone(&cell));
-                cell.never_started(match error {
-                    SpawnError::NameTaken { name, .. } => ExitReason::NameTaken(name),
-                    other => ExitReason::StartFailed(ErrorText::new(other)),
-                });
-                ActorRef::from_address(address)
-            }
-        }
+        let rest = Self::new(self.system.clone());
+        self.try_spawn_factory(factory).unwrap_or_else(|error| rest.failed(error))
     }
 
     /// Spawns; the constructor runs in the background.
@@ -229,6 +247,85 @@ impl<A: Actor> ActorOptions<A> {
             A::Mode::launch(cell, factory);
             return Ok(ActorRef::from_address(address));
         }
+    }
+
+    /// Options as they were chosen on another node.
+    pub(crate) fn chosen(system: System, chosen: SpawnOptions) -> Self {
+        let mut options = Self::new(system);
+        options.namespace = chosen.namespace;
+        options.name = chosen.name;
+        options.get_if_exists = chosen.get_if_exists;
+        options.settings.detached = chosen.detached;
+        options.settings.max_restarts = chosen.max_restarts;
+        options.settings.mailbox = chosen.mailbox;
+        options.settings.flight_records = chosen.flight_records;
+        options.settings.pin = match chosen.group {
+            Some(group) => Some(Pin::Group(group)),
+            None => chosen.pinned.then_some(Pin::Near),
+        };
+        options
+    }
+
+    /// Spawns on another node, if the placement says so: `Ok(None)` where this node is the place.
+    ///
+    /// # Errors
+    /// [`SpawnError`]: no node fits, or the arguments cannot travel.
+    #[doc(hidden)]
+    pub fn spawn_elsewhere<Args>(
+        &self,
+        kind: SpawnKind,
+        codec: Option<Codec<Args>>,
+        args: &Args,
+    ) -> Result<Option<ActorRef<A>>, SpawnError> {
+        let (Some(placement), Some(remote)) = (&self.placement, self.system.remote()) else {
+            return Ok(None);
+        };
+        let Some(node) = remote.place(placement, &kind)? else {
+            return Ok(None);
+        };
+        let no_place = |why: String| SpawnError::NoPlace { actor: A::NAME, why };
+        let codec = codec.ok_or_else(|| {
+            no_place(format!(
+                "node {node} was chosen, and the constructor's arguments cannot travel: they need \
+                 `Serialize` and `Deserialize`"
+            ))
+        })?;
+        let mut bytes = Vec::new();
+        let (written, baggage) = baggage::collect(|| codec.encode(args, &mut bytes));
+        written
+            .map_err(|error| no_place(format!("its arguments could not be written: {error}")))?;
+        let Settings { pin, detached, max_restarts, mailbox, flight_records, .. } = &self.settings;
+        let options = SpawnOptions {
+            name: self.name.clone(),
+            namespace: self.namespace.clone(),
+            get_if_exists: self.get_if_exists,
+            detached: *detached,
+            max_restarts: *max_restarts,
+            mailbox: *mailbox,
+            pinned: pin.is_some(),
+            group: match pin {
+                Some(Pin::Group(group)) => Some(group.clone()),
+                Some(Pin::Near) | None => None,
+            },
+            flight_records: *flight_records,
+        };
+        let request =
+            SpawnRequest { key: kind.key, args: bytes, options, baggage: Baggage(baggage) };
+        let home = remote.spawn(node, request);
+        Ok(Some(stand_in::expect(&self.system, &remote, *mailbox, home)))
+    }
+
+    /// A reference to an actor that has ended because of `error`, so that each call says why.
+    #[doc(hidden)]
+    pub fn failed(&self, error: SpawnError) -> ActorRef<A> {
+        tracing::warn!(actor = A::NAME, %error, "actor not spawned");
+        let cell = Cell::new(self.system.clone(), Settings::default());
+        let address = Address::new(Arc::clone(&cell));
+        cell.never_started(match error {
+            SpawnError::NameTaken { name, .. } => ExitReason::NameTaken(name),
+            other => ExitReason::StartFailed(ErrorText::new(other)),
+        });
+        ActorRef::from_address(address)
     }
 
     fn full_name(&self) -> Result<Option<Arc<FullName>>, SpawnError> {

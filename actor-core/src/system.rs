@@ -18,6 +18,7 @@ use crate::directory::Directory;
 use crate::handle::{ActorHandle, AnyCell};
 use crate::id::ActorId;
 use crate::names::Names;
+use crate::remote::Remote;
 
 type Extensions = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
@@ -125,6 +126,22 @@ impl System {
     /// Takes the extensions out, so that what they hold of the system does not keep it alive for ever.
     pub fn clear_extensions(&self) {
         self.0.extensions.store(Arc::default());
+    }
+}
+
+/// The way to other nodes, as an extension.
+struct RemotePort(Arc<dyn Remote>);
+
+impl System {
+    /// Joins this node to others: from now on references can leave it. Cleared with the other extensions.
+    pub fn set_remote(&self, remote: Arc<dyn Remote>) {
+        self.set_extension(Arc::new(RemotePort(remote)));
+    }
+
+    /// The way to other nodes, if this node has one.
+    #[must_use]
+    pub fn remote(&self) -> Option<Arc<dyn Remote>> {
+        self.extension::<RemotePort>().map(|port| Arc::clone(&port.0))
     }
 }
 

@@ -91,6 +91,7 @@ fn result_of<M: Message<Refusal: IntoFailure>>(
     match answer {
         Answer::Replied(Ok(value)) => Ok(value),
         Answer::Replied(Err(refusal)) => Err(refusal.into_failure(task)),
+        Answer::RefusedElsewhere(text) => Err(TaskError::user_error(task, text)),
         Answer::NotDelivered(_, Undelivered::DependencyFailed(failed)) => {
             Err(TaskError::from_dependency(task, &failed))
         }

@@ -29,6 +29,7 @@ pub(crate) struct Extras {
     pub(crate) name: Option<String>,
     pub(crate) retry: RetryRule,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) placement: Option<Placement>,
     pub(crate) invalid: Option<QuantityError>,
 }
 
@@ -111,9 +112,10 @@ impl TaskOptions {
         self
     }
 
-    /// Where the task should run. On one node there is one answer.
+    /// Where the task should run; where there is room otherwise, here first. On one node there is one answer.
     #[must_use]
-    pub const fn on(self, _placement: Placement) -> Self {
+    pub fn on(mut self, placement: Placement) -> Self {
+        self.extras().placement = Some(placement);
         self
     }
 

@@ -20,6 +20,7 @@ use quote::{ToTokens, quote};
 use syn::{Attribute, Item, ItemImpl, parse_quote};
 
 use crate::refusals::beside;
+use crate::wire;
 
 use self::arguments::{ActorArguments, Mode};
 use self::parse::ActorImpl;
@@ -72,6 +73,7 @@ fn impl_block(item: TokenStream) -> syn::Result<ItemImpl> {
 fn actor_impl(model: &ActorImpl) -> TokenStream {
     let (self_path, name) = (&model.subject.self_path, &model.shown_name);
     let calls = model.subject.item_name("Calls");
+    let key = wire::key(&model.subject.name(), "");
     let (mode, concurrency) = match &model.mode {
         Mode::Exclusive => (quote!(Exclusive), None),
         Mode::Local => (quote!(Local), None),
@@ -86,6 +88,7 @@ fn actor_impl(model: &ActorImpl) -> TokenStream {
             type Mode = ::mobula::__macro::#mode;
             type Calls = #calls;
             const NAME: &'static str = #name;
+            const KEY: u64 = #key;
             #concurrency
             #hooks
         }

@@ -17,6 +17,8 @@
 mod actor;
 mod task;
 mod message;
+mod handler;
+mod wire;
 mod entry;
 mod signature;
 mod reply;
@@ -194,6 +196,37 @@ pub fn task(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Message, attributes(message))]
 pub fn message(item: TokenStream) -> TokenStream {
     message::expand(item.into()).into()
+}
+
+/// Lets other nodes reach a handler that was written by hand. Methods of `#[actor]` need nothing.
+///
+/// ```
+/// # use mobula::prelude::*;
+/// # use serde::{Deserialize, Serialize};
+/// # pub struct Counter(u64);
+/// # #[mobula::actor]
+/// # impl Counter { pub fn new() -> Self { Self(0) } }
+/// #[derive(Message, Serialize, Deserialize)]
+/// #[message(reply = u64)]
+/// struct Add(u64);
+///
+/// #[mobula::handler]
+/// impl Handler<Add> for Counter {
+///     async fn handle(&mut self, add: Add, _: &mut Context<Self>) -> u64 {
+///         self.0 += add.0;
+///         self.0
+///     }
+/// }
+/// ```
+///
+/// becomes the block as written, and
+///
+/// ```text
+/// inventory::submit! { HandlerEntry::of::<Counter, Add>() }
+/// ```
+#[proc_macro_attribute]
+pub fn handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    handler::expand(&arguments.into(), item.into()).into()
 }
 
 /// Starts a node and runs the function as its driver.

@@ -9,7 +9,8 @@ use crate::lints::lifted;
 use crate::names::{macro_span, plain};
 use crate::refusals::Refusals;
 use crate::reply::Reply;
-use crate::signature::check_owned;
+use crate::signature::{check_owned, text};
+use crate::wire;
 
 /// The expansion of the derive.
 pub(crate) fn expand(item: TokenStream) -> TokenStream {
@@ -72,6 +73,8 @@ fn message(input: &DeriveInput) -> syn::Result<TokenStream> {
             .push(parse_quote!(Self: ::core::marker::Send + 'static));
     }
     let (parameters, arguments, clause) = generics.split_for_impl();
+    let key = wire::key(&name, &text(&reply.ty));
+    let wire_items = wire::items(&quote!(Self), &key, macro_span(input.ident.span()));
     let items = reply.items(macro_span(input.ident.span()));
     let lifted = lifted();
     refusals.finish(quote! {
@@ -80,6 +83,7 @@ fn message(input: &DeriveInput) -> syn::Result<TokenStream> {
         impl #parameters ::mobula::__macro::Message for #ident #arguments #clause {
             const NAME: &'static str = #name;
             #items
+            #wire_items
         }
     })
 }

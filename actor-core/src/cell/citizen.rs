@@ -3,6 +3,9 @@
 use super::ending::notify;
 use super::*;
 
+use crate::actor_ref::Address;
+use crate::wire::baggage::Hold;
+
 impl<A: Actor> Citizen for Cell<A> {
     fn id(&self) -> ActorId {
         self.id
@@ -37,6 +40,10 @@ impl<A: Actor> Citizen for Cell<A> {
         self.signal(Signal::Kill(ExitReason::Killed));
     }
 
+    fn is_listed(&self) -> bool {
+        !AnyCell::is_stand_in(self)
+    }
+
     fn as_actor(&self) -> Option<ActorHandle> {
         Some(self.handle())
     }
@@ -53,6 +60,7 @@ impl<A: Actor> AnyCell for Cell<A> {
             | Signal::Shutdown(_)
             | Signal::Down { .. }
             | Signal::ChildExited(_)
+            | Signal::FarEnd { .. }
             | Signal::Unreferenced => false,
         };
         match self.lanes.signal(signal, abort) {
@@ -99,7 +107,7 @@ impl<A: Actor> AnyCell for Cell<A> {
         drop(life);
         match watcher {
             Watcher::Actor { .. } => notify(vec![watcher], &ExitReason::NoActor),
-            Watcher::Waiter(_) => notify(vec![watcher], &reason),
+            Watcher::Waiter(_) | Watcher::Far(_) => notify(vec![watcher], &reason),
         }
     }
 
@@ -159,6 +167,18 @@ impl<A: Actor> AnyCell for Cell<A> {
 
     fn end_for_good(&self) {
         self.tell_to_end();
+    }
+
+    fn hold(self: Arc<Self>) -> Hold {
+        Box::new(Address::new(self))
+    }
+
+    fn home(&self) -> Option<Home> {
+        Self::home(self)
+    }
+
+    fn is_stand_in(&self) -> bool {
+        self.settings().is_some_and(|settings| settings.far.is_some())
     }
 
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

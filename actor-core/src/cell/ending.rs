@@ -28,16 +28,16 @@ impl<A: Actor> Cell<A> {
                 let rest = life.rest();
                 rest.factory = remains.factory;
                 rest.reason = Some(remains.reason.clone());
-                let (gone, waiters): (Vec<_>, Vec<_>) = std::mem::take(&mut rest.watchers)
-                    .into_iter()
-                    .partition(|watcher| matches!(watcher, Watcher::Actor { .. }));
-                rest.watchers = waiters;
+                let (gone, far) = rest.watchers_of_generation();
                 let links = std::mem::take(&mut rest.links);
                 drop(life);
                 for envelope in discarded {
                     self.reject(envelope, Undelivered::Discarded(remains.reason.clone()));
                 }
                 notify(gone, &remains.reason);
+                for listener in far {
+                    (listener.lock())(&remains.reason, false);
+                }
                 self.unlink(links, &remains.reason);
                 self.report(generation, remains.reason, remains.flight, had_started, false);
                 self.hear_while_suspended();
@@ -76,6 +76,7 @@ impl<A: Actor> Cell<A> {
                 | Signal::Kill(_)
                 | Signal::Shutdown(_)
                 | Signal::Unreferenced
+                | Signal::FarEnd { .. }
                 | Signal::Exit { .. }
                 | Signal::Down { .. } => {}
             }
@@ -159,7 +160,7 @@ impl<A: Actor> Cell<A> {
     pub(super) fn unlink(&self, links: Vec<ActorHandle>, reason: &ExitReason) {
         for peer in links {
             peer.0.remove_link(self.id);
-            peer.0.signal(Signal::Exit { from: self.handle(), reason: reason.clone() });
+            peer.0.signal(Signal::Exit { from: self.id, reason: reason.clone() });
         }
     }
 
@@ -193,6 +194,7 @@ pub(super) fn notify(watchers: Vec<Watcher>, reason: &ExitReason) {
             Watcher::Actor { monitor, watcher } => {
                 watcher.0.signal(Signal::Down { monitor, reason: reason.clone() });
             }
+            Watcher::Far(listener) => (listener.lock())(reason, true),
             // Whoever stopped waiting needs no answer.
             Watcher::Waiter(sender) => drop(sender.send(reason.clone())),
         }

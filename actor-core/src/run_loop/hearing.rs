@@ -40,7 +40,8 @@ impl<A: Actor> Run<'_, A> {
 
     pub(super) async fn signal(&mut self, state: &mut StateOf<A>) -> Handled {
         match self.cell.lanes.pop_signal().map(|(signal, _)| signal) {
-            None => Ok(()),
+            // The latter is for stand-ins.
+            None | Some(Signal::FarEnd { .. }) => Ok(()),
             Some(Signal::Kill(reason) | Signal::Shutdown(reason)) => Err(reason),
             Some(Signal::Stop(reason)) => {
                 self.drain(reason);
@@ -58,7 +59,7 @@ impl<A: Actor> Run<'_, A> {
                     let monitor = crate::id::MonitorRef::LINK;
                     self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason)).await
                 } else if reason.is_abnormal() {
-                    Err(ExitReason::Linked { from: from.id(), reason: Arc::new(reason) })
+                    Err(ExitReason::Linked { from, reason: Arc::new(reason) })
                 } else {
                     Ok(())
                 }

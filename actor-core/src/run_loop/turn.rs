@@ -249,5 +249,5 @@ impl<A: Actor> Run<'_, A> {
 
 /// A handler's panic, with the message that it handled.
 fn during(report: PanicReport, message: &'static str) -> ExitReason {
-    ExitReason::Panic(Arc::new(PanicReport { while_handling: Some(message), ..report }))
+    ExitReason::Panic(Arc::new(PanicReport { while_handling: Some(message.into()), ..report }))
 }

@@ -12,7 +12,8 @@ use crate::builders::{self, forwarded};
 use crate::lints::lifted;
 use crate::names::plain;
 use crate::refusals::Refusals;
-use crate::signature::{Argument, arguments, check_function, conditions, last_segment};
+use crate::signature::{Argument, arguments, check_function, conditions, last_segment, text};
+use crate::wire;
 
 use super::marked::Marked;
 use super::subject::Subject;
@@ -110,6 +111,7 @@ pub(crate) fn print(subject: &Subject, constructor: Option<&Constructor>) -> Tok
         .map_or_else(|| syn::parse_quote!(pub), |constructor| constructor.visibility.clone());
     let starting = constructor.map(|constructor| starting(subject, constructor));
     let on_options = constructor.map(|constructor| on_options(subject, constructor));
+    let table_entry = constructor.map(|constructor| table_entry(subject, constructor));
     let builders = forwarded(builders::ACTOR, &quote!(, restarts: self.restarts));
     let shown = options.to_string();
     let lifted = lifted();
@@ -173,11 +175,62 @@ pub(crate) fn print(subject: &Subject, constructor: Option<&Constructor>) -> Tok
 
             #on_options
         }
+
+        #table_entry
     }
 }
 
 fn names_and_types(constructor: &Constructor) -> (Vec<&Ident>, Vec<&Type>) {
     constructor.arguments.iter().map(|argument| (&argument.name, &argument.ty)).unzip()
+}
+
+/// The constructor, as a closure over the tuple of its arguments.
+fn make(subject: &Subject, constructor: &Constructor) -> TokenStream {
+    let (self_path, ident) = (&subject.self_path, &constructor.ident);
+    let (_, types) = names_and_types(constructor);
+    let places = (0..types.len()).map(|index| syn::Index {
+        index: u32::try_from(index).unwrap_or(0),
+        span: Span::call_site(),
+    });
+    let binding = if types.is_empty() { quote!((): ()) } else { quote!(args: (#(#types,)*)) };
+    quote!(|#binding| <#self_path>::#ident(#(args.#places),*))
+}
+
+/// What the actor is called when another node is asked to start it.
+fn kind(subject: &Subject, constructor: &Constructor) -> TokenStream {
+    let self_path = &subject.self_path;
+    let (_, types) = names_and_types(constructor);
+    let signature = text(quote!(#(#types),*));
+    quote! {
+        ::mobula::__macro::SpawnKind {
+            key: ::mobula::__macro::keyed(
+                <#self_path as ::mobula::__macro::Actor>::KEY,
+                #signature,
+            ),
+            name: <#self_path as ::mobula::__macro::Actor>::NAME,
+        }
+    }
+}
+
+/// The entry of the constructor in the table of what this program does for other nodes.
+fn table_entry(subject: &Subject, constructor: &Constructor) -> TokenStream {
+    let self_path = &subject.self_path;
+    let conditions = &constructor.conditions;
+    let (_, types) = names_and_types(constructor);
+    let args_ty = quote!((#(#types,)*));
+    let (kind, make) = (kind(subject, constructor), make(subject, constructor));
+    let codec = wire::codec(&args_ty);
+    let entry = wire::submit(&quote! {
+        ::mobula::__macro::SpawnEntry {
+            kind: #kind,
+            spawn: |system, args, options| {
+                ::mobula::__macro::spawn_from::<#self_path, #args_ty, _, _>(
+                    system, #codec, args, options, #make,
+                )
+            },
+        }
+    });
+    quote!(#(#conditions)* #entry)
 }
 
 fn starting(subject: &Subject, constructor: &Constructor) -> TokenStream {
@@ -206,17 +259,14 @@ fn on_options(subject: &Subject, constructor: &Constructor) -> TokenStream {
     let Constructor { ident, conditions, .. } = constructor;
     let (names, types) = names_and_types(constructor);
     let args_ty = quote!((#(#types,)*));
-    let places = (0..types.len()).map(|index| syn::Index {
-        index: u32::try_from(index).unwrap_or(0),
-        span: Span::call_site(),
-    });
-    let binding = if types.is_empty() { quote!((): ()) } else { quote!(args: #args_ty) };
+    let make = make(subject, constructor);
     let factory = quote! {
         <R as ::mobula::__macro::ArgsPolicy<#args_ty>>::factory(
-            (#(#names,)*),
-            |#binding| <#self_path>::#ident(#(args.#places),*),
+            args,
+            #make,
         )
     };
+    let (kind, codec) = (kind(subject, constructor), wire::codec(&args_ty));
     let doc = format!("Starts the actor with `{}::{}`.", subject.name(), plain(ident));
     quote! {
         #(#conditions)*
@@ -225,7 +275,14 @@ fn on_options(subject: &Subject, constructor: &Constructor) -> TokenStream {
         where
             R: ::mobula::__macro::ArgsPolicy<#args_ty>,
         {
-            self.options.spawn_factory(#factory)
+            let args: #args_ty = (#(#names,)*);
+            match self.options.spawn_elsewhere(#kind, #codec, &args) {
+                ::core::result::Result::Ok(::core::option::Option::Some(actor)) => actor,
+                ::core::result::Result::Ok(::core::option::Option::None) => {
+                    self.options.spawn_factory(#factory)
+                }
+                ::core::result::Result::Err(error) => self.options.failed(error),
+            }
         }
 
         #(#conditions)*
@@ -243,7 +300,11 @@ fn on_options(subject: &Subject, constructor: &Constructor) -> TokenStream {
         where
             R: ::mobula::__macro::ArgsPolicy<#args_ty>,
         {
-            self.options.try_spawn_factory(#factory)
+            let args: #args_ty = (#(#names,)*);
+            match self.options.spawn_elsewhere(#kind, #codec, &args)? {
+                ::core::option::Option::Some(actor) => ::core::result::Result::Ok(actor),
+                ::core::option::Option::None => self.options.try_spawn_factory(#factory),
+            }
         }
     }
 }

@@ -12,6 +12,8 @@ use quote::{quote, quote_spanned};
 
 use crate::lints::lifted;
 use crate::names::{macro_span, plain};
+use crate::signature::text;
+use crate::wire;
 
 use super::arguments::Mode;
 use super::method::Method;
@@ -31,11 +33,17 @@ fn one(model: &ActorImpl, method: &Method) -> TokenStream {
     let shown_method = format!("{}::{}", model.subject.name(), plain(&method.ident));
     let tag_doc = format!("Stands for `{shown_method}`; never built.");
     let doc = format!("The message of `{shown_method}`.");
-    let types = method.arguments.iter().map(|argument| &argument.ty);
+    let types = method.arguments.iter().map(|argument| &argument.ty).collect::<Vec<_>>();
+    let reply_ty = &method.reply.ty;
     let span = macro_span(method.ident.span());
     let args = quote_spanned!(span=> type Args = (#(#types,)*););
     let reply = method.reply.items(span);
     let lifted = lifted();
+    let signature = text(quote!((#(#types),*) -> #reply_ty));
+    let key = wire::key(&shown_method, &signature);
+    let wire_items = wire::items(&quote!(::mobula::__macro::Method<Self>), &key, span);
+    let entry =
+        wire::submit(&quote!(::mobula::__macro::HandlerEntry::of::<#self_path, #message>()));
     let handler = handler(model, method, &message);
     quote! {
         #(#conditions)*
@@ -55,6 +63,7 @@ fn one(model: &ActorImpl, method: &Method) -> TokenStream {
             #args
             const NAME: &'static str = #name;
             #reply
+            #wire_items
         }
 
         #(#conditions)*
@@ -66,6 +75,9 @@ fn one(model: &ActorImpl, method: &Method) -> TokenStream {
         #[automatically_derived]
         #lifted
         #handler
+
+        #(#conditions)*
+        #entry
     }
 }
 

@@ -142,7 +142,7 @@ fn conditions_stand_on_everything_generated() {
         quote!(),
         quote! { impl Counter { #[cfg(feature = "x")] pub fn first(&self) {} } },
     ));
-    assert_eq!(text.matches("#[cfg(feature = \"x\")]").count(), 6, "{text}");
+    assert_eq!(text.matches("#[cfg(feature = \"x\")]").count(), 7, "{text}");
 }
 
 #[test]

@@ -1,0 +1,47 @@
+//! The cell of a stand-in: an actor that lives elsewhere.
+
+use super::ending::notify;
+use super::*;
+
+use crate::id::NodeId;
+
+impl<A: Actor> Cell<A> {
+    /// Says where the actor lives. The first word counts.
+    pub(crate) fn bind(&self, home: Home) {
+        if let Some(far) = self.settings().and_then(|settings| settings.far.as_ref()) {
+            // Said twice, it is the same.
+            let _ = far.set(home);
+        }
+    }
+
+    /// Where the actor lives, if this is a stand-in and its home is known.
+    pub(crate) fn home(&self) -> Option<Home> {
+        self.settings()?.far.as_ref()?.get().copied()
+    }
+
+    /// Node and id that mean this actor to all its nodes; [`NodeId::HERE`] for an actor of this one.
+    pub(crate) fn place(&self) -> (NodeId, ActorId) {
+        self.home().map_or((NodeId::HERE, self.id), |home| (home.node, home.actor))
+    }
+
+    /// A generation ended at the actor's home, or the home is lost: monitors and links hear of it.
+    pub(crate) fn far_generation_ended(&self, reason: &ExitReason) {
+        let mut life = self.life.lock();
+        let rest = life.rest();
+        rest.reason = Some(reason.clone());
+        let is_lost = matches!(reason, ExitReason::NodeDown(_));
+        let (gone, waiters): (Vec<_>, Vec<_>) = std::mem::take(&mut rest.watchers)
+            .into_iter()
+            .partition(|watcher| is_lost || matches!(watcher, Watcher::Actor { .. }));
+        rest.watchers = waiters;
+        let links = std::mem::take(&mut rest.links);
+        drop(life);
+        notify(gone, reason);
+        self.unlink(links, reason);
+    }
+
+    /// The actor has ended for good; `batch` was not sent any more.
+    pub(crate) fn far_ended(&self, reason: &ExitReason, batch: VecDeque<BoxedEnvelope<A>>) {
+        self.end(reason, batch, Vec::new());
+    }
+}

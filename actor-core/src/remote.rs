@@ -1,0 +1,252 @@
+//! Actors elsewhere: the port through which the floor reaches other nodes.
+//!
+//! A reference must be the same type whether its actor is here or far away, and what holds for one node, order,
+//! bounds, monitors, deadlines, must hold for many. A second kind of reference would need all of it again. So an
+//! actor elsewhere has a *stand-in* here: an ordinary cell, with an ordinary mailbox, watchers and links, in which
+//! no actor lives but a forwarder ([`stand_in`]). It takes envelopes out, asks them for their wire form, and hands
+//! them to a [`Link`]. Sending to a local actor costs nothing more than before.
+//!
+//! The floor knows no sockets. Whoever joins nodes implements [`Remote`] and hangs it into the
+//! [`System`](crate::System); inbound, it calls [`deliver`](inbound::deliver), [`Table::spawn`](table::Table::spawn)
+//! and [`ended`](stand_in::ended).
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use serde::{Deserialize, Serialize};
+
+use crate::actor::BoxFuture;
+use crate::current::MessageContext;
+use crate::error::{SpawnError, Undelivered, UnknownOutcome};
+use crate::exit::ExitReason;
+use crate::handle::ActorHandle;
+use crate::id::{ActorId, CallerId, NodeId};
+use crate::mailbox::Mailbox;
+use crate::spawn::Placement;
+use crate::wire::baggage::Hold;
+
+pub mod inbound;
+pub mod stand_in;
+pub mod table;
+
+/// Where an actor lives: its node, the life of that node, and its id there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Home {
+    /// The node.
+    pub node: NodeId,
+    /// Which of the node's lives: ids begin anew with each.
+    pub incarnation: u64,
+    /// The actor's id on it.
+    pub actor: ActorId,
+}
+
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.actor, self.node)
+    }
+}
+
+/// The way to other nodes. Implemented by the cluster, hung into a system by
+/// [`System::set_remote`](crate::System::set_remote).
+pub trait Remote: Send + Sync + 'static {
+    /// This node, and which of its lives this is.
+    fn here(&self) -> (NodeId, u64);
+
+    /// The stand-in for the actor at `home`, or a new one made by `make`. At most one lives at a time. A new one's
+    /// home is told to keep the actor while the stand-in lives.
+    fn stand_in(&self, home: Home, make: &mut dyn FnMut() -> ActorHandle) -> ActorHandle;
+
+    /// The link of a stand-in to its home. The stand-in hears of the actor's end by
+    /// [`ended`](stand_in::ended).
+    fn link(&self, home: Home, stand_in: &ActorHandle) -> Arc<dyn Link>;
+
+    /// Where an actor of this kind should be spawned now; `None` is here.
+    ///
+    /// # Errors
+    /// [`SpawnError::NoPlace`]: no node fits, with what was seen.
+    fn place(&self, placement: &Placement, kind: &SpawnKind) -> Result<Option<NodeId>, SpawnError>;
+
+    /// Spawns on `node`; the future gives the actor's home once it has started, or why it never will.
+    fn spawn(
+        &self,
+        node: NodeId,
+        request: SpawnRequest,
+    ) -> BoxFuture<'static, Result<Home, ExitReason>>;
+}
+
+/// What sends one stand-in's messages to its home, in order.
+pub trait Link: Send + Sync + 'static {
+    /// Ready when there is room for another call on the way.
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Sends a call. Its answer, if it wants one, is given exactly once in the end, whatever happens.
+    fn call(&self, call: Outbound);
+
+    /// Sends what is no message, in order with the calls.
+    fn control(&self, control: Control);
+}
+
+/// A call on its way out.
+pub struct Outbound {
+    /// What it is: see [`paired`](crate::wire::paired).
+    pub key: u64,
+    /// Its name, for errors.
+    pub name: &'static str,
+    /// The message's wire form.
+    pub body: Vec<u8>,
+    /// What must live until the receiver holds it.
+    pub baggage: Vec<Hold>,
+    /// Who sends.
+    pub caller: CallerId,
+    /// What comes along: deadline and call chain.
+    pub context: Option<Arc<MessageContext>>,
+    /// Who waits, if anybody does.
+    pub answer: Option<AnswerSink>,
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outbound({})", self.name)
+    }
+}
+
+/// Takes the answer to a call that crossed a border.
+pub type AnswerSink = Box<dyn FnOnce(WireAnswer) + Send>;
+
+/// The wire form of what came of a call.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum WireAnswer {
+    /// The reply's value.
+    Value(#[serde(with = "bytes")] Vec<u8>),
+    /// The handler's own error.
+    Refusal(#[serde(with = "bytes")] Vec<u8>),
+    /// The handler's own error, where it has no wire form.
+    RefusalText(String),
+    /// The handler never saw the message.
+    NotDelivered(Undelivered),
+    /// Nobody knows.
+    Unknown(UnknownOutcome),
+}
+
+/// What is sent to an actor elsewhere beside messages.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Control {
+    /// Take nothing new, handle what waits, end for good.
+    Stop(ExitReason),
+    /// End at once, for good.
+    Kill(ExitReason),
+    /// End this generation; a supervisor may start the next.
+    Shutdown(ExitReason),
+    /// End this generation at once; a supervisor may start the next.
+    Exit(ExitReason),
+    /// An actor linked to it ended.
+    Linked {
+        /// Which, by its id on its own node.
+        from: ActorId,
+        /// Why.
+        reason: ExitReason,
+    },
+    /// No reference is left here.
+    Release,
+}
+
+/// What is to be spawned elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpawnKind {
+    /// The actor's type, by the key of its constructor.
+    pub key: u64,
+    /// Its name, for errors.
+    pub name: &'static str,
+}
+
+/// An actor to be spawned on another node.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SpawnRequest {
+    /// The key of its constructor.
+    pub key: u64,
+    /// The constructor's arguments.
+    #[serde(with = "bytes")]
+    pub args: Vec<u8>,
+    /// What was chosen for it.
+    pub options: SpawnOptions,
+    /// What must live until the other node holds it.
+    #[serde(skip)]
+    pub baggage: Baggage,
+}
+
+/// Holds that go with a request.
+#[derive(Default)]
+pub struct Baggage(pub Vec<Hold>);
+
+impl fmt::Debug for Baggage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Baggage({})", self.0.len())
+    }
+}
+
+/// What was chosen for an actor that is spawned elsewhere.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SpawnOptions {
+    /// Its name.
+    pub name: Option<String>,
+    /// The name's namespace.
+    pub namespace: Option<String>,
+    /// Whether an actor of that name will do.
+    pub get_if_exists: bool,
+    /// Whether it lives without references.
+    pub detached: bool,
+    /// How often it is restarted.
+    pub max_restarts: Option<u32>,
+    /// Its mailbox.
+    pub mailbox: Mailbox,
+    /// Whether it lives on an arbiter.
+    pub pinned: bool,
+    /// On that of this group.
+    pub group: Option<String>,
+    /// How many records its flight recorder keeps.
+    pub flight_records: usize,
+}
+
+mod bytes {
+    //! Bytes as one block; serde's own form of a vector would write them one by one.
+
+    use serde::de::{Error, SeqAccess, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+
+    struct Bytes;
+
+    impl<'de> Visitor<'de> for Bytes {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("bytes")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+            Ok(bytes.to_vec())
+        }
+
+        fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+            Ok(bytes)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<u8>, A::Error> {
+            let mut bytes = Vec::new();
+            while let Some(byte) = items.next_element()? {
+                bytes.push(byte);
+            }
+            Ok(bytes)
+        }
+    }
+}

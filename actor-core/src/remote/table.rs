@@ -1,0 +1,169 @@
+//! What this program can do for others: its handlers and constructors, known at link time.
+//!
+//! A node is asked by a key, a number made of names and signatures; code never travels. The linker collects one
+//! entry for each handler and constructor whose types have a wire form. A key that is not in the table comes from
+//! another build, and is answered so, never guessed at.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::actor::{Actor, Receive};
+use crate::exit::{ErrorText, ExitReason};
+use crate::factory::{Factory, IntoStart};
+use crate::handle::{ActorHandle, AsHandle};
+use crate::message::Message;
+use crate::remote::inbound::{Deliver, deliver_to};
+use crate::remote::{SpawnKind, SpawnOptions};
+use crate::spawn::ActorOptions;
+use crate::system::System;
+use crate::wire::baggage::Hold;
+use crate::wire::{Codec, paired};
+
+/// A handler that can be called from afar. Written by the macros.
+pub struct HandlerEntry {
+    pub(crate) key: u64,
+    pub(crate) actor: &'static str,
+    pub(crate) message: &'static str,
+    pub(crate) is_portable: bool,
+    pub(crate) deliver: Deliver,
+}
+
+impl HandlerEntry {
+    /// The entry of actor `A` for message `M`.
+    #[must_use]
+    pub const fn of<A: Receive<M>, M: Message>() -> Self {
+        Self {
+            key: paired(A::KEY, M::KEY),
+            actor: A::NAME,
+            message: M::NAME,
+            is_portable: M::WIRE.is_some(),
+            deliver: deliver_to::<A, M>,
+        }
+    }
+}
+
+impl fmt::Debug for HandlerEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {:016x}", self.actor, self.message, self.key)
+    }
+}
+
+inventory::collect!(HandlerEntry);
+
+/// A constructor that can be called from afar. Written by the macros.
+pub struct SpawnEntry {
+    /// What it makes.
+    pub kind: SpawnKind,
+    /// Starts an actor from the wire form of the arguments.
+    pub spawn: fn(&System, Vec<u8>, SpawnOptions) -> Result<(ActorHandle, Hold), ExitReason>,
+}
+
+impl fmt::Debug for SpawnEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:016x}", self.kind.name, self.kind.key)
+    }
+}
+
+inventory::collect!(SpawnEntry);
+
+/// Starts an actor from the wire form of its arguments, which are read anew for each generation.
+///
+/// # Errors
+/// Why it was not started.
+#[doc(hidden)]
+pub fn spawn_from<A: Actor, Args: Send + 'static, S: IntoStart<A, How> + 'static, How: 'static>(
+    system: &System,
+    codec: Option<Codec<Args>>,
+    bytes: Vec<u8>,
+    options: SpawnOptions,
+    make: fn(Args) -> S,
+) -> Result<(ActorHandle, Hold), ExitReason> {
+    let failed = |error: &dyn fmt::Display| {
+        ExitReason::StartFailed(ErrorText::from_text(format!("{}: {error}", A::NAME)))
+    };
+    let codec = codec.ok_or_else(|| failed(&"its constructor's arguments cannot travel"))?;
+    // Read once before anything starts, so that a bad argument is the spawner's to hear of.
+    let first = codec.decode(&bytes).map_err(|error| failed(&error))?;
+    let mut first = Some(first);
+    let factory = Factory::try_many(move || {
+        let args = match first.take() {
+            Some(args) => args,
+            None => codec.decode(&bytes).map_err(ErrorText::new)?,
+        };
+        Ok(make(args).into_start())
+    });
+    let options = ActorOptions::<A>::chosen(system.clone(), options);
+    let actor = options.try_spawn_factory(factory).map_err(|error| failed(&error))?;
+    let handle = actor.as_handle();
+    let hold = handle.hold();
+    Ok((handle, hold))
+}
+
+/// The handlers and constructors linked into this program, by key. Each node keeps one.
+pub struct Table {
+    handlers: HashMap<u64, &'static HandlerEntry>,
+    spawners: HashMap<u64, &'static SpawnEntry>,
+}
+
+impl Table {
+    /// Everything that is linked.
+    #[must_use]
+    pub fn linked() -> Self {
+        let mut table = Self { handlers: HashMap::new(), spawners: HashMap::new() };
+        for entry in inventory::iter::<HandlerEntry> {
+            if entry.is_portable
+                && let Some(other) = table.handlers.insert(entry.key, entry)
+            {
+                tracing::error!(?entry, ?other, "two handlers have one key; rename one of them");
+            }
+        }
+        for entry in inventory::iter::<SpawnEntry> {
+            if let Some(other) = table.spawners.insert(entry.kind.key, entry) {
+                tracing::error!(?entry, ?other, "two constructors have one key; rename one actor");
+            }
+        }
+        table
+    }
+
+    /// The handler of this key.
+    pub(crate) fn handler(&self, key: u64) -> Option<&'static HandlerEntry> {
+        self.handlers.get(&key).copied()
+    }
+
+    /// The keys of everything that this program does for others, sorted: what nodes tell each other when they meet.
+    #[must_use]
+    pub fn provided(&self) -> Vec<u64> {
+        let mut keys: Vec<u64> =
+            self.handlers.keys().chain(self.spawners.keys()).copied().collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// Starts an actor that another node asked for; the hold keeps it alive until that node has its own.
+    ///
+    /// # Errors
+    /// Why it was not started: unknown to this program, bad arguments, a name that is taken.
+    pub fn spawn(
+        &self,
+        system: &System,
+        key: u64,
+        args: Vec<u8>,
+        options: SpawnOptions,
+    ) -> Result<(ActorHandle, Hold), ExitReason> {
+        match self.spawners.get(&key) {
+            Some(entry) => (entry.spawn)(system, args, options),
+            None => Err(ExitReason::StartFailed(ErrorText::from_text(format!(
+                "that node's program has no constructor {key:016x}: it is another build, or the crate is not linked"
+            )))),
+        }
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("handlers", &self.handlers.len())
+            .field("constructors", &self.spawners.len())
+            .finish()
+    }
+}

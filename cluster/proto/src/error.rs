@@ -7,8 +7,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::id::{Incarnation, NodeId};
 
 /// Why bytes from a peer were refused, or a value could not be put into bytes.
@@ -88,19 +86,17 @@ impl WireError {
     }
 }
 
-/// Why a message was not taken by an association. It was not sent and never will be: a retry is safe.
+/// Why a message was not taken by an association. It stays with the caller and was not sent: a retry is safe.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The resend buffer of the lane is full. Wait for the association's `Writable` and send again.
+    /// The resend buffer of the lane is full. Wait for [`crate::association::Output::Writable`] and send again.
     #[error("lane {lane} holds {buffered_bytes} bytes that await acknowledgement")]
     Full {
         /// Which lane.
         lane: u8,
         /// What it holds.
         buffered_bytes: usize,
-        /// The message, given back.
-        payload: Bytes,
     },
     /// One message longer than a frame may be. Send it as an object, or in parts.
     #[error("message of {size_bytes} bytes is beyond the limit of {limit_bytes}")]
@@ -109,16 +105,18 @@ pub enum SendError {
         size_bytes: usize,
         /// The limit of the lane.
         limit_bytes: usize,
-        /// The message, given back.
-        payload: Bytes,
     },
     /// The association was closed: the peer is down.
     #[error("association with {peer} is closed")]
     Closed {
         /// Who is gone.
         peer: NodeId,
-        /// The message, given back.
-        payload: Bytes,
+    },
+    /// A lane that this association does not have: a mistake of the caller.
+    #[error("no lane {lane} in this association")]
+    NoLane {
+        /// What was asked for.
+        lane: u8,
     },
 }
 
@@ -150,14 +148,6 @@ pub enum ProtocolError {
         next: u64,
         /// What was never sent yet.
         sent: u64,
-    },
-    /// The frame is for an earlier life of this node. Not the peer's fault: it will learn from our handshake.
-    #[error("meant for life {meant}, this is {own}")]
-    NotThisLife {
-        /// Whom the peer believes to speak with.
-        meant: Incarnation,
-        /// Who we are.
-        own: Incarnation,
     },
     /// The connection is of an earlier life of the peer.
     #[error("from life {stale} of the peer, which is now in {known}")]

@@ -10,6 +10,7 @@
 //! - [`member`]: what is known of one node, and how two pieces of knowledge merge.
 //! - [`membership`]: which nodes there are, who watches whom, who is down.
 //! - [`wire`]: frames, and values in frames.
+//! - [`association`]: order between two nodes that outlives connections.
 //! - [`error`]: what can go wrong, one enum per family of operations.
 
 pub mod id;
@@ -19,3 +20,4 @@ pub mod config;
 pub mod membership;
 pub mod error;
 pub mod wire;
+pub mod association;

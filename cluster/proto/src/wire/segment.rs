@@ -42,7 +42,7 @@ pub struct Ack {
     pub next: u64,
     /// How many messages may be sent in this epoch.
     pub messages_max: u64,
-    /// How many bytes of payload may be sent in this epoch.
+    /// While fewer bytes of message frames than this were sent in this epoch, one more may be.
     pub bytes_max: u64,
 }
 

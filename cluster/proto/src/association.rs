@@ -1,0 +1,464 @@
+//! An association: two nodes, each in one life, and an unbroken order between them.
+//!
+//! A connection can break with messages in its pipes, and neither side knows which arrived.
+//! To send them again delivers some twice, to forget them loses some: either way the upper layer would have to
+//! number its messages itself.
+//! So they are numbered here, per lane; what is sent is kept until it is acknowledged, and on the next connection
+//! each side first says what it has (`Resume`), then goes on from exactly there.
+//! When that is no longer possible (the buffer is too old, the peer is in a new life) the epoch ends: what was not
+//! acknowledged goes back as [`Output::Lost`], and numbering begins anew in the next epoch.
+//! Epochs count per direction: what one side gives up takes nothing from the other.
+//!
+//! Invariants, each with a seeded bug ([`Mutant`]) that the tests must find:
+//! - within an epoch every lane delivers a prefix of what was sent on it, in order, each message once;
+//! - after message k of an epoch was lost, k+1 of that epoch is never delivered;
+//! - every message taken by [`Association::send`] is acknowledged, or comes back in exactly one [`Lost`];
+//! - not more waits in front of the receiver's actors than it granted, and one message.
+//!
+//! How to drive it, for each lane on whatever connection carries it:
+//! 1. [`Association::connected`]; write what [`Association::transmit`] hands out, at the latest when
+//!    [`Association::wants_transmit`] says so; batches of 16 KiB cost the least.
+//! 2. Feed each frame to [`Association::receive`]; when an actor has taken a message, give the [`Receipt`] back to
+//!    [`Association::taken`]. Receipts add up, so one call for many will do.
+//! 3. On the end of the connection [`Association::cut`]; never feed frames of a cut connection.
+//! 4. [`Association::tick`] at [`Association::next_wake`], after everything that was read has been fed.
+//!
+//! The life of a node here is the incarnation it started with: a suspicion that was refuted breaks nothing.
+//!
+//! Pure: no clock, no I/O, no tasks.
+
+mod epochs;
+mod inbound;
+mod mutant;
+mod outbound;
+mod output;
+mod settings;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::error::{ProtocolError, SendError};
+use crate::id::{Incarnation, NodeId};
+use crate::time::Time;
+use crate::wire::frame::Frame;
+use crate::wire::segment::{Ack, Message, Resume, Segment};
+
+use self::inbound::{Inbound, Verdict};
+use self::outbound::Outbound;
+
+#[doc(hidden)]
+pub use self::mutant::Mutant;
+pub use self::output::{LossCause, Lost, LostMessage, Output};
+pub use self::settings::Settings;
+
+/// One side of an association. See the module for how to drive it.
+#[derive(Debug)]
+pub struct Association {
+    settings: Settings,
+    peer: NodeId,
+    own_life: Incarnation,
+    peer_life: Option<Incarnation>,
+    /// The epoch of what we send, and of what we receive (0: nothing yet).
+    epoch: u64,
+    peer_epoch: u64,
+    lanes: Vec<Lane>,
+    is_closed: bool,
+    mutant: Mutant,
+    scratch: BytesMut,
+    dropped: Dropped,
+}
+
+/// How many arrivals were dropped, and why. None of it is a fault as such.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Came before: a resend after a lost acknowledgement.
+    pub duplicates: u64,
+    /// Of an epoch that has ended.
+    pub stale: u64,
+    /// Something before it is missing; it will be sent again.
+    pub gaps: u64,
+    /// Before the handshake of its lane.
+    pub early: u64,
+}
+
+/// A message that arrived, to be handed to its actor. Borrowed from the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery<'a> {
+    /// What the sender gave to [`Association::send`].
+    pub payload: &'a [u8],
+    /// To be given back when the message was taken.
+    pub receipt: Receipt,
+}
+
+/// So much of a lane was taken. Receipts of one lane and epoch may be added up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The peer's epoch.
+    pub epoch: u64,
+    /// Which lane.
+    pub lane: u8,
+    /// How many messages.
+    pub messages: u64,
+    /// How many bytes of frames.
+    pub wire_bytes: u64,
+}
+
+impl Receipt {
+    /// Adds `other` if it is of the same lane and epoch; else it is given back.
+    #[must_use = "another lane or epoch is given back"]
+    pub const fn add(&mut self, other: Self) -> Option<Self> {
+        if self.epoch != other.epoch || self.lane != other.lane {
+            return Some(other);
+        }
+        self.messages += other.messages;
+        self.wire_bytes += other.wire_bytes;
+        None
+    }
+}
+
+#[derive(Debug)]
+struct Lane {
+    out: Outbound,
+    inbound: Inbound,
+    link: Link,
+    /// A resume is to be written; and whether it asks for an answer.
+    greeting: Option<bool>,
+    asked_at: Option<Time>,
+    /// A message was refused because the lane was full.
+    is_full: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// No connection, or none that the peer has greeted on.
+    Silent { since: Time, is_connected: bool },
+    /// The peer has said what it has.
+    Open,
+}
+
+impl Association {
+    /// An association with `peer`, without connections.
+    ///
+    /// `first_epoch` (at least 1) must be greater than every epoch that this life of this node ever used towards
+    /// the peer; one counter per node, raised for every association, will do.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        peer: NodeId,
+        own_life: Incarnation,
+        first_epoch: u64,
+        now: Time,
+    ) -> Self {
+        let lane = || Lane {
+            out: Outbound::new(),
+            inbound: Inbound::new(&settings),
+            link: Link::Silent { since: now, is_connected: false },
+            greeting: None,
+            asked_at: None,
+            is_full: false,
+        };
+        Self {
+            settings,
+            peer,
+            own_life,
+            peer_life: None,
+            epoch: first_epoch.max(1),
+            peer_epoch: 0,
+            lanes: (0..settings.lanes).map(|_| lane()).collect(),
+            is_closed: false,
+            mutant: Mutant::None,
+            scratch: BytesMut::new(),
+            dropped: Dropped::default(),
+        }
+    }
+
+    /// With a bug on purpose: for the mutation gate.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_mutant(mut self, mutant: Mutant) -> Self {
+        self.mutant = mutant;
+        self
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub const fn peer(&self) -> NodeId {
+        self.peer
+    }
+
+    /// In which life, once it has said so.
+    #[must_use]
+    pub const fn peer_life(&self) -> Option<Incarnation> {
+        self.peer_life
+    }
+
+    /// The epoch of what is sent now.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// What was dropped on arrival so far.
+    #[must_use]
+    pub const fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
+    /// What a lane holds that is not acknowledged, in bytes of frames; 0 for a lane that is not there.
+    #[must_use]
+    pub fn buffered_bytes(&self, lane: u8) -> usize {
+        self.lanes.get(usize::from(lane)).map_or(0, |lane| lane.out.buffered_bytes())
+    }
+
+    /// Takes a message for sending, a copy of it. Messages of one lane arrive in this order.
+    ///
+    /// Returns its sequence number in the present epoch.
+    ///
+    /// # Errors
+    /// [`SendError::Full`]: wait for [`Output::Writable`]. [`SendError::TooLong`], [`SendError::Closed`],
+    /// [`SendError::NoLane`]: never.
+    #[inline]
+    pub fn send(&mut self, now: Time, lane: u8, payload: &[u8]) -> Result<u64, SendError> {
+        let epoch = self.epoch;
+        let out = &mut self.room_for(lane, payload.len())?.out;
+        Ok(out.push(now, epoch, lane, payload))
+    }
+
+    /// As [`Association::send`], but a payload of 16 KiB or more is shared, not copied.
+    ///
+    /// # Errors
+    /// As [`Association::send`].
+    pub fn send_shared(&mut self, now: Time, lane: u8, payload: &Bytes) -> Result<u64, SendError> {
+        let epoch = self.epoch;
+        let out = &mut self.room_for(lane, payload.len())?.out;
+        Ok(out.push_shared(now, epoch, lane, payload))
+    }
+
+    #[inline]
+    fn room_for(&mut self, lane: u8, size_bytes: usize) -> Result<&mut Lane, SendError> {
+        if self.is_closed {
+            return Err(SendError::Closed { peer: self.peer });
+        }
+        let limit_bytes = self.settings.message_max_bytes;
+        if size_bytes > limit_bytes {
+            return Err(SendError::TooLong { size_bytes, limit_bytes });
+        }
+        let found = self.lanes.get_mut(usize::from(lane)).ok_or(SendError::NoLane { lane })?;
+        let buffered_bytes = found.out.buffered_bytes();
+        if buffered_bytes > 0 && buffered_bytes + size_bytes > self.settings.resend_max_bytes {
+            found.is_full = true;
+            return Err(SendError::Full { lane, buffered_bytes });
+        }
+        Ok(found)
+    }
+
+    /// A connection for this lane is there: the first thing [`Association::transmit`] hands out is our greeting.
+    pub fn connected(&mut self, now: Time, lane: u8) {
+        if let Some(lane) = self.open_lane(lane) {
+            lane.link = Link::Silent { since: now, is_connected: true };
+            lane.greeting = Some(false);
+            lane.asked_at = None;
+        }
+    }
+
+    /// The connection of this lane has ended. Nothing is lost yet.
+    pub fn cut(&mut self, now: Time, lane: u8) {
+        if let Some(lane) = self.open_lane(lane) {
+            lane.link = Link::Silent { since: now, is_connected: false };
+            lane.greeting = None;
+        }
+    }
+
+    fn open_lane(&mut self, lane: u8) -> Option<&mut Lane> {
+        self.lanes.get_mut(usize::from(lane)).filter(|_| !self.is_closed)
+    }
+
+    /// Whether there is something to write on this lane now.
+    #[must_use]
+    pub fn wants_transmit(&self, now: Time, lane: u8) -> bool {
+        let Some(lane) = self.lanes.get(usize::from(lane)) else {
+            return false;
+        };
+        let is_due = lane.inbound.ack_at().is_some_and(|at| at <= now);
+        match lane.link {
+            Link::Silent { .. } => lane.greeting.is_some(),
+            Link::Open => lane.greeting.is_some() || is_due || lane.out.is_ready(),
+        }
+    }
+
+    /// Hands out what to write next on the lane's connection: a greeting or an acknowledgement if there is one to
+    /// give, then whole frames of messages, about `budget` bytes and at least one if credit allows.
+    /// Returns how many bytes were appended to `out`, in as many slices as needed; nothing is copied.
+    pub fn transmit(&mut self, now: Time, lane: u8, budget: usize, out: &mut Vec<Bytes>) -> usize {
+        let number = lane;
+        let Some(lane) = self.lanes.get_mut(usize::from(lane)) else {
+            return 0;
+        };
+        let received = lane.inbound.state(self.peer_epoch, number, &self.settings);
+        if let Some(wants_answer) = lane.greeting.take() {
+            Resume {
+                from_life: self.own_life,
+                to_life: self.peer_life.unwrap_or_default(),
+                epoch: self.epoch,
+                sent: lane.out.sent(),
+                wants_answer,
+                received,
+            }
+            .encode_into(&mut self.scratch);
+            lane.inbound.told(received);
+        } else if lane.link == Link::Open && lane.inbound.ack_at().is_some() {
+            received.encode_into(&mut self.scratch);
+            lane.inbound.told(received);
+        }
+        let mut size_bytes = self.scratch.len();
+        if size_bytes > 0 {
+            out.push(self.scratch.split().freeze());
+        }
+        if lane.link == Link::Open {
+            let ignore_credit = self.mutant == Mutant::CreditIgnored;
+            size_bytes += lane.out.transmit(now, budget, ignore_credit, out);
+        }
+        size_bytes
+    }
+
+    /// Takes a frame from the lane's connection. A message that is due comes back at once, borrowed from the frame.
+    /// Frames of kinds that are not an association's are ignored.
+    ///
+    /// # Errors
+    /// [`ProtocolError`]: nothing was delivered; close the connection.
+    #[inline]
+    pub fn receive<'a>(
+        &mut self,
+        now: Time,
+        frame: Frame<'a>,
+        out: &mut Vec<Output>,
+    ) -> Result<Option<Delivery<'a>>, ProtocolError> {
+        if self.is_closed {
+            return Err(ProtocolError::Closed);
+        }
+        match Segment::parse(frame)? {
+            Some(Segment::Message(message)) => {
+                self.on_message(now, message, frame.wire_size() as u64, out)
+            }
+            Some(Segment::Ack(ack)) => self.on_ack(now, &ack, out).map(|()| None),
+            Some(Segment::Resume(resume)) => self.on_resume(now, &resume, out).map(|()| None),
+            None => Ok(None),
+        }
+    }
+
+    /// Messages were taken by their actors (or dropped on purpose): the sender may send as many more.
+    /// A receipt of an ended epoch changes nothing.
+    pub fn taken(&mut self, now: Time, receipt: Receipt) {
+        if receipt.epoch == self.peer_epoch
+            && let Some(lane) = self.lanes.get_mut(usize::from(receipt.lane))
+        {
+            lane.inbound.taken(now, receipt.messages, receipt.wire_bytes, &self.settings);
+        }
+    }
+
+    #[inline]
+    fn on_message<'a>(
+        &mut self,
+        now: Time,
+        message: Message<'a>,
+        wire_bytes: u64,
+        out: &mut Vec<Output>,
+    ) -> Result<Option<Delivery<'a>>, ProtocolError> {
+        let Message { epoch, lane: number, sequence, payload } = message;
+        let link = self.lane(number)?.link;
+        if link != Link::Open {
+            self.dropped.early += 1;
+            return Ok(None);
+        }
+        if epoch < self.peer_epoch && self.mutant != Mutant::AcceptOldEpoch {
+            self.dropped.stale += 1;
+            return Ok(None);
+        }
+        self.meet_epoch(now, epoch, out);
+        let settings = self.settings;
+        let mutant = self.mutant;
+        let lane = self.lane(number)?;
+        match lane.inbound.accept(now, sequence, wire_bytes, &settings, mutant) {
+            Verdict::Deliver => {
+                let receipt = Receipt { epoch, lane: number, messages: 1, wire_bytes };
+                Ok(Some(Delivery { payload, receipt }))
+            }
+            Verdict::Duplicate => {
+                self.dropped.duplicates += 1;
+                Ok(None)
+            }
+            Verdict::Gap => {
+                self.dropped.gaps += 1;
+                self.ask_for_missing(now, number);
+                Ok(None)
+            }
+            Verdict::CreditExceeded => Err(ProtocolError::CreditExceeded { lane: number }),
+        }
+    }
+
+    fn on_ack(&mut self, now: Time, ack: &Ack, out: &mut Vec<Output>) -> Result<(), ProtocolError> {
+        let epoch = self.epoch;
+        let resend_max_bytes = self.settings.resend_max_bytes;
+        let lane = self.lane(ack.lane)?;
+        if ack.epoch != epoch {
+            return Ok(());
+        }
+        let sent = lane.out.sent();
+        lane.out.acknowledge(now, ack).map_err(|()| ProtocolError::AckBeyondSent {
+            lane: ack.lane,
+            next: ack.next,
+            sent,
+        })?;
+        if lane.is_full && lane.out.buffered_bytes() <= resend_max_bytes / 2 {
+            lane.is_full = false;
+            out.push(Output::Writable { lane: ack.lane });
+        }
+        Ok(())
+    }
+
+    fn on_resume(
+        &mut self,
+        now: Time,
+        resume: &Resume,
+        out: &mut Vec<Output>,
+    ) -> Result<(), ProtocolError> {
+        let number = resume.received.lane;
+        self.lane(number)?;
+        self.meet_life(now, resume.from_life, out)?;
+        // What the peer knows of an earlier life of ours says nothing about this one.
+        if resume.to_life == self.own_life {
+            if resume.received.epoch > self.epoch {
+                self.lose(now, LossCause::EpochBehind, resume.received.epoch, out);
+            }
+            self.on_ack(now, &resume.received, out)?;
+        }
+        if resume.epoch >= self.peer_epoch {
+            self.meet_epoch(now, resume.epoch, out);
+        }
+        let keeps_cursor = self.mutant == Mutant::ForgetUnackedOnResume;
+        let lane = self.lane(number)?;
+        // A question on a living connection says nothing of what is under way; everything else does.
+        let is_question = lane.link == Link::Open && resume.wants_answer;
+        if !keeps_cursor && !is_question {
+            lane.out.rewind();
+        }
+        if let Link::Silent { is_connected, .. } = lane.link {
+            // The peer may have greeted before the driver told us of the connection; ours is due all the same.
+            if !is_connected {
+                lane.greeting = Some(false);
+            }
+            lane.link = Link::Open;
+            out.push(Output::Resumed { lane: number });
+        }
+        if resume.wants_answer {
+            lane.greeting.get_or_insert(false);
+        }
+        Ok(())
+    }
+
+    fn lane(&mut self, number: u8) -> Result<&mut Lane, ProtocolError> {
+        self.lanes.get_mut(usize::from(number)).ok_or(ProtocolError::NoLane { lane: number })
+    }
+}
+
+#[cfg(test)]
+mod tests;

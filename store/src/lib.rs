@@ -38,7 +38,20 @@ mod board;
 mod ledger;
 mod discard;
 
-// Pure cores.
+// Pure cores of objects that several nodes know.
+pub mod ownership;
+pub mod owner;
+pub mod borrower;
+pub mod pins;
+pub mod spread;
+pub mod transfer;
+pub mod lineage;
+pub mod backup;
+pub mod effect;
+pub mod message;
+mod dead;
+
+// Pure cores of one store.
 mod table;
 mod refcount;
 mod waiters;

@@ -1,0 +1,341 @@
+//! What a store needs of objects that others keep.
+//!
+//! A message per reference would flood the keeper: a thousand tasks with one argument are a thousand references
+//! and one need. So references are counted where they are, and the keeper is told only of the first and of the
+//! last: *borrow* and *release*. The channel may lose, double and reorder them, and a store may need an object
+//! again before its release was heard; so every word carries a number that only grows, the keeper takes the
+//! newest, and a word is repeated until the keeper has said that it heard it.
+//!
+//! Invariants:
+//! 1. While an object is held here, the last word said of it is *borrow*.
+//! 2. A pin is taken over ([`Message::Unpin`]) only when every object under it is counted at its keeper, or not
+//!    needed here any more.
+//! 3. An object whose keeper is gone and has no backup is lost, at once; nobody waits for ever.
+//!
+//! Pure: no clock, no I/O, no tasks.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use crate::{
+    dead::Dead,
+    effect::{Effect, Loss, Mutant},
+    message::{Carried, LossReason, Message, PinId, Sequence},
+    object_id::{ObjectId, StoreId},
+    time::Time,
+};
+
+/// How long to wait before a word is said again; doubles up to [`REPEAT_MAX`].
+const REPEAT: Duration = Duration::from_secs(1);
+/// The longest wait before a word is said again.
+const REPEAT_MAX: Duration = Duration::from_secs(8);
+
+/// One object that somebody else keeps.
+#[derive(Debug)]
+struct Borrowed {
+    keeper: StoreId,
+    backup: Option<StoreId>,
+    /// How many entries of this store need it; two while one goes and the next comes.
+    holds: u32,
+    word: Sequence,
+    /// The keeper has heard the last word.
+    heard: bool,
+    /// Nothing more to say: the keeper is gone, or the object is.
+    lost: bool,
+    /// Its value is wanted and no answer has come.
+    wanted: bool,
+    repeat_at: Option<Time>,
+    pause: Duration,
+    /// Pins that wait for the word to be heard.
+    pins: Vec<(StoreId, PinId)>,
+}
+
+/// A pin of another store, being taken over.
+#[derive(Debug)]
+struct Arrival {
+    /// Objects that are not counted yet.
+    missing: usize,
+    repeat_at: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wake {
+    Object(ObjectId),
+    Pin(StoreId, PinId),
+}
+
+/// The borrowing side of one store.
+#[derive(Debug, Default)]
+pub struct Borrower {
+    sequence: u64,
+    objects: BTreeMap<ObjectId, Borrowed>,
+    arrivals: BTreeMap<(StoreId, PinId), Arrival>,
+    wakes: BTreeSet<(Time, Wake)>,
+    dead: Dead,
+    mutant: Mutant,
+}
+
+impl Borrower {
+    /// Nothing borrowed, and a rule left out.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn mutated(mutant: Mutant) -> Self {
+        Self { mutant, ..Self::default() }
+    }
+
+    /// How many objects of others are needed here, or being given back.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether nothing is borrowed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// Who keeps the object and who would take over, as far as known here.
+    #[must_use]
+    pub fn keeper(&self, object: ObjectId) -> Option<(StoreId, Option<StoreId>)> {
+        self.objects.get(&object).map(|borrowed| (borrowed.keeper, borrowed.backup))
+    }
+
+    // What happens here.
+
+    /// An entry for the object comes to be.
+    pub fn hold(&mut self, carried: Carried, now: Time, out: &mut Vec<Effect>) {
+        let Carried { object, keeper, backup } = carried;
+        let borrowed = self.objects.entry(object).or_insert_with(|| Borrowed {
+            keeper,
+            backup,
+            holds: 0,
+            word: Sequence(0),
+            heard: false,
+            lost: false,
+            wanted: false,
+            repeat_at: None,
+            pause: REPEAT,
+            pins: Vec::new(),
+        });
+        borrowed.holds += 1;
+        if borrowed.lost {
+            // Perhaps this one knows a keeper that lives.
+            borrowed.lost = false;
+            (borrowed.keeper, borrowed.backup) = (keeper, backup);
+        } else if borrowed.holds > 1 {
+            return;
+        }
+        if self.dead.contains(borrowed.keeper) {
+            self.keeper_down(object, now, out);
+        } else {
+            self.say(object, now, out);
+        }
+    }
+
+    /// An entry for the object is no longer needed.
+    pub fn let_go(&mut self, object: ObjectId, now: Time, out: &mut Vec<Effect>) {
+        let Some(borrowed) = self.objects.get_mut(&object) else { return };
+        borrowed.holds = borrowed.holds.saturating_sub(1);
+        if borrowed.holds > 0 {
+            return;
+        }
+        borrowed.wanted = false;
+        let lost = borrowed.lost;
+        self.take_over(object, now, out);
+        if lost || self.mutant == Mutant::NeverReleases {
+            self.forget(object);
+        } else {
+            self.say(object, now, out);
+        }
+    }
+
+    /// Somebody here wants the value.
+    pub fn want(&mut self, object: ObjectId, now: Time, out: &mut Vec<Effect>) {
+        if let Some(borrowed) = self.objects.get_mut(&object)
+            && !borrowed.lost
+        {
+            borrowed.wanted = true;
+            borrowed.pause = REPEAT;
+            out.push(Effect::Send { to: borrowed.keeper, message: Message::Want { object } });
+            self.repeat(object, now);
+        }
+    }
+
+    /// An answer to [`want`](Self::want) came; false if it is not its keeper who speaks.
+    #[must_use = "an answer of somebody else must be ignored"]
+    pub fn answered(&mut self, from: StoreId, object: ObjectId) -> bool {
+        match self.objects.get_mut(&object) {
+            Some(borrowed) if borrowed.keeper == from && borrowed.holds > 0 => {
+                borrowed.wanted = false;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A message with references has come; every object under its pin is held by now, or kept by this store.
+    pub fn arrived(
+        &mut self,
+        from: StoreId,
+        pin: PinId,
+        objects: impl Iterator<Item = ObjectId>,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.arrivals.contains_key(&(from, pin)) {
+            return;
+        }
+        let mut missing = 0;
+        for object in objects {
+            if let Some(borrowed) = self.objects.get_mut(&object)
+                && !(borrowed.heard || borrowed.lost || self.mutant == Mutant::UnpinsAtOnce)
+            {
+                borrowed.pins.push((from, pin));
+                missing += 1;
+            }
+        }
+        self.arrivals.insert((from, pin), Arrival { missing, repeat_at: None });
+        self.unpin_if_complete(from, pin, now, out);
+    }
+
+    // What others say.
+
+    /// The keeper heard a word.
+    pub fn counted(
+        &mut self,
+        from: StoreId,
+        object: ObjectId,
+        (sequence, held): (Sequence, bool),
+        backup: Option<StoreId>,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(borrowed) = self.objects.get_mut(&object) else {
+            if held && self.mutant != Mutant::NeverHeals {
+                // A word of the past overtook: say again that nobody here needs it.
+                self.sequence += 1;
+                let sequence = Sequence(self.sequence);
+                out.push(Effect::Send { to: from, message: Message::Release { object, sequence } });
+            }
+            return;
+        };
+        if borrowed.keeper != from {
+            return;
+        }
+        if held {
+            borrowed.backup = backup;
+        }
+        if borrowed.word != sequence {
+            return;
+        }
+        borrowed.heard = true;
+        if borrowed.holds == 0 {
+            self.forget(object);
+        } else {
+            self.take_over(object, now, out);
+        }
+    }
+
+    /// The keeper does not have the object any more.
+    pub fn gone(
+        &mut self,
+        from: StoreId,
+        object: ObjectId,
+        reason: LossReason,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.objects.get(&object).is_some_and(|borrowed| borrowed.keeper == from) {
+            self.lose(object, Loss::Gone(reason), now, out);
+        }
+    }
+
+    /// Somebody else keeps the object now.
+    pub fn moved(
+        &mut self,
+        from: StoreId,
+        object: ObjectId,
+        keeper: StoreId,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(borrowed) = self.objects.get_mut(&object) else { return };
+        let may_say = borrowed.keeper == from || borrowed.backup == Some(from);
+        if borrowed.lost || !may_say || borrowed.keeper == keeper {
+            return;
+        }
+        borrowed.keeper = keeper;
+        borrowed.backup = None;
+        if self.dead.contains(keeper) {
+            self.keeper_down(object, now, out);
+        } else {
+            self.say_again(object, now, out);
+        }
+    }
+
+    /// The sender of a pin heard that it was taken over.
+    pub fn unpinned(&mut self, from: StoreId, pin: PinId) {
+        if let Some(arrival) = self.arrivals.remove(&(from, pin))
+            && let Some(at) = arrival.repeat_at
+        {
+            self.wakes.remove(&(at, Wake::Pin(from, pin)));
+        }
+    }
+
+    /// Whether a pin is being taken over here.
+    #[must_use]
+    pub fn is_arriving(&self, from: StoreId, pin: PinId) -> bool {
+        self.arrivals.contains_key(&(from, pin))
+    }
+
+    /// A store is gone, for good: a node that comes back is another store.
+    pub fn down(&mut self, store: StoreId, now: Time, out: &mut Vec<Effect>) {
+        self.dead.insert(store);
+        let theirs = self.arrivals.range((store, PinId(0))..=(store, PinId(u64::MAX)));
+        let theirs: Vec<PinId> = theirs.map(|((_, pin), _)| *pin).collect();
+        for pin in theirs {
+            self.unpinned(store, pin);
+        }
+        let kept = self.objects.iter().filter(|(_, borrowed)| borrowed.keeper == store);
+        let kept: Vec<ObjectId> = kept.map(|(object, _)| *object).collect();
+        for object in kept {
+            self.keeper_down(object, now, out);
+        }
+        for borrowed in self.objects.values_mut() {
+            borrowed.backup = borrowed.backup.filter(|backup| *backup != store);
+            borrowed.pins.retain(|(from, _)| *from != store);
+        }
+    }
+
+    /// Says again what was not heard.
+    pub fn tick(&mut self, now: Time, out: &mut Vec<Effect>) {
+        while let Some((at, wake)) = self.wakes.first().copied()
+            && at <= now
+        {
+            self.wakes.pop_first();
+            match wake {
+                Wake::Object(object) => self.repeat_object(object, now, out),
+                Wake::Pin(from, pin) => {
+                    if let Some(arrival) = self.arrivals.get_mut(&(from, pin)) {
+                        arrival.repeat_at = None;
+                        self.unpin_if_complete(from, pin, now, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// When [`tick`](Self::tick) has something to do.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Time> {
+        self.wakes.first().map(|(at, _)| *at)
+    }
+}
+
+mod speak;
+
+#[cfg(test)]
+mod tests;

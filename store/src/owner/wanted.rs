@@ -1,0 +1,190 @@
+//! Answers to those who want a value.
+//!
+//! Pure: no clock, no I/O, no tasks.
+
+use super::{
+    Answer, Assignment, Effect, Local, LossReason, Message, ObjectId, Owned, Owner, Rng, StoreId,
+    Time, gone,
+};
+
+impl Owner {
+    /// A store wants the value; `local` is what the store's own table says. If that is
+    /// [`Pending`](Local::Pending), [`ready`](Self::ready) must follow when it is not any more.
+    pub fn want(
+        &mut self,
+        from: StoreId,
+        object: ObjectId,
+        local: Local,
+        now: Time,
+        rng: &mut impl Rng,
+        out: &mut Vec<Effect>,
+    ) {
+        self.take_over_if_mirrored(object, now, out);
+        if self.is_moved(from, object, out) {
+            return;
+        }
+        let me = self.me;
+        let Some(owned) = self.objects.get_mut(&object) else {
+            out.push(gone(from, object, LossReason::Unknown));
+            return;
+        };
+        if self.dead.contains(from) {
+            return;
+        }
+        let assignments = match local {
+            Local::Failed(failure) => {
+                return out.push(answer(from, object, Answer::Failed(failure)));
+            }
+            Local::Lost(reason) => return out.push(answer(from, object, Answer::Lost(reason))),
+            Local::Here { bytes } => {
+                owned.sealed = true;
+                if bytes <= self.limits.inline_max_bytes && from != me {
+                    return out.push(Effect::Inline { to: from, object });
+                }
+                let mut assignments = if owned.spread.copies().any(|copy| copy == me) {
+                    Vec::new()
+                } else {
+                    owned.spread.located(me, bytes, rng)
+                };
+                assignments.extend(owned.spread.want(from, rng));
+                assignments
+            }
+            Local::Pending if owned.sealed => owned.spread.want(from, rng),
+            Local::Pending => {
+                owned.waiting.insert(from);
+                return;
+            }
+        };
+        self.assign(object, assignments, out);
+        self.rebuild_if_lost(object, out);
+    }
+
+    /// An object that was pending is not any more.
+    pub fn ready(
+        &mut self,
+        object: ObjectId,
+        local: &Local,
+        now: Time,
+        rng: &mut impl Rng,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(owned) = self.objects.get_mut(&object) else { return };
+        owned.rebuilding = false;
+        let mut waiting: Vec<StoreId> = std::mem::take(&mut owned.waiting).into_iter().collect();
+        if !matches!(local, Local::Pending) {
+            waiting.extend(owned.spread.give_up());
+        }
+        for store in waiting {
+            self.want(store, object, local.clone(), now, rng, out);
+        }
+        self.mirror(object, out);
+    }
+
+    /// A store has a sealed copy.
+    pub fn located(
+        &mut self,
+        from: StoreId,
+        object: ObjectId,
+        bytes: u64,
+        rng: &mut impl Rng,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.is_moved(from, object, out) {
+            return;
+        }
+        let Some(owned) = self.objects.get_mut(&object) else {
+            // It came too late for an object that is gone.
+            out.push(Effect::Send { to: from, message: Message::Evict { object } });
+            return;
+        };
+        if self.dead.contains(from) {
+            return;
+        }
+        owned.sealed = true;
+        owned.rebuilding = false;
+        let mut assignments = owned.spread.located(from, bytes, rng);
+        for store in std::mem::take(&mut owned.waiting) {
+            assignments.extend(owned.spread.want(store, rng));
+        }
+        self.assign(object, assignments, out);
+        self.mirror(object, out);
+    }
+
+    /// A store was to pull from `source` and cannot; `gone` if that says it has no copy.
+    pub fn missing(
+        &mut self,
+        from: StoreId,
+        object: ObjectId,
+        source: StoreId,
+        rng: &mut impl Rng,
+        out: &mut Vec<Effect>,
+    ) {
+        let me = self.me;
+        if let Some(owned) = self.objects.get_mut(&object) {
+            let assignments = owned.spread.missing(from, source, source != me, rng);
+            self.assign(object, assignments, out);
+            self.rebuild_if_lost(object, out);
+        }
+    }
+
+    /// Nobody can make the object again: all who want it are told.
+    pub fn lost(&mut self, object: ObjectId, reason: &LossReason, out: &mut Vec<Effect>) {
+        let Some(owned) = self.objects.get_mut(&object) else { return };
+        owned.rebuilding = false;
+        let mut waiting: Vec<StoreId> = std::mem::take(&mut owned.waiting).into_iter().collect();
+        waiting.extend(owned.spread.give_up());
+        for store in waiting {
+            out.push(answer(store, object, Answer::Lost(reason.clone())));
+        }
+    }
+
+    /// The object was freed by hand: every copy goes, and who wants it is told.
+    pub fn freed(&mut self, object: ObjectId, rng: &mut impl Rng, out: &mut Vec<Effect>) {
+        let me = self.me;
+        let Some(owned) = self.objects.get_mut(&object) else { return };
+        let copies: Vec<StoreId> = owned.spread.copies().collect();
+        for store in copies {
+            let _nobody = owned.spread.missing(store, store, true, rng);
+            if store != me {
+                out.push(Effect::Send { to: store, message: Message::Evict { object } });
+            }
+        }
+        let borrowers: Vec<StoreId> = self.borrowers(object).collect();
+        for store in borrowers {
+            out.push(gone(store, object, LossReason::Freed));
+        }
+        self.lost(object, &LossReason::Freed, out);
+    }
+
+    pub(super) fn assign(
+        &self,
+        object: ObjectId,
+        assignments: Vec<Assignment>,
+        out: &mut Vec<Effect>,
+    ) {
+        let bytes = self.objects.get(&object).and_then(|owned| owned.spread.bytes()).unwrap_or(0);
+        for (receiver, sources) in assignments {
+            out.push(answer(receiver, object, Answer::At { bytes, sources }));
+        }
+    }
+
+    /// Asks for the object to be made again, once, if somebody wants it and there is no copy.
+    pub(super) fn rebuild_if_lost(&mut self, object: ObjectId, out: &mut Vec<Effect>) {
+        if let Some(owned) = self.objects.get_mut(&object)
+            && owned.must_rebuild()
+        {
+            owned.rebuilding = true;
+            out.push(Effect::Rebuild(object));
+        }
+    }
+}
+
+impl Owned {
+    fn must_rebuild(&self) -> bool {
+        self.sealed && !self.rebuilding && self.spread.is_lost() && self.spread.is_wanted()
+    }
+}
+
+fn answer(to: StoreId, object: ObjectId, answer: Answer) -> Effect {
+    Effect::Send { to, message: Message::Answer { object, answer } }
+}

@@ -60,6 +60,8 @@ pub struct Association {
     /// The epoch of what we send, and of what we receive (0: nothing yet).
     epoch: u64,
     peer_epoch: u64,
+    /// Counts the peer's epochs over all its lives: a new life may use an old number.
+    stream: u64,
     lanes: Vec<Lane>,
     is_closed: bool,
     mutant: Mutant,
@@ -89,11 +91,11 @@ pub struct Delivery<'a> {
     pub receipt: Receipt,
 }
 
-/// So much of a lane was taken. Receipts of one lane and epoch may be added up.
+/// So much of a lane was taken. Receipts of one lane and stream may be added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The peer's epoch.
-    pub epoch: u64,
+    /// Which of the peer's epochs, over all its lives, as this association counts them.
+    pub stream: u64,
     /// Which lane.
     pub lane: u8,
     /// How many messages.
@@ -103,10 +105,10 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Adds `other` if it is of the same lane and epoch; else it is given back.
-    #[must_use = "another lane or epoch is given back"]
+    /// Adds `other` if it is of the same lane and stream; else it is given back.
+    #[must_use = "another lane or stream is given back"]
     pub const fn add(&mut self, other: Self) -> Option<Self> {
-        if self.epoch != other.epoch || self.lane != other.lane {
+        if self.stream != other.stream || self.lane != other.lane {
             return Some(other);
         }
         self.messages += other.messages;
@@ -163,6 +165,7 @@ impl Association {
             peer_life: None,
             epoch: first_epoch.max(1),
             peer_epoch: 0,
+            stream: 0,
             lanes: (0..settings.lanes).map(|_| lane()).collect(),
             is_closed: false,
             mutant: Mutant::None,
@@ -348,7 +351,7 @@ impl Association {
     /// Messages were taken by their actors (or dropped on purpose): the sender may send as many more.
     /// A receipt of an ended epoch changes nothing.
     pub fn taken(&mut self, now: Time, receipt: Receipt) {
-        if receipt.epoch == self.peer_epoch
+        if receipt.stream == self.stream
             && let Some(lane) = self.lanes.get_mut(usize::from(receipt.lane))
         {
             lane.inbound.taken(now, receipt.messages, receipt.wire_bytes, &self.settings);
@@ -374,12 +377,11 @@ impl Association {
             return Ok(None);
         }
         self.meet_epoch(now, epoch, out);
-        let settings = self.settings;
-        let mutant = self.mutant;
+        let (settings, mutant, stream) = (self.settings, self.mutant, self.stream);
         let lane = self.lane(number)?;
         match lane.inbound.accept(now, sequence, wire_bytes, &settings, mutant) {
             Verdict::Deliver => {
-                let receipt = Receipt { epoch, lane: number, messages: 1, wire_bytes };
+                let receipt = Receipt { stream, lane: number, messages: 1, wire_bytes };
                 Ok(Some(Delivery { payload, receipt }))
             }
             Verdict::Duplicate => {

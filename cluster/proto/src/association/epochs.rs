@@ -146,6 +146,7 @@ impl Association {
         if life > known {
             self.peer_life = Some(life);
             self.peer_epoch = 0;
+            self.stream += 1;
             out.push(Output::PeerRestarted { ended: known, begun: life });
             for lane in &mut self.lanes {
                 lane.inbound = Inbound::new(&self.settings);
@@ -170,6 +171,7 @@ impl Association {
             out.push(Output::PeerLost { ended: self.peer_epoch, begun: epoch });
         }
         self.peer_epoch = epoch;
+        self.stream += 1;
         for lane in &mut self.lanes {
             lane.inbound = Inbound::new(&self.settings);
             // The sender has no credit in this epoch until it is told.

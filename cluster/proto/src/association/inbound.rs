@@ -78,7 +78,7 @@ impl Inbound {
         }
         self.next = sequence + 1;
         self.arrived_bytes += wire_bytes;
-        let wait_until = if self.next - self.told.next >= settings.ack_every {
+        let wait_until = if self.next.saturating_sub(self.told.next) >= settings.ack_every {
             now
         } else {
             now + settings.ack_delay

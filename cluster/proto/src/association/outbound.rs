@@ -91,11 +91,6 @@ impl Outbound {
         self.progress_at
     }
 
-    /// Whether something was handed to the connection that is not acknowledged.
-    pub(super) const fn is_outstanding(&self) -> bool {
-        self.cursor_index > 0
-    }
-
     /// When the oldest unacknowledged message was handed out first.
     pub(super) fn oldest_sent_at(&self) -> Option<Time> {
         self.sent_at.front().map(|&(_, when)| when)

@@ -55,6 +55,19 @@ pub struct DeadLetter {
     pub reason: DeadLetterReason,
 }
 
+impl DeadLetter {
+    /// A message that somebody outside the floor could not bring to its actor.
+    #[must_use]
+    pub const fn new(
+        to: ActorId,
+        from: CallerId,
+        message: &'static str,
+        reason: DeadLetterReason,
+    ) -> Self {
+        Self { to, from, message, reason }
+    }
+}
+
 /// The dead letters of one node.
 #[derive(Default)]
 pub struct DeadLetters {
@@ -77,7 +90,8 @@ impl DeadLetters {
         DeadLetterTap { receiver }
     }
 
-    pub(crate) fn record(&self, letter: &DeadLetter) {
+    /// Counts a dead letter, and shows it to those who tap.
+    pub fn record(&self, letter: &DeadLetter) {
         self.count.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(
             to = %letter.to, from = ?letter.from, message = letter.message, reason = ?letter.reason,

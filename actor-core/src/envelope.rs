@@ -369,7 +369,7 @@ const BODY_GUESS: usize = 128;
 
 /// Lets the answer that comes back go to `reply`, and the message if it was not delivered.
 fn answered<M: Message>(outbound: Outbound, message: Option<M>, reply: ReplySlot<M>) -> Outbound {
-    let answer: AnswerSink = Box::new(move |answer| match &M::WIRE {
+    let answer: AnswerSink = Box::new(move |answer, _| match &M::WIRE {
         Some(wire) => reply.answer(inbound::read(wire, message, answer)),
         None => drop(reply),
     });

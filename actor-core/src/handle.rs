@@ -167,8 +167,6 @@ impl ActorHandle {
             Control::Shutdown(reason) => self.shutdown(reason),
             Control::Exit(reason) => self.exit(reason),
             Control::Linked { from, reason } => self.0.signal(Signal::Exit { from, reason }),
-            // What holds the actor is the business of whoever took the hold.
-            Control::Release => {}
         }
     }
 

@@ -53,9 +53,9 @@ pub trait Remote: Send + Sync + 'static {
     /// This node, and which of its lives this is.
     fn here(&self) -> (NodeId, u64);
 
-    /// The stand-in for the actor at `home`, or a new one made by `make`. At most one lives at a time. A new one's
-    /// home is told to keep the actor while the stand-in lives.
-    fn stand_in(&self, home: Home, make: &mut dyn FnMut() -> ActorHandle) -> ActorHandle;
+    /// Shows `visit` the living stand-in for the actor at `home`, if there is one, and keeps what it returns, while no
+    /// other thread can add or release one. The home of a new one is told to keep the actor.
+    fn stand_in(&self, home: Home, visit: &mut dyn FnMut(Option<&ActorHandle>) -> ActorHandle);
 
     /// The link of a stand-in to its home. The stand-in hears of the actor's end by
     /// [`ended`](stand_in::ended).
@@ -85,6 +85,10 @@ pub trait Link: Send + Sync + 'static {
 
     /// Sends what is no message, in order with the calls.
     fn control(&self, control: Control);
+
+    /// Lets the actor go if `is_unreferenced` still holds, which is asked while no reference can be added. False if
+    /// it does not.
+    fn release(&self, is_unreferenced: &dyn Fn() -> bool) -> bool;
 }
 
 /// A call on its way out.
@@ -111,8 +115,8 @@ impl fmt::Debug for Outbound {
     }
 }
 
-/// Takes the answer to a call that crossed a border.
-pub type AnswerSink = Box<dyn FnOnce(WireAnswer) + Send>;
+/// Takes the answer to a call that crossed a border, with what must live until the receiver holds it.
+pub type AnswerSink = Box<dyn FnOnce(WireAnswer, Vec<Hold>) + Send>;
 
 /// The wire form of what came of a call.
 #[derive(Debug, Serialize, Deserialize)]
@@ -147,8 +151,6 @@ pub enum Control {
         /// Why.
         reason: ExitReason,
     },
-    /// No reference is left here.
-    Release,
 }
 
 /// What is to be spawned elsewhere.

@@ -26,7 +26,7 @@ use crate::remote::table::Table;
 use crate::remote::{AnswerSink, WireAnswer};
 use crate::reply::{Answer, ReplySlot, Slot};
 use crate::system::System;
-use crate::wire::Wire;
+use crate::wire::{Wire, baggage};
 
 /// A call that has arrived.
 pub struct Inbound<'a> {
@@ -105,7 +105,7 @@ fn refuse(
     (reason, letter): (Undelivered, DeadLetterReason),
 ) {
     match call.answer {
-        Some(answer) => answer(WireAnswer::NotDelivered(reason)),
+        Some(answer) => answer(WireAnswer::NotDelivered(reason), Vec::new()),
         None => {
             system.dead_letters().record(&DeadLetter {
                 to,
@@ -147,7 +147,10 @@ pub(crate) fn deliver_to<A: Receive<M>, M: Message>(
     let envelope = match call.answer {
         None => seal(payload, None, Nobody, meta),
         Some(sink) => {
-            let slot = Slot::Sink(Box::new(move |answer| sink(written(&wire, answer))));
+            let slot = Slot::Sink(Box::new(move |answer| {
+                let (answer, baggage) = baggage::collect(|| written(&wire, answer));
+                sink(answer, baggage);
+            }));
             seal(payload, None, ReplySlot(slot), meta)
         }
     };

@@ -49,23 +49,25 @@ pub(crate) fn refer<A: Actor>(
     remote: &Arc<dyn Remote>,
     home: Home,
 ) -> Option<ActorRef<A>> {
+    let mut actor = None;
     let mut made = None;
-    let handle = remote.stand_in(home, &mut || {
+    remote.stand_in(home, &mut |living| {
+        // Counted before anybody else can see it: references that come and go must not end it.
+        if let Some(living) = living {
+            actor = ActorRef::from_handle(living);
+            return living.clone();
+        }
         let cell = new_cell::<A>(system, Mailbox::default());
         cell.bind(home);
-        // Counted before anybody can see it: references that come and go must not end it.
-        let actor = ActorRef::from_address(Address::new(Arc::clone(&cell)));
+        actor = Some(ActorRef::from_address(Address::new(Arc::clone(&cell))));
         let handle = cell.handle();
-        made = Some((cell, actor));
+        made = Some(cell);
         handle
     });
-    match made {
-        Some((cell, actor)) => {
-            launch(cell, remote, Bound::Now(home));
-            Some(actor)
-        }
-        None => ActorRef::from_handle(&handle),
+    if let Some(cell) = made {
+        launch(cell, remote, Bound::Now(home));
     }
+    actor
 }
 
 /// A stand-in for an actor that is only being spawned; what it is sent waits.
@@ -257,14 +259,15 @@ impl<A: Actor> Forwarder<A> {
             Signal::Kill(reason) => link.control(Control::Kill(reason)),
             Signal::Shutdown(reason) => link.control(Control::Shutdown(reason)),
             Signal::Exit { from, reason } => link.control(Control::Linked { from, reason }),
-            Signal::Unreferenced if cell.is_unreferenced() => {
-                link.control(Control::Release);
-                return Some(ExitReason::Normal);
+            Signal::Unreferenced => {
+                if link.release(&|| cell.is_unreferenced()) {
+                    return Some(ExitReason::Normal);
+                }
             }
             Signal::FarEnd { reason, for_good: true } => return Some(reason),
             Signal::FarEnd { reason, for_good: false } => cell.far_generation_ended(&reason),
             Signal::ChildExited(exited) => exited.child.terminate(exited.reason),
-            Signal::Unreferenced | Signal::Down { .. } => {}
+            Signal::Down { .. } => {}
         }
         None
     }

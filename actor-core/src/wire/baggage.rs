@@ -9,12 +9,14 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::sync::Arc;
 
 /// Something kept alive, whatever it is.
 pub type Hold = Box<dyn Any + Send + Sync>;
 
 thread_local! {
     static PACKING: RefCell<Option<Vec<Hold>>> = const { RefCell::new(None) };
+    static ARRIVING: RefCell<Option<Ticket>> = const { RefCell::new(None) };
 }
 
 /// Runs `write` and returns what [`pack`] was given meanwhile. May be nested; the inner one keeps its own.
@@ -46,6 +48,31 @@ pub fn pack(hold: impl FnOnce() -> Hold) {
     }
 }
 
+/// What keeps the sender's baggage: dropped when everything in a message has its own hold.
+pub type Ticket = Arc<dyn Any + Send + Sync>;
+
+/// Runs `read` on behalf of a message that came with baggage; what is read may take the [`ticket`] along.
+pub fn unpack<R>(ticket: Ticket, read: impl FnOnce() -> R) -> R {
+    let _restore = Arrival { outer: ARRIVING.replace(Some(ticket)) };
+    read()
+}
+
+/// The ticket of the message that is being read on this thread. Keep it until what was read is held for good.
+#[must_use]
+pub fn ticket() -> Option<Ticket> {
+    ARRIVING.with_borrow(Clone::clone)
+}
+
+struct Arrival {
+    outer: Option<Ticket>,
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        ARRIVING.set(self.outer.take());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +90,18 @@ mod tests {
             holds.iter().map(|hold| *hold.downcast_ref::<u8>().unwrap()).collect::<Vec<_>>()
         };
         assert_eq!((values(&inner), values(&outer)), (vec![2], vec![1, 3]));
+    }
+
+    #[test]
+    fn a_ticket_is_there_while_its_message_is_read() {
+        assert!(ticket().is_none());
+        let outer: Ticket = Arc::new(1_u8);
+        let kept = unpack(Arc::clone(&outer), || {
+            unpack(Arc::new(2_u8), || assert!(ticket().unwrap().is::<u8>()));
+            ticket()
+        });
+        assert!(Arc::ptr_eq(&kept.unwrap(), &outer));
+        assert!(ticket().is_none());
     }
 
     #[test]

@@ -1,0 +1,228 @@
+//! The exchange: one node's actors on one side, parcels on the other.
+//!
+//! The floor knows stand-ins and wants calls carried; lanes carry bytes in order and know no actors. Between them stands
+//! this: it numbers calls and matches their answers, holds actors that other nodes refer to, keeps what is in flight
+//! alive, tells both sides of ends, and when a node is lost answers for it.
+//!
+//! The law:
+//! 1. Every call that wants an answer gets one: from the other node, or from here when that node is lost.
+//! 2. An actor that another node refers to lives, from before the first reference leaves until that node has let
+//!    go of the last, or is gone itself.
+//! 3. A message that stands in line slows down its own stand-in, and nobody else: the others' calls go on.
+//! 4. Between two nodes everything about one actor, calls and signals, travels in one order.
+//!
+//! - [`Courier`]: the port to the lanes.
+//! - [`message`]: what travels beside calls.
+//! - `peer`: what is known of one other node.
+//! - `link`: outbound, one for each stand-in.
+//! - `arrivals`: inbound.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use mobula_actor_core::remote::table::Table;
+use mobula_actor_core::remote::{Home, Link, Remote, SpawnKind, SpawnRequest};
+use mobula_actor_core::wire::baggage;
+use mobula_actor_core::{
+    ActorHandle, BoxFuture, ErrorText, ExitReason, NodeId, Placement, SpawnError, System,
+};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::oneshot;
+
+pub mod message;
+mod arrivals;
+mod link;
+mod peer;
+
+use link::FarLink;
+use message::Signal;
+use peer::Peer;
+
+/// The port to the lanes: bytes to other nodes, in order for each, resumed over broken connections.
+pub trait Courier: fmt::Debug + Send + Sync + 'static {
+    /// Sends one parcel to a node in this life of it. What it refuses, or loses later, ends the contact: the
+    /// exchange is told by [`Exchange::lost`].
+    ///
+    /// # Errors
+    /// The parcel is too large, or there is no way to that node.
+    fn send(&self, to: NodeId, parcel: Bytes) -> Result<(), CourierError>;
+
+    /// Ready when another parcel would not wait long.
+    fn poll_room(&self, to: NodeId, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// A parcel was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CourierError {
+    /// There is no way to that node now.
+    #[error("node {0} cannot be reached")]
+    Unreachable(NodeId),
+    /// One message may not be as large as this; put large values into the object store and send the reference.
+    #[error(
+        "a message of {size_bytes} bytes is over the limit of {max_bytes}; put it into an object"
+    )]
+    TooLarge {
+        /// The parcel.
+        size_bytes: usize,
+        /// The limit.
+        max_bytes: usize,
+    },
+}
+
+/// Where actors are spawned; the cluster's view decides.
+pub trait Placer: fmt::Debug + Send + Sync + 'static {
+    /// The node for an actor of this kind; `None` is this one.
+    ///
+    /// # Errors
+    /// [`SpawnError::NoPlace`] with what was seen.
+    fn place(&self, placement: &Placement, kind: &SpawnKind) -> Result<Option<NodeId>, SpawnError>;
+}
+
+/// One node's exchange. Hang it into the system with [`System::set_remote`]; feed it from the lanes and the
+/// membership.
+pub struct Exchange {
+    me: Weak<Self>,
+    system: System,
+    here: (NodeId, u64),
+    table: Table,
+    courier: Arc<dyn Courier>,
+    placer: Arc<dyn Placer>,
+    peers: RwLock<HashMap<NodeId, Arc<Peer>>>,
+    /// Who waits for an actor to be spawned elsewhere.
+    spawning: Mutex<HashMap<(NodeId, u64), oneshot::Sender<Result<Home, ExitReason>>>>,
+}
+
+impl Exchange {
+    /// The exchange of `system`, which is `node` in the life `incarnation`.
+    #[must_use]
+    pub fn new(
+        system: System,
+        (node, incarnation): (NodeId, u64),
+        courier: Arc<dyn Courier>,
+        placer: Arc<dyn Placer>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            system,
+            here: (node, incarnation),
+            table: Table::linked(),
+            courier,
+            placer,
+            peers: RwLock::default(),
+            spawning: Mutex::default(),
+        })
+    }
+
+    /// What this program does for others, by key: said when nodes meet.
+    #[must_use]
+    pub fn provided(&self) -> Vec<u64> {
+        self.table.provided()
+    }
+
+    /// A member can be reached, in this life of it. What was held of an earlier life is over.
+    pub fn reached(&self, node: NodeId, life: u64) {
+        let peer = self.peer(node);
+        peer.reached(life, &|signal| self.signal(&peer, signal));
+    }
+
+    /// A member is down, has left, or an association with it ended with parcels unacknowledged. Calls in flight end as
+    /// unknown, monitors are told, its holds on our actors go.
+    pub fn lost(&self, node: NodeId) {
+        let spawning = {
+            let mut spawning = self.spawning.lock();
+            let lost: Vec<_> = spawning.keys().filter(|(at, _)| *at == node).copied().collect();
+            lost.into_iter().filter_map(|key| spawning.remove(&key)).collect::<Vec<_>>()
+        };
+        for waiting in spawning {
+            // Whoever stopped waiting needs no answer.
+            let _ = waiting.send(Err(ExitReason::NodeDown(node)));
+        }
+        if let Some(peer) = self.known(node) {
+            peer.lost();
+        }
+    }
+
+    fn known(&self, node: NodeId) -> Option<Arc<Peer>> {
+        self.peers.read().get(&node).cloned()
+    }
+
+    fn peer(&self, node: NodeId) -> Arc<Peer> {
+        if let Some(peer) = self.known(node) {
+            return peer;
+        }
+        let mut peers = self.peers.write();
+        Arc::clone(peers.entry(node).or_insert_with(|| Arc::new(Peer::new(node))))
+    }
+
+    /// Sends a signal; what holds references keeps them until the other node has its own.
+    fn signal(&self, peer: &Peer, signal: Signal) {
+        let parcel = message::signal_parcel(&signal);
+        if let Err(error) = self.courier.send(peer.node(), parcel) {
+            tracing::debug!(node = %peer.node(), %error, ?signal, "a signal was not sent");
+        }
+    }
+
+    fn arc(&self) -> Option<Arc<Self>> {
+        self.me.upgrade()
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("node", &self.here.0)
+            .field("peers", &self.peers.read().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Remote for Exchange {
+    fn here(&self) -> (NodeId, u64) {
+        self.here
+    }
+
+    fn stand_in(&self, home: Home, visit: &mut dyn FnMut(Option<&ActorHandle>) -> ActorHandle) {
+        let peer = self.peer(home.node);
+        if peer.visit(home, baggage::ticket(), visit) {
+            self.signal(&peer, Signal::Hold { actor: home.actor, life: home.incarnation });
+        }
+    }
+
+    fn link(&self, home: Home, stand_in: &ActorHandle) -> Arc<dyn Link> {
+        let peer = self.peer(home.node);
+        let link = peer.link(home, stand_in);
+        Arc::new(FarLink::new(Weak::clone(&self.me), peer, home, stand_in.id(), link))
+    }
+
+    fn place(&self, placement: &Placement, kind: &SpawnKind) -> Result<Option<NodeId>, SpawnError> {
+        let node = self.placer.place(placement, kind)?;
+        Ok(node.filter(|node| *node != self.here.0))
+    }
+
+    fn spawn(
+        &self,
+        node: NodeId,
+        request: SpawnRequest,
+    ) -> BoxFuture<'static, Result<Home, ExitReason>> {
+        let peer = self.peer(node);
+        let (sender, receiver) = oneshot::channel();
+        let number = peer.next_number();
+        let mut request = request;
+        let baggage = std::mem::take(&mut request.baggage.0);
+        let pin = peer.pin(baggage);
+        self.spawning.lock().insert((node, number), sender);
+        let parcel = message::signal_parcel(&Signal::Spawn { number, request, pin });
+        if let Err(error) = self.courier.send(node, parcel) {
+            let text = format!("it could not be sent to node {node}: {error}");
+            let reason = ExitReason::StartFailed(ErrorText::from_text(text));
+            if let Some(waiting) = self.spawning.lock().remove(&(node, number)) {
+                let _ = waiting.send(Err(reason));
+            }
+        }
+        Box::pin(async move { receiver.await.unwrap_or(Err(ExitReason::NodeDown(node))) })
+    }
+}

@@ -1,0 +1,255 @@
+//! Inbound: parcels from one node, in the order in which it sent them.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use mobula_actor_core::remote::inbound::{Delivered, Inbound, deliver};
+use mobula_actor_core::remote::{AnswerSink, Home, SpawnRequest, WireAnswer};
+use mobula_actor_core::wire::baggage::{self, Hold};
+use mobula_actor_core::{
+    ActorHandle, ActorId, CallChain, CallerId, Current, ExitReason, MessageContext, NodeId,
+    sync_scope,
+};
+use mobula_proto::error::WireError;
+use mobula_proto::wire::codec;
+use mobula_proto::wire::parcel::{Parcel, Verb};
+use tokio::time::Instant;
+
+use super::Exchange;
+use super::message::{Extension, Signal, answer_parcel};
+use super::peer::Peer;
+
+/// Tells the sender of a message, when dropped, that all in it is held.
+struct Unpin {
+    exchange: Weak<Exchange>,
+    peer: Arc<Peer>,
+    pin: u64,
+}
+
+impl Drop for Unpin {
+    fn drop(&mut self) {
+        if let Some(exchange) = self.exchange.upgrade() {
+            exchange.signal(&self.peer, Signal::Unpin { pin: self.pin });
+        }
+    }
+}
+
+impl fmt::Debug for Unpin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Unpin({})", self.pin)
+    }
+}
+
+impl Exchange {
+    /// Takes a parcel that came from `from`. To be called for one node in the order of sending, by one thread at a time.
+    ///
+    /// # Errors
+    /// [`WireError`]: the bytes are no parcel. Count it, and part from a node that goes on so.
+    pub fn receive(&self, from: NodeId, bytes: &[u8]) -> Result<(), WireError> {
+        let parcel = Parcel::parse(bytes)?;
+        let peer = self.peer(from);
+        // References in what is read belong to this node.
+        sync_scope(Current::root(self.system.clone()), || self.take(&peer, &parcel))
+    }
+
+    fn take(&self, peer: &Arc<Peer>, parcel: &Parcel<'_>) -> Result<(), WireError> {
+        match parcel.verb {
+            Verb::TELL | Verb::ASK => {
+                let extension = extension(parcel)?;
+                let pin = extension.pin;
+                self.unpacked(peer, pin, || self.call(peer, parcel, extension.chain));
+            }
+            Verb::REPLY | Verb::REFUSE => {
+                let pin = extension(parcel)?.pin;
+                let answer = if parcel.verb == Verb::REPLY {
+                    WireAnswer::Value(parcel.payload.to_vec())
+                } else {
+                    codec::decode(parcel.payload)?
+                };
+                if let Some(waiting) = peer.answer_of(parcel.correlation) {
+                    self.unpacked(peer, pin, || waiting(answer, Vec::new()));
+                }
+            }
+            Verb::SIGNAL => self.hear(peer, codec::decode(parcel.payload)?),
+            // Of a newer version.
+            Verb(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Reads on behalf of a message with baggage, which goes when everything read is held.
+    fn unpacked(&self, peer: &Arc<Peer>, pin: Option<u64>, read: impl FnOnce()) {
+        match pin {
+            Some(pin) => {
+                let exchange = Weak::clone(&self.me);
+                let unpin = Unpin { exchange, peer: Arc::clone(peer), pin };
+                baggage::unpack(Arc::new(unpin), read);
+            }
+            None => read(),
+        }
+    }
+
+    fn call(&self, peer: &Arc<Peer>, parcel: &Parcel<'_>, chain: Vec<(u64, ActorId)>) {
+        let Some(to) = ActorId::from_u64(parcel.to) else { return };
+        let answer = (parcel.verb == Verb::ASK).then(|| self.answer(peer, parcel.correlation));
+        let deadline = parcel.deadline.and_then(|left| Instant::now().checked_add(left));
+        let chain = self.chain(chain);
+        let context = (deadline.is_some() || chain.is_some())
+            .then(|| Arc::new(MessageContext { chain, deadline, ..MessageContext::default() }));
+        let call = Inbound {
+            key: parcel.message_type,
+            body: parcel.payload,
+            caller: CallerId::elsewhere(peer.node(), parcel.from),
+            context,
+            answer,
+        };
+        match deliver(&self.system, &self.table, to, call) {
+            Delivered::Done => {}
+            Delivered::Waits(admitted) => {
+                if !peer.pause(to) {
+                    return;
+                }
+                self.signal(peer, Signal::Pause { actor: to });
+                let (me, peer) = (Weak::clone(&self.me), Arc::clone(peer));
+                self.system.runtime().spawn(async move {
+                    admitted.await;
+                    if let Some(exchange) = me.upgrade()
+                        && peer.resume(to)
+                    {
+                        exchange.signal(&peer, Signal::Resume { actor: to });
+                    }
+                });
+            }
+        }
+    }
+
+    /// Sends the answer back when it is there.
+    fn answer(&self, peer: &Arc<Peer>, correlation: u64) -> AnswerSink {
+        let (me, peer) = (Weak::clone(&self.me), Arc::clone(peer));
+        Box::new(move |answer: WireAnswer, baggage: Vec<Hold>| {
+            let Some(exchange) = me.upgrade() else { return };
+            let pin = peer.pin(baggage);
+            let extension = match pin {
+                Some(_) => codec::encode(&Extension { pin, ..Extension::default() }),
+                None => Ok(Vec::new()),
+            };
+            let parcel = answer_parcel(correlation, &answer, &extension.unwrap_or_default());
+            if let Err(error) = exchange.courier.send(peer.node(), parcel) {
+                if let Some(pin) = pin {
+                    peer.unpin(pin);
+                }
+                if matches!(error, super::CourierError::TooLarge { .. }) {
+                    let why = mobula_actor_core::UnknownOutcome::Unreadable(error.to_string());
+                    let parcel = answer_parcel(correlation, &WireAnswer::Unknown(why), &[]);
+                    drop(exchange.courier.send(peer.node(), parcel));
+                }
+            }
+        })
+    }
+
+    /// The chain as this node sees it, newest ask first.
+    fn chain(&self, asks: Vec<(u64, ActorId)>) -> Option<Arc<CallChain>> {
+        asks.into_iter().rev().fold(None, |parent, (node, actor)| {
+            let node = NodeId(node);
+            let node = if node == self.here.0 { NodeId::HERE } else { node };
+            Some(Arc::new(CallChain { node, actor, parent }))
+        })
+    }
+
+    fn hear(&self, peer: &Arc<Peer>, signal: Signal) {
+        match signal {
+            Signal::Hold { actor, life } => self.hold(peer, actor, life),
+            Signal::Held { actor } => peer.held_there(actor),
+            Signal::Release { actor } => peer.release_here(actor),
+            Signal::Ended { actor, reason, for_good } => {
+                peer.ended_there(actor, &reason, for_good);
+            }
+            Signal::Unpin { pin } => peer.unpin(pin),
+            Signal::Pause { actor } => peer.shut(actor, true),
+            Signal::Resume { actor } => peer.shut(actor, false),
+            Signal::Control { actor, control } => {
+                if let Some(actor) = self.system.directory().actor(actor) {
+                    actor.obey(control);
+                }
+            }
+            Signal::Spawn { number, request, pin } => {
+                self.unpacked(peer, pin, || self.spawn_here(peer, number, request));
+            }
+            Signal::Spawned { number, outcome } => {
+                let node = peer.node();
+                let waiting = self.spawning.lock().remove(&(node, number));
+                let life = peer.life();
+                if let (Some(waiting), Some(incarnation)) = (waiting, life) {
+                    let home = outcome.map(|actor| Home { node, incarnation, actor });
+                    if let Err(Ok(home)) = waiting.send(home) {
+                        // Nobody waits any more: the hold that came with it goes.
+                        self.signal(peer, Signal::Release { actor: home.actor });
+                    }
+                }
+            }
+        }
+    }
+
+    fn hold(&self, peer: &Arc<Peer>, actor: ActorId, life: u64) {
+        let living = (life == self.here.1).then(|| self.system.directory().actor(actor)).flatten();
+        match living {
+            Some(handle) => {
+                let is_first = peer.hold_here(actor, || handle.hold());
+                self.signal(peer, Signal::Held { actor });
+                if is_first {
+                    self.listen(peer, &handle);
+                }
+            }
+            None => {
+                self.signal(peer, Signal::Held { actor });
+                let reason = ExitReason::NoActor;
+                self.signal(peer, Signal::Ended { actor, reason, for_good: true });
+            }
+        }
+    }
+
+    /// Tells the node of the actor's ends as long as it holds it.
+    fn listen(&self, peer: &Arc<Peer>, handle: &ActorHandle) {
+        let (me, peer, actor) = (Weak::clone(&self.me), Arc::clone(peer), handle.id());
+        handle.on_end(Box::new(move |reason, for_good| {
+            if peer.ended_here(actor, for_good)
+                && let Some(exchange) = me.upgrade()
+            {
+                let reason = reason.clone();
+                exchange.signal(&peer, Signal::Ended { actor, reason, for_good });
+            }
+        }));
+    }
+
+    fn spawn_here(&self, peer: &Arc<Peer>, number: u64, request: SpawnRequest) {
+        let SpawnRequest { key, args, options, .. } = request;
+        let spawned = self.table.spawn(&self.system, key, args, options);
+        let (me, peer) = (Weak::clone(&self.me), Arc::clone(peer));
+        self.system.runtime().spawn(async move {
+            let outcome = match spawned {
+                // Held before it is known there; the references come after.
+                Ok((handle, hold)) => match handle.ready().await {
+                    Ok(()) => Ok((handle, hold)),
+                    Err(reason) => Err(reason),
+                },
+                Err(reason) => Err(reason),
+            };
+            let Some(exchange) = me.upgrade() else { return };
+            let outcome = outcome.map(|(handle, hold)| {
+                let actor = handle.id();
+                if peer.hold_here(actor, || hold) {
+                    exchange.listen(&peer, &handle);
+                }
+                actor
+            });
+            exchange.signal(&peer, Signal::Spawned { number, outcome });
+        });
+    }
+}
+
+fn extension(parcel: &Parcel<'_>) -> Result<Extension, WireError> {
+    if parcel.extension.is_empty() {
+        return Ok(Extension::default());
+    }
+    codec::decode(parcel.extension)
+}

@@ -1,0 +1,354 @@
+//! What is known of one other node: our stand-ins for its actors, its holds on ours, calls and baggage in flight.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use mobula_actor_core::remote::stand_in::ended;
+use mobula_actor_core::remote::{AnswerSink, Home, WireAnswer};
+use mobula_actor_core::wire::baggage::{Hold, Ticket};
+use mobula_actor_core::{ActorHandle, ActorId, ExitReason, NodeId, UnknownOutcome};
+use parking_lot::Mutex;
+
+use super::message::Signal;
+
+/// One other node.
+#[derive(Debug)]
+pub(super) struct Peer {
+    node: NodeId,
+    numbers: AtomicU64,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Which of its lives we are in contact with; `None` while there is no contact.
+    life: Option<u64>,
+    last_life: Option<u64>,
+    stand_ins: HashMap<(u64, ActorId), Vec<StandIn>>,
+    /// Calls sent and not answered.
+    calls: HashMap<u64, AnswerSink>,
+    /// What must live until a message has been unpacked there.
+    baggage: HashMap<u64, Vec<Hold>>,
+    /// Our actors that are referred to from there.
+    held: HashMap<ActorId, Held>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("life", &self.life)
+            .field("stand_ins", &self.stand_ins.len())
+            .field("calls", &self.calls.len())
+            .field("held", &self.held.len())
+            .finish_non_exhaustive()
+    }
+}
+
+struct StandIn {
+    handle: ActorHandle,
+    gate: Arc<Gate>,
+    /// Its node has not said yet that it holds the actor; these wait for it.
+    unheld: Option<Vec<Ticket>>,
+}
+
+/// One of our actors, as another node holds it.
+#[derive(Default)]
+struct Held {
+    count: u64,
+    hold: Option<Hold>,
+    is_watched: bool,
+    is_paused: bool,
+}
+
+/// Whether calls to one actor may go out.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    is_shut: AtomicBool,
+    waiting: Mutex<Option<Waker>>,
+}
+
+impl Gate {
+    pub(super) fn poll_open(&self, cx: &Context<'_>) -> Poll<()> {
+        if !self.is_shut.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        *self.waiting.lock() = Some(cx.waker().clone());
+        // Opened meanwhile, nobody would wake us.
+        if self.is_shut.load(Ordering::Acquire) { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    fn set(&self, is_shut: bool) {
+        self.is_shut.store(is_shut, Ordering::Release);
+        if !is_shut && let Some(waker) = self.waiting.lock().take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Peer {
+    pub(super) fn new(node: NodeId) -> Self {
+        let state = State {
+            life: None,
+            last_life: None,
+            stand_ins: HashMap::new(),
+            calls: HashMap::new(),
+            baggage: HashMap::new(),
+            held: HashMap::new(),
+        };
+        Self { node, numbers: AtomicU64::new(1), state: Mutex::new(state) }
+    }
+
+    pub(super) const fn node(&self) -> NodeId {
+        self.node
+    }
+
+    pub(super) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Contact: holds are taken anew for every stand-in, since the other side has forgotten them.
+    pub(super) fn reached(&self, life: u64, send: &dyn Fn(Signal)) {
+        let mut state = self.state.lock();
+        if state.life == Some(life) {
+            return;
+        }
+        let again = state.last_life.replace(life).is_some();
+        state.life = Some(life);
+        let over: Vec<_> = state
+            .stand_ins
+            .extract_if(|(of, _), _| *of != life)
+            .flat_map(|(_, stand_ins)| stand_ins)
+            .collect();
+        let mut holds = Vec::new();
+        if again {
+            for ((_, actor), stand_ins) in &state.stand_ins {
+                holds.extend(stand_ins.iter().map(|_| Signal::Hold { actor: *actor, life }));
+            }
+        }
+        drop(state);
+        for stand_in in over {
+            ended(&stand_in.handle, ExitReason::NodeDown(self.node), true);
+        }
+        holds.into_iter().for_each(send);
+    }
+
+    /// No contact: everything in flight ends, and so do its holds on our actors.
+    pub(super) fn lost(&self) {
+        let mut state = self.state.lock();
+        if state.life.take().is_none() {
+            return;
+        }
+        let calls = std::mem::take(&mut state.calls);
+        let baggage = std::mem::take(&mut state.baggage);
+        let mut tickets = Vec::new();
+        let mut stand_ins = Vec::new();
+        for stand_in in state.stand_ins.values_mut().flatten() {
+            stand_in.gate.set(false);
+            tickets.extend(stand_in.unheld.replace(Vec::new()));
+            stand_ins.push(stand_in.handle.clone());
+        }
+        let holds: Vec<_> = state
+            .held
+            .values_mut()
+            .map(|held| {
+                held.count = 0;
+                held.is_paused = false;
+                held.hold.take()
+            })
+            .collect();
+        drop(state);
+        for (_, answer) in calls {
+            answer(WireAnswer::Unknown(UnknownOutcome::NodeLost(self.node)), Vec::new());
+        }
+        for stand_in in stand_ins {
+            ended(&stand_in, ExitReason::NodeDown(self.node), false);
+        }
+        drop((baggage, tickets, holds));
+    }
+
+    pub(super) fn is_reached(&self, life: u64) -> bool {
+        self.state.lock().life == Some(life)
+    }
+
+    pub(super) fn life(&self) -> Option<u64> {
+        self.state.lock().life
+    }
+
+    /// Whether the node has gone on to another life than this.
+    pub(super) fn is_over(&self, life: u64) -> bool {
+        self.state.lock().last_life.is_some_and(|last| last > life)
+    }
+
+    // Our stand-ins for its actors.
+
+    /// True if the stand-in is new, so that its actor must be held.
+    pub(super) fn visit(
+        &self,
+        home: Home,
+        ticket: Option<Ticket>,
+        visit: &mut dyn FnMut(Option<&ActorHandle>) -> ActorHandle,
+    ) -> bool {
+        let mut state = self.state.lock();
+        let stand_ins = state.stand_ins.entry((home.incarnation, home.actor)).or_default();
+        if let Some(living) = stand_ins.iter_mut().find(|one| one.handle.is_alive()) {
+            visit(Some(&living.handle));
+            if let (Some(waiting), Some(ticket)) = (&mut living.unheld, ticket) {
+                waiting.push(ticket);
+            }
+            return false;
+        }
+        let handle = visit(None);
+        let unheld = Some(ticket.into_iter().collect());
+        stand_ins.push(StandIn { handle, gate: Arc::default(), unheld });
+        true
+    }
+
+    /// The gate of this stand-in; one that was spawned there is held already.
+    pub(super) fn link(&self, home: Home, stand_in: &ActorHandle) -> Arc<Gate> {
+        let mut state = self.state.lock();
+        let stand_ins = state.stand_ins.entry((home.incarnation, home.actor)).or_default();
+        if let Some(known) = stand_ins.iter().find(|one| one.handle == *stand_in) {
+            return Arc::clone(&known.gate);
+        }
+        let gate = Arc::<Gate>::default();
+        let handle = stand_in.clone();
+        stand_ins.push(StandIn { handle, gate: Arc::clone(&gate), unheld: None });
+        gate
+    }
+
+    /// Forgets the stand-in if nothing refers to it.
+    pub(super) fn release(
+        &self,
+        home: Home,
+        stand_in: ActorId,
+        is_unreferenced: &dyn Fn() -> bool,
+    ) -> bool {
+        let mut state = self.state.lock();
+        if !is_unreferenced() {
+            return false;
+        }
+        let forgotten = forget(&mut state.stand_ins, home, stand_in);
+        drop(state);
+        drop(forgotten);
+        true
+    }
+
+    pub(super) fn held_there(&self, actor: ActorId) {
+        let mut state = self.state.lock();
+        let Some(life) = state.life else { return };
+        let mut tickets = Vec::new();
+        for stand_in in state.stand_ins.get_mut(&(life, actor)).into_iter().flatten() {
+            tickets.extend(stand_in.unheld.take());
+        }
+        drop(state);
+        drop(tickets);
+    }
+
+    pub(super) fn ended_there(&self, actor: ActorId, reason: &ExitReason, for_good: bool) {
+        let mut state = self.state.lock();
+        let Some(life) = state.life else { return };
+        let told: Vec<_> = match state.stand_ins.get(&(life, actor)) {
+            Some(stand_ins) => stand_ins.iter().map(|one| one.handle.clone()).collect(),
+            None => return,
+        };
+        let forgotten = for_good.then(|| state.stand_ins.remove(&(life, actor)));
+        drop(state);
+        for stand_in in told {
+            ended(&stand_in, reason.clone(), for_good);
+        }
+        drop(forgotten);
+    }
+
+    pub(super) fn shut(&self, actor: ActorId, is_shut: bool) {
+        let state = self.state.lock();
+        let Some(life) = state.life else { return };
+        for stand_in in state.stand_ins.get(&(life, actor)).into_iter().flatten() {
+            stand_in.gate.set(is_shut);
+        }
+    }
+
+    // Calls and baggage in flight.
+
+    pub(super) fn expect_answer(&self, answer: AnswerSink) -> u64 {
+        let number = self.next_number();
+        self.state.lock().calls.insert(number, answer);
+        number
+    }
+
+    pub(super) fn answer_of(&self, number: u64) -> Option<AnswerSink> {
+        self.state.lock().calls.remove(&number)
+    }
+
+    /// Keeps `baggage` until [`unpin`](Self::unpin); `None` if there is none.
+    pub(super) fn pin(&self, baggage: Vec<Hold>) -> Option<u64> {
+        if baggage.is_empty() {
+            return None;
+        }
+        let number = self.next_number();
+        self.state.lock().baggage.insert(number, baggage);
+        Some(number)
+    }
+
+    pub(super) fn unpin(&self, pin: u64) {
+        let baggage = self.state.lock().baggage.remove(&pin);
+        drop(baggage);
+    }
+
+    // Its holds on our actors.
+
+    /// Counts a hold; true if nobody has listened for the actor's ends on behalf of that node yet.
+    pub(super) fn hold_here(&self, actor: ActorId, hold: impl FnOnce() -> Hold) -> bool {
+        let mut state = self.state.lock();
+        let held = state.held.entry(actor).or_default();
+        held.count += 1;
+        held.hold.get_or_insert_with(hold);
+        !std::mem::replace(&mut held.is_watched, true)
+    }
+
+    pub(super) fn release_here(&self, actor: ActorId) {
+        let mut state = self.state.lock();
+        let let_go = state.held.get_mut(&actor).and_then(|held| {
+            held.count = held.count.saturating_sub(1);
+            if held.count == 0 { held.hold.take() } else { None }
+        });
+        drop(state);
+        drop(let_go);
+    }
+
+    /// The actor ended; true if that node wants to know.
+    pub(super) fn ended_here(&self, actor: ActorId, for_good: bool) -> bool {
+        let mut state = self.state.lock();
+        let is_held = state.held.get(&actor).is_some_and(|held| held.count > 0);
+        let gone = for_good.then(|| state.held.remove(&actor));
+        drop(state);
+        drop(gone);
+        is_held
+    }
+
+    /// True if that node is to be told, the first time.
+    pub(super) fn pause(&self, actor: ActorId) -> bool {
+        let mut state = self.state.lock();
+        state.held.get_mut(&actor).is_some_and(|held| !std::mem::replace(&mut held.is_paused, true))
+    }
+
+    pub(super) fn resume(&self, actor: ActorId) -> bool {
+        let mut state = self.state.lock();
+        state.held.get_mut(&actor).is_some_and(|held| std::mem::take(&mut held.is_paused))
+    }
+}
+
+fn forget(
+    stand_ins: &mut HashMap<(u64, ActorId), Vec<StandIn>>,
+    home: Home,
+    stand_in: ActorId,
+) -> Option<StandIn> {
+    let key = (home.incarnation, home.actor);
+    let known = stand_ins.get_mut(&key)?;
+    let place = known.iter().position(|one| one.handle.id() == stand_in)?;
+    let forgotten = known.swap_remove(place);
+    if known.is_empty() {
+        stand_ins.remove(&key);
+    }
+    Some(forgotten)
+}

@@ -1,0 +1,425 @@
+//! Actors of two and three nodes that talk through an exchange, over couriers in memory.
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::new_without_default,
+    clippy::unwrap_used,
+    clippy::use_self,
+    reason = "a test's actors are public for the macro's sake alone, and a test may fail by a panic"
+)]
+
+extern crate mobula_actor_core as mobula;
+
+#[path = "exchange/school.rs"]
+mod school;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mobula_actor_core::{
+    ActorRef, AskError, Context, ExitReason, Handler, Mailbox, Message, MonitorRef, Placement,
+    Undelivered, UnknownOutcome,
+};
+use parking_lot::Mutex;
+use school::{School, carry};
+use serde::{Deserialize, Serialize};
+
+pub struct Counter {
+    count: u64,
+    seen: Vec<u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize, thiserror::Error, PartialEq)]
+#[error("too much: {0}")]
+pub struct TooMuch(u64);
+
+#[derive(Debug, thiserror::Error)]
+#[error("a private matter")]
+pub struct Private;
+
+pub struct Opaque;
+
+#[mobula::actor]
+impl Counter {
+    pub fn new(start: u64) -> Self {
+        Self { count: start, seen: Vec::new() }
+    }
+    pub fn add(&mut self, by: u64) -> u64 {
+        self.count += by;
+        self.count
+    }
+    pub fn note(&mut self, number: u64) {
+        self.seen.push(number);
+    }
+    pub fn seen(&self) -> Vec<u64> {
+        self.seen.clone()
+    }
+    pub fn limited(&mut self, by: u64) -> Result<u64, TooMuch> {
+        if by > 10 { Err(TooMuch(by)) } else { Ok(self.add(by)) }
+    }
+    pub fn private(&mut self) -> Result<u64, Private> {
+        Err(Private)
+    }
+    pub fn opaque(&mut self, _what: Arc<Mutex<Opaque>>) {}
+    pub async fn hang(&mut self) {
+        std::future::pending::<()>().await;
+    }
+    pub async fn ask_back(&mut self, other: ActorRef<Counter>) -> Result<u64, String> {
+        other.add(1).await.map_err(|error| error.to_string())
+    }
+    pub async fn through(
+        &mut self,
+        other: ActorRef<Counter>,
+        me: ActorRef<Counter>,
+    ) -> Result<u64, String> {
+        other.ask_back(me).await.map_err(|error| error.to_string())
+    }
+    pub fn fall(&mut self) {
+        panic!("fell");
+    }
+    pub fn own(&mut self, ctx: &mut Context<Self>) -> ActorRef<Counter> {
+        ctx.spawn(|| Counter::new(100))
+    }
+}
+
+#[derive(Message, Serialize, Deserialize)]
+#[message(reply = u64)]
+struct Double(u64);
+
+#[mobula::handler]
+impl Handler<Double> for Counter {
+    async fn handle(&mut self, message: Double, _: &mut Context<Self>) -> u64 {
+        message.0 * 2
+    }
+}
+
+#[derive(Message, Serialize, Deserialize)]
+#[message(reply = u64)]
+struct Unentered(u64);
+
+impl Handler<Unentered> for Counter {
+    async fn handle(&mut self, message: Unentered, _: &mut Context<Self>) -> u64 {
+        message.0
+    }
+}
+
+type Downs = Arc<Mutex<Vec<String>>>;
+
+pub struct Watcher {
+    downs: Downs,
+}
+
+#[mobula::actor]
+impl Watcher {
+    pub fn new(downs: Downs) -> Self {
+        Self { downs }
+    }
+    pub fn watch(&mut self, ctx: &mut Context<Self>, other: ActorRef<Counter>) {
+        ctx.watch(&other);
+    }
+    pub fn link(&mut self, ctx: &mut Context<Self>, other: ActorRef<Counter>) {
+        ctx.link(&other);
+    }
+    pub fn idle(&self) {}
+    fn down(&mut self, _ctx: &mut Context<Self>, _monitor: MonitorRef, reason: ExitReason) {
+        self.downs.lock().push(reason.to_string());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reference_that_travelled_is_asked_and_told_like_a_local_one() {
+    let school = School::of(2);
+    let counter = school.on(0, async { Counter::remote(1) }).await;
+    let far = school.carry(0, 1, &counter);
+    school
+        .on(1, async {
+            assert_eq!(far.add(2).await.unwrap(), 3);
+            for number in 0..3000 {
+                far.note(number).tell().await.unwrap();
+            }
+            assert_eq!(far.seen().await.unwrap(), (0..3000).collect::<Vec<_>>());
+            assert_eq!(far.ask(Double(4)).await.unwrap(), 8);
+            let recipient = far.recipient::<Double>();
+            assert_eq!(recipient.ask(Double(5)).await.unwrap(), 10);
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_travels_as_itself_or_as_its_text() {
+    let school = School::of(2);
+    let counter = school.on(0, async { Counter::remote(1) }).await;
+    let far = school.carry(0, 1, &counter);
+    school
+        .on(1, async {
+            assert_eq!(far.limited(3).await.unwrap(), 4);
+            let error = far.limited(11).await.unwrap_err();
+            assert_eq!(error.refusal(), Some(&TooMuch(11)));
+            let error = far.private().await.unwrap_err();
+            assert!(
+                matches!(&error, AskError::RefusedElsewhere(text) if text == "a private matter"),
+                "{error}"
+            );
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_travel_comes_back_and_says_why() {
+    let school = School::of(2);
+    let counter = school.on(0, async { Counter::remote(1) }).await;
+    let far = school.carry(0, 1, &counter);
+    school
+        .on(1, async {
+            let error = far.opaque(Arc::new(Mutex::new(Opaque))).await.unwrap_err();
+            assert!(error.is_safe_to_retry());
+            assert!(error.to_string().contains("need `Serialize`"), "{error}");
+            match far.ask(Unentered(3)).await.unwrap_err() {
+                AskError::NotDelivered {
+                    message: Some(message),
+                    reason: Undelivered::Unknown(what),
+                    ..
+                } => {
+                    assert_eq!(message.into_inner().0, 3);
+                    assert!(what.contains("#[mobula::handler]"), "{what}");
+                }
+                other => panic!("{other}"),
+            }
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_travels_and_an_end_is_told_with_its_reason() {
+    let school = School::of(2);
+    let counter = school.on(0, async { Counter::remote(1) }).await;
+    let far = school.carry(0, 1, &counter);
+    school
+        .on(1, async {
+            let error = far.hang().timeout(Duration::from_secs(3)).await.unwrap_err();
+            assert!(
+                matches!(error, AskError::OutcomeUnknown { why: UnknownOutcome::Deadline(_), .. }),
+                "{error}"
+            );
+        })
+        .await;
+    let faller = school.on(0, async { Counter::remote(1) }).await;
+    let far = school.carry(0, 1, &faller);
+    school
+        .on(1, async {
+            let error = far.fall().await.unwrap_err();
+            assert!(error.to_string().contains("fell"), "{error}");
+            assert!(matches!(far.closed().await, ExitReason::Panic(_)));
+            let error = far.add(1).await.unwrap_err();
+            assert!(error.is_safe_to_retry(), "{error}");
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_lives_as_long_as_any_node_refers_to_it() {
+    let school = School::of(3);
+    let counter = school.on(0, async { Counter::remote(1) }).await;
+    let end = counter.closed();
+    let far = school.carry(0, 1, &counter);
+    drop(counter);
+    school.settle().await;
+    let further = school.carry(1, 2, &far);
+    drop(far);
+    school.settle().await;
+    school.on(2, async { assert_eq!(further.add(1).await.unwrap(), 2) }).await;
+    drop(further);
+    assert!(matches!(end.await, ExitReason::Normal));
+}
+
+#[tokio::test(start_paused = true)]
+async fn references_in_messages_and_replies_keep_their_actors_on_the_way() {
+    let school = School::of(3);
+    let counter = school.on(0, async { Counter::remote(1) }).await;
+    let far = school.carry(0, 1, &counter);
+    // A child of the actor on node 0, whose only reference is the one in the reply.
+    let child = school.on(1, async { far.own().await.unwrap() }).await;
+    school.on(1, async { assert_eq!(child.add(1).await.unwrap(), 101) }).await;
+    // To a third node, inside a message; the sender's own goes at once.
+    let helper = school.on(2, async { Counter::remote(0) }).await;
+    let helper = school.carry(2, 1, &helper);
+    let asked = school.on(1, async { helper.ask_back(child).await.unwrap() }).await;
+    assert_eq!(asked, 102);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_mailbox_slows_its_senders_and_nobody_else() {
+    let school = School::of(2);
+    let (slow, quick) = school
+        .on(0, async {
+            let slow = Counter::options().mailbox(Mailbox::bounded(4)).remote(0);
+            slow.hang().tell().await.unwrap();
+            (slow, Counter::remote(0))
+        })
+        .await;
+    let (far_slow, far_quick) = (school.carry(0, 1, &slow), school.carry(0, 1, &quick));
+    school
+        .on(1, async {
+            let mut sent = 0_u64;
+            while far_slow.note(sent).try_tell().is_ok() {
+                sent += 1;
+                school.settle().await;
+                assert!(sent < 10_000, "nothing held the sender back");
+            }
+            assert_eq!(far_quick.add(1).await.unwrap(), 1);
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circle_of_asks_over_nodes_is_found() {
+    let school = School::of(2);
+    let here = school.on(0, async { Counter::remote(1) }).await;
+    let there = school.on(1, async { Counter::remote(1) }).await;
+    let there_from_0 = school.carry(1, 0, &there);
+    let me = here.clone();
+    let error =
+        school.on(0, async { here.through(there_from_0, me).await.unwrap_err().to_string() }).await;
+    assert!(error.contains("would wait for itself"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn monitors_and_links_work_across_nodes_and_fire_once() {
+    let school = School::of(2);
+    let downs = Downs::default();
+    let counter = school.on(0, async { Counter::remote(1) }).await;
+    let far = school.carry(0, 1, &counter);
+    let (watcher, linked) = school
+        .on(1, async {
+            let watcher = Watcher::remote(Arc::clone(&downs));
+            watcher.watch(far.clone()).await.unwrap();
+            let linked = Watcher::remote(Arc::clone(&downs));
+            linked.link(far.clone()).await.unwrap();
+            (watcher, linked)
+        })
+        .await;
+    counter.kill().await.unwrap();
+    assert!(matches!(linked.closed().await, ExitReason::Linked { .. }));
+    school.settle().await;
+    school.on(1, async { watcher.idle().await.unwrap() }).await;
+    assert_eq!(*downs.lock(), ["was killed"]);
+
+    // And from the other side: the end of one who is linked ends the actor elsewhere.
+    let counter = school.on(0, async { Counter::remote(1) }).await;
+    let far = school.carry(0, 1, &counter);
+    let linked = school
+        .on(1, async {
+            let linked = Watcher::remote(downs);
+            linked.link(far).await.unwrap();
+            linked
+        })
+        .await;
+    linked.kill().await.unwrap();
+    assert!(matches!(counter.closed().await, ExitReason::Linked { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_node_ends_what_is_in_flight_and_its_references_work_when_it_is_back() {
+    let school = School::of(2);
+    let downs = Downs::default();
+    let counter = school.on(0, async { Counter::remote(1) }).await;
+    let far = school.carry(0, 1, &counter);
+    let watcher = school
+        .on(1, async {
+            let watcher = Watcher::remote(Arc::clone(&downs));
+            watcher.watch(far.clone()).await.unwrap();
+            watcher
+        })
+        .await;
+    let hanging = school.on(0, async { Counter::remote(1) }).await;
+    let hanging = school.carry(0, 1, &hanging);
+    let school_ref = &school;
+    let lost = school.on(1, async {
+        let (error, ()) = tokio::join!(hanging.hang(), async {
+            school_ref.settle().await;
+            school_ref.part(0, 1);
+        });
+        error.unwrap_err()
+    });
+    let error = lost.await;
+    assert!(
+        matches!(error, AskError::OutcomeUnknown { why: UnknownOutcome::NodeLost(_), .. }),
+        "{error}"
+    );
+    school
+        .on(1, async {
+            watcher.idle().await.unwrap();
+            assert_eq!(downs.lock().len(), 1, "{downs:?}");
+            assert!(downs.lock()[0].contains("lost with node"), "{downs:?}");
+            match far.add(1).await.unwrap_err() {
+                AskError::NotDelivered { reason: Undelivered::Unreachable(_), .. } => {}
+                other => panic!("{other}"),
+            }
+        })
+        .await;
+    school.join(0, 1);
+    school
+        .on(1, async {
+            assert_eq!(far.add(1).await.unwrap(), 2);
+            watcher.idle().await.unwrap();
+        })
+        .await;
+    assert_eq!(downs.lock().len(), 1, "a monitor fires once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_is_spawned_on_another_node_and_messages_wait_for_it() {
+    let school = School::of(2);
+    let node = school.node(0);
+    school
+        .on(1, async {
+            let counter =
+                Counter::options().on(Placement::OnNode { node, or_elsewhere: false }).remote(40);
+            assert_eq!(counter.add(2).await.unwrap(), 42);
+            counter.ready().await.unwrap();
+            assert!(matches!(counter.stop().await, Ok(ExitReason::Shutdown)));
+        })
+        .await;
+    school.settle().await;
+    assert_eq!(school.citizens(0), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_handles_what_was_sent_before_it_and_kill_does_not_wait() {
+    let school = School::of(2);
+    let counter = school.on(0, async { Counter::remote(1) }).await;
+    let far = school.carry(0, 1, &counter);
+    school
+        .on(1, async {
+            let before = far.add(1).ask();
+            let (before, end) = tokio::join!(before, async {
+                tokio::task::yield_now().await;
+                far.stop().await
+            });
+            assert_eq!(before.unwrap(), 2);
+            assert!(matches!(end, Ok(ExitReason::Shutdown)), "{end:?}");
+        })
+        .await;
+    let counter = school.on(0, async { Counter::remote(1) }).await;
+    let far = school.carry(0, 1, &counter);
+    school
+        .on(1, async {
+            let (hanging, end) = tokio::join!(far.hang(), async {
+                school.settle().await;
+                far.kill().await
+            });
+            assert!(matches!(end, Ok(ExitReason::Killed)), "{end:?}");
+            assert!(hanging.unwrap_err().to_string().contains("was killed"));
+        })
+        .await;
+}
+
+#[test]
+fn carry_is_a_round_trip_of_bytes() {
+    assert_eq!(carry(&7_u64), 7);
+}

@@ -262,8 +262,16 @@ impl Borrower {
         now: Time,
         out: &mut Vec<Effect>,
     ) {
-        let Some(borrowed) = self.objects.get_mut(&object) else { return };
-        let may_say = borrowed.keeper == from || borrowed.backup == Some(from);
+        let Some(borrowed) = self.objects.get_mut(&object) else {
+            if from == keeper && self.mutant != Mutant::NeverHeals {
+                // It took over an old list of borrowers.
+                self.sequence += 1;
+                let sequence = Sequence(self.sequence);
+                out.push(Effect::Send { to: from, message: Message::Release { object, sequence } });
+            }
+            return;
+        };
+        let may_say = borrowed.keeper == from || keeper == from;
         if borrowed.lost || !may_say || borrowed.keeper == keeper {
             return;
         }

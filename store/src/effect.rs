@@ -33,6 +33,13 @@ pub enum Effect {
     },
     /// The object has no copy left and somebody wants it: make it again, or say why not.
     Rebuild(ObjectId),
+    /// Another store keeps this object now: local needs of it are borrowed from there.
+    HandedOver {
+        /// The object.
+        object: ObjectId,
+        /// Its new keeper.
+        keeper: StoreId,
+    },
     /// A borrowed object will never have a value.
     Lose {
         /// The object.

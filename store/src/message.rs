@@ -270,6 +270,8 @@ pub enum Message {
 /// What a keeper knows of one object, as it travels to a backup or to a new keeper.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
+    /// How often it was handed over.
+    pub term: u64,
     /// Its size, once it is sealed.
     pub bytes: Option<u64>,
     /// Who has a sealed copy.

@@ -108,6 +108,8 @@ struct Owned {
     /// Handed over by or to another store.
     adopted: bool,
     moving_to: Option<StoreId>,
+    /// How often it was handed over.
+    term: u64,
 }
 
 impl Owned {
@@ -123,11 +125,20 @@ pub struct Owner {
     limits: OwnerLimits,
     objects: BTreeMap<ObjectId, Owned>,
     wakes: BTreeSet<(Time, ObjectId)>,
+    /// Objects taken over, and when to tell their borrowers again.
+    announces: BTreeSet<(Time, ObjectId)>,
     /// Objects that another store keeps now, so that late questions find it.
-    moved: BTreeMap<ObjectId, StoreId>,
+    moved: BTreeMap<ObjectId, Away>,
     mirrors: BTreeMap<ObjectId, Mirror>,
     dead: Dead,
     mutant: Mutant,
+}
+
+/// Where an object went that this store kept.
+#[derive(Clone, Copy, Debug)]
+struct Away {
+    keeper: StoreId,
+    term: u64,
 }
 
 /// What this store knows of an object as its keeper's backup.
@@ -154,6 +165,7 @@ impl Owner {
             limits,
             objects: BTreeMap::new(),
             wakes: BTreeSet::new(),
+            announces: BTreeSet::new(),
             moved: BTreeMap::new(),
             mirrors: BTreeMap::new(),
             dead: Dead::default(),
@@ -262,6 +274,11 @@ impl Owner {
         if self.dead.contains(from) {
             return;
         }
+        let is_held = owned.words.get(&from).is_some_and(|(_, held)| *held);
+        if owned.moving_to.is_some() && !is_held {
+            // The new keeper was told who borrows. This one repeats itself, and is sent there.
+            return;
+        }
         let word = owned.words.entry(from).or_insert((Sequence(0), false));
         if sequence > word.0 || self.mutant == Mutant::OldWordsCount {
             *word = (sequence, true);
@@ -326,12 +343,13 @@ impl Owner {
             }
             self.settle(object, out);
         }
-        self.moved.retain(|_, keeper| *keeper != store);
+        self.moved.retain(|_, away| away.keeper != store);
         self.mirrors_of(store, now, out);
     }
 
     /// Lets go of what was kept for a while.
     pub fn tick(&mut self, now: Time, out: &mut Vec<Effect>) {
+        self.announce_again(now, out);
         while let Some((at, object)) = self.wakes.first().copied()
             && at <= now
         {
@@ -348,7 +366,8 @@ impl Owner {
     /// When [`tick`](Self::tick) has something to do.
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
-        self.wakes.first().map(|(at, _)| *at)
+        let first = |wakes: &BTreeSet<(Time, ObjectId)>| wakes.first().map(|(at, _)| *at);
+        [first(&self.wakes), first(&self.announces)].into_iter().flatten().min()
     }
 
     /// Keeps an object at least until then.
@@ -374,7 +393,7 @@ impl Owner {
     }
 
     fn is_moved(&self, from: StoreId, object: ObjectId, out: &mut Vec<Effect>) -> bool {
-        let keeper = self.moved.get(&object).copied();
+        let keeper = self.moved_to(object);
         if let Some(keeper) = keeper {
             out.push(Effect::Send { to: from, message: Message::Moved { object, keeper } });
         }

@@ -138,6 +138,10 @@ impl Ownership {
                 self.borrower.counted(from, object, (sequence, held), backup, now, out);
             }
             Message::Gone { object, reason } => self.borrower.gone(from, object, reason, now, out),
+            Message::Moved { object, keeper } if keeper != self.me && self.owner.knows(object) => {
+                // Whoever claims an object that was offered to it has adopted it.
+                self.owner.adopted(from, object, rng, out);
+            }
             Message::Moved { object, keeper } => {
                 self.borrower.moved(from, object, keeper, now, out);
             }

@@ -10,9 +10,15 @@
 //!
 //! Pure: no clock, no I/O, no tasks.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use super::{
-    Effect, Message, Mirror, Mutant, ObjectId, Owned, Owner, Record, Rng, Sequence, StoreId, Time,
+    Away, Effect, Message, Mirror, Mutant, ObjectId, Owned, Owner, Record, Rng, Sequence, StoreId,
+    Time,
 };
+
+/// How long to wait before borrowers that were taken over are told again.
+const ANNOUNCE_PAUSE: Duration = Duration::from_secs(1);
 
 impl Owner {
     /// Keeps an object at `backup`, too, from now on; `None` to stop, as when there is nobody.
@@ -56,6 +62,7 @@ impl Owner {
     fn record(owned: &Owned) -> Record {
         let held = owned.words.iter().filter(|(_, (_, held))| *held);
         Record {
+            term: owned.term,
             bytes: owned.spread.bytes(),
             locations: owned.spread.copies().collect(),
             borrowers: held.map(|(store, (sequence, _))| (*store, *sequence)).collect(),
@@ -125,13 +132,14 @@ impl Owner {
         if self.mutant != Mutant::NoMargin {
             self.keep(object, now + self.limits.takeover_margin);
         }
-        self.announce(object, out);
+        self.announce(object, now, out);
         self.settle(object, out);
     }
 
     fn enter(&mut self, object: ObjectId, record: Record) {
-        let Record { bytes, locations, borrowers } = record;
-        let mut owned = Owned { adopted: true, sealed: bytes.is_some(), ..Owned::default() };
+        let Record { term, bytes, locations, borrowers } = record;
+        let sealed = bytes.is_some();
+        let mut owned = Owned { adopted: true, sealed, term, ..Owned::default() };
         for (store, _) in borrowers.iter().filter(|(store, _)| !self.dead.contains(*store)) {
             // A word counts only against the keeper that heard it; here any new one is newer.
             owned.words.insert(*store, (Sequence(0), true));
@@ -143,36 +151,79 @@ impl Owner {
         self.objects.insert(object, owned);
     }
 
-    fn announce(&self, object: ObjectId, out: &mut Vec<Effect>) {
+    /// Tells the borrowers that were taken over and have not spoken here, and the store that is to adopt the
+    /// object, until all have answered.
+    fn announce(&mut self, object: ObjectId, now: Time, out: &mut Vec<Effect>) {
+        let Some(owned) = self.objects.get(&object) else { return };
+        let silent = |(_, word): &(&StoreId, &(Sequence, bool))| **word == (Sequence(0), true);
         let message = Message::Moved { object, keeper: self.me };
-        for store in self.borrowers(object) {
-            out.push(Effect::Send { to: store, message: message.clone() });
+        let before = out.len();
+        for (store, _) in owned.words.iter().filter(silent) {
+            out.push(Effect::Send { to: *store, message: message.clone() });
+        }
+        if let Some(to) = owned.moving_to {
+            let record = Record { term: owned.term + 1, ..Self::record(owned) };
+            out.push(Effect::Send { to, message: Message::Adopt { object, record } });
+        }
+        if out.len() > before && self.mutant != Mutant::NeverRepeats {
+            self.announces.insert((now + ANNOUNCE_PAUSE, object));
+        }
+    }
+
+    pub(super) fn announce_again(&mut self, now: Time, out: &mut Vec<Effect>) {
+        while let Some((at, object)) = self.announces.first().copied()
+            && at <= now
+        {
+            self.announces.pop_first();
+            self.announce(object, now, out);
         }
     }
 
     // Handing over.
 
-    /// Offers a sealed object to another store, which keeps it once [`adopted`](Self::adopted) is heard. Say it
-    /// again until then. False if it is not this store's to give, or too many were given already.
-    #[expect(clippy::must_use_candidate, reason = "who repeats the offer asks no more")]
-    pub fn hand_over(&mut self, object: ObjectId, to: StoreId, out: &mut Vec<Effect>) -> bool {
+    /// Offers a sealed object to another store, which keeps it once [`adopted`](Self::adopted) is heard. False if
+    /// it is not this store's to give, or too many were given already.
+    #[must_use = "an object that was not offered stays here"]
+    pub fn hand_over(
+        &mut self,
+        object: ObjectId,
+        to: StoreId,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) -> bool {
         let Some(owned) = self.objects.get_mut(&object) else { return false };
         let is_full = self.moved.len() >= self.limits.objects_max;
-        if to == self.me || self.dead.contains(to) || is_full || !owned.sealed {
+        // One offer at a time: two stores that both accepted would both keep it.
+        let is_offered = owned.moving_to.is_some_and(|other| other != to);
+        let is_wrong = to == self.me || self.dead.contains(to) || !owned.sealed;
+        if is_offered || is_wrong || is_full {
             return false;
         }
-        owned.moving_to = Some(to);
-        let record = Self::record(owned);
-        out.push(Effect::Send { to, message: Message::Adopt { object, record } });
+        if owned.moving_to.is_none() {
+            owned.moving_to = Some(to);
+            self.announce(object, now, out);
+        }
         true
     }
 
     /// Another store offers an object. Answer [`Message::Adopted`] once a copy is here.
-    pub fn adopt(&mut self, object: ObjectId, record: Record, now: Time, out: &mut Vec<Effect>) {
-        if !self.objects.contains_key(&object) {
+    pub fn adopt(
+        &mut self,
+        from: StoreId,
+        object: ObjectId,
+        record: Record,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) {
+        let is_past = self.moved.get(&object).is_some_and(|away| away.term >= record.term);
+        if !is_past && !self.objects.contains_key(&object) {
             self.enter(object, record);
-            // The old keeper's borrowers have yet to come round.
+            if let Some(owned) = self.objects.get_mut(&object) {
+                // The old keeper counts as a borrower until it says what it needs itself.
+                owned.words.insert(from, (Sequence(0), true));
+            }
             self.keep(object, now + self.limits.takeover_margin);
+            self.announces.insert((now + ANNOUNCE_PAUSE, object));
             self.settle(object, out);
         }
     }
@@ -194,9 +245,9 @@ impl Owner {
         if let Some(at) = owned.keep_until {
             self.wakes.remove(&(at, object));
         }
-        self.moved.insert(object, from);
+        self.moved.insert(object, Away { keeper: from, term: owned.term + 1 });
         let moved = Message::Moved { object, keeper: from };
-        let mut told: std::collections::BTreeSet<StoreId> = owned.words.keys().copied().collect();
+        let mut told: BTreeSet<StoreId> = owned.words.keys().copied().collect();
         told.append(&mut owned.waiting);
         told.extend(owned.spread.give_up());
         for store in told {
@@ -208,6 +259,7 @@ impl Owner {
             out.push(Effect::Send { to: backup, message });
         }
         let _nobody = owned.spread.leave(self.me, rng);
+        out.push(Effect::HandedOver { object, keeper: from });
         if owned.exported {
             out.push(Effect::Unexport(object));
         }
@@ -216,6 +268,6 @@ impl Owner {
     /// Who keeps an object that this store has handed over.
     #[must_use]
     pub fn moved_to(&self, object: ObjectId) -> Option<StoreId> {
-        self.moved.get(&object).copied()
+        self.moved.get(&object).map(|away| away.keeper)
     }
 }

@@ -198,7 +198,9 @@ fn a_backup_takes_over_keeps_what_is_needed_and_frees_only_after_the_margin() {
     backup.release(store(2), object(), Sequence(2), &mut rng, &mut out);
     assert!(!out.contains(&Effect::Unexport(object())), "not before the margin");
     out.clear();
-    backup.tick(backup.next_wake().unwrap(), &mut out);
+    while let Some(at) = backup.next_wake() {
+        backup.tick(at, &mut out);
+    }
     assert_eq!(out, [Effect::Unexport(object())]);
     out.clear();
     backup.unreferenced(object(), &mut out);
@@ -212,18 +214,19 @@ fn an_object_handed_over_is_kept_there_and_questions_find_it() {
     desk.hear(2, &borrow(1));
     desk.hear(9, &located(5));
     let mut out = Vec::new();
-    assert!(desk.owner.hand_over(object(), store(4), &mut out));
+    assert!(desk.owner.hand_over(object(), store(4), Time(0), &mut out));
     let Some(Effect::Send { message: Message::Adopt { record, .. }, .. }) = out.pop() else {
         panic!("{out:?}")
     };
     let mut other = Owner::new(store(4), OwnerLimits::default());
-    other.adopt(object(), record, Time(0), &mut out);
+    other.adopt(store(1), object(), record, Time(0), &mut out);
     assert_eq!(out, [Effect::Export(object())]);
     out.clear();
     desk.owner.adopted(store(4), object(), &mut desk.rng, &mut out);
     let moved = Message::Moved { object: object(), keeper: store(4) };
     let told = Effect::Send { to: store(2), message: moved.clone() };
-    assert_eq!(out, [told, Effect::Unexport(object())]);
+    let handed = Effect::HandedOver { object: object(), keeper: store(4) };
+    assert_eq!(out, [told, handed, Effect::Unexport(object())]);
     assert_eq!(desk.hear(3, &borrow(1)), [Effect::Send { to: store(3), message: moved }]);
-    assert_eq!(other.borrowers(object()).collect::<Vec<_>>(), [store(2)]);
+    assert_eq!(other.borrowers(object()).collect::<Vec<_>>(), [store(1), store(2)]);
 }

@@ -11,6 +11,7 @@
 //! - [`membership`]: which nodes there are, who watches whom, who is down.
 //! - [`wire`]: frames, and values in frames.
 //! - [`association`]: order between two nodes that outlives connections.
+//! - [`borrow`]: which nodes hold references to a thing.
 //! - [`error`]: what can go wrong, one enum per family of operations.
 
 pub mod id;
@@ -21,3 +22,4 @@ pub mod membership;
 pub mod error;
 pub mod wire;
 pub mod association;
+pub mod borrow;

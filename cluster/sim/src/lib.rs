@@ -8,6 +8,8 @@
 //! - [`network`], [`world`]: what carries messages, and what lets time pass.
 //! - [`rings`]: the membership core, and a model of its driver.
 //! - [`faults`], [`shrink`]: what goes wrong, and which part of it mattered.
+//! - [`baseline`]: foca beside it.
+//! - [`lanes`], [`borrowing`]: the association core, and the borrow core above it, on the same network.
 
 pub mod queue;
 pub mod clock;
@@ -17,3 +19,6 @@ pub mod world;
 pub mod rings;
 pub mod faults;
 pub mod shrink;
+pub mod baseline;
+pub mod lanes;
+pub mod borrowing;

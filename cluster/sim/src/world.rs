@@ -145,7 +145,7 @@ pub struct World<P: Protocol> {
     rng: SmallRng,
     factory: Factory<P>,
     effects: Vec<Effect<P::Message, P::Notice>>,
-    notices: Vec<P::Notice>,
+    notices: Vec<(Host, P::Notice)>,
     flood_peers: Vec<Host>,
     events: u64,
     undeliverable: u64,
@@ -260,8 +260,8 @@ impl<P: Protocol> World<P> {
         &mut self.rng
     }
 
-    /// What the last step's process told its surroundings; taken, so each notice is seen once.
-    pub fn take_notices(&mut self) -> std::vec::Drain<'_, P::Notice> {
+    /// What processes told their surroundings since this was last called, and on which host.
+    pub fn take_notices(&mut self) -> std::vec::Drain<'_, (Host, P::Notice)> {
         self.notices.drain(..)
     }
 
@@ -374,7 +374,7 @@ impl<P: Protocol> World<P> {
                 Effect::Flood(message) => self.publish(host, message),
                 Effect::Dial(to) => self.dial(host, to),
                 Effect::HangUp(to) => self.hang_up(host, to),
-                Effect::Notice(notice) => self.notices.push(notice),
+                Effect::Notice(notice) => self.notices.push((host, notice)),
                 Effect::Exit => self.exit(host),
             }
         }

@@ -58,7 +58,7 @@ pub fn script(seed: u64, hosts: u32, span: Tick, family: Option<Family>) -> (Fam
     for _ in 0..faults {
         let at = SETTLE + draw.rng.random_range(0..span.saturating_sub(SETTLE).max(1));
         match family {
-            Family::Weather => draw.weather_or_stall(at, 2_000 * MILLISECOND),
+            Family::Weather => draw.weather_or_stall(at, 1_900 * MILLISECOND),
             Family::Deaths => draw.death(at, span),
             Family::Partitions => draw.cut(at, span),
             Family::Churn => draw.churn(at, span),

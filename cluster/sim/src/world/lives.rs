@@ -95,6 +95,16 @@ impl<P: Protocol> World<P> {
         }
     }
 
+    /// A middlebox forgets all links of a host: both ends see a reset, both processes live.
+    pub fn drop_links(&mut self, host: Host) {
+        let peers: Vec<Host> = self.links.ends(host).iter().map(|(peer, _)| *peer).collect();
+        for peer in peers {
+            let Some(id) = self.links.open_end(host, peer) else { continue };
+            self.tell_ending(id, host, peer, Ending::Reset);
+            self.tell_ending(id, peer, host, Ending::Reset);
+        }
+    }
+
     /// Stops a process for a while: it does nothing, its links stand, what arrives is buffered.
     pub fn stall(&mut self, host: Host, span: Tick) {
         let until = self.now + span;

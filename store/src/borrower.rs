@@ -43,7 +43,7 @@ struct Borrowed {
     /// The keeper has heard the last word.
     heard: bool,
     /// Nothing more to say: the keeper is gone, or the object is.
-    lost: bool,
+    lost: Option<Loss>,
     /// Its value is wanted and no answer has come.
     wanted: bool,
     repeat_at: Option<Time>,
@@ -103,6 +103,18 @@ impl Borrower {
         self.objects.get(&object).map(|borrowed| (borrowed.keeper, borrowed.backup))
     }
 
+    /// Whether an entry of this store needs the object.
+    #[must_use]
+    pub fn holds(&self, object: ObjectId) -> bool {
+        self.objects.get(&object).is_some_and(|borrowed| borrowed.holds > 0)
+    }
+
+    /// Why a borrowed object will never have a value, if that is known.
+    #[must_use]
+    pub fn loss(&self, object: ObjectId) -> Option<&Loss> {
+        self.objects.get(&object)?.lost.as_ref()
+    }
+
     // What happens here.
 
     /// An entry for the object comes to be.
@@ -114,16 +126,15 @@ impl Borrower {
             holds: 0,
             word: Sequence(0),
             heard: false,
-            lost: false,
+            lost: None,
             wanted: false,
             repeat_at: None,
             pause: REPEAT,
             pins: Vec::new(),
         });
         borrowed.holds += 1;
-        if borrowed.lost {
+        if borrowed.lost.take().is_some() {
             // Perhaps this one knows a keeper that lives.
-            borrowed.lost = false;
             (borrowed.keeper, borrowed.backup) = (keeper, backup);
         } else if borrowed.holds > 1 {
             return;
@@ -143,7 +154,7 @@ impl Borrower {
             return;
         }
         borrowed.wanted = false;
-        let lost = borrowed.lost;
+        let lost = borrowed.lost.is_some();
         self.take_over(object, now, out);
         if lost || self.mutant == Mutant::NeverReleases {
             self.forget(object);
@@ -155,7 +166,7 @@ impl Borrower {
     /// Somebody here wants the value.
     pub fn want(&mut self, object: ObjectId, now: Time, out: &mut Vec<Effect>) {
         if let Some(borrowed) = self.objects.get_mut(&object)
-            && !borrowed.lost
+            && borrowed.lost.is_none()
         {
             borrowed.wanted = true;
             borrowed.pause = REPEAT;
@@ -191,7 +202,9 @@ impl Borrower {
         let mut missing = 0;
         for object in objects {
             if let Some(borrowed) = self.objects.get_mut(&object)
-                && !(borrowed.heard || borrowed.lost || self.mutant == Mutant::UnpinsAtOnce)
+                && !(borrowed.heard
+                    || borrowed.lost.is_some()
+                    || self.mutant == Mutant::UnpinsAtOnce)
             {
                 borrowed.pins.push((from, pin));
                 missing += 1;
@@ -272,7 +285,7 @@ impl Borrower {
             return;
         };
         let may_say = borrowed.keeper == from || keeper == from;
-        if borrowed.lost || !may_say || borrowed.keeper == keeper {
+        if borrowed.lost.is_some() || !may_say || borrowed.keeper == keeper {
             return;
         }
         borrowed.keeper = keeper;

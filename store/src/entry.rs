@@ -15,8 +15,8 @@ use std::{
     any::{Any, TypeId},
     fmt,
     sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -25,8 +25,10 @@ use parking_lot::Mutex;
 
 use crate::{
     board::Board,
+    codec::ValueType,
     discard::AnyValue,
-    error::{GetError, TaskError},
+    elsewhere::Elsewhere,
+    error::GetError,
     ledger::Ledger,
     object_id::{ObjectId, StoreId},
     refcount::{Counts, RefCounts},
@@ -36,6 +38,9 @@ use crate::{
 
 mod listing;
 mod settle;
+mod ties;
+
+pub(crate) use ties::Holding;
 
 pub use listing::ObjectListing;
 
@@ -45,24 +50,14 @@ pub trait Canceller: Send + Sync {
     fn cancel(&self, recursive: bool) -> bool;
 }
 
-/// The type of an object's value, for checks and listings.
-pub(crate) struct ValueType {
-    id: fn() -> TypeId,
-    name: fn() -> &'static str,
-}
-
-impl ValueType {
-    pub(crate) const fn of<T: 'static>() -> &'static Self {
-        const { &Self { id: TypeId::of::<T>, name: std::any::type_name::<T> } }
-    }
-}
-
 /// What entries of one store have in common.
 #[derive(Debug)]
 pub(crate) struct Home {
     pub(crate) store_id: StoreId,
     pub(crate) spin_rounds: u32,
     pub(crate) ledger: Ledger<Entry>,
+    /// Who joins this store to others.
+    pub(crate) elsewhere: OnceLock<Arc<dyn Elsewhere>>,
 }
 
 /// One object, whatever its type. Tasks register with it to hear when it is ready.
@@ -75,14 +70,25 @@ pub struct Entry {
     /// if there is no value.
     ready: AtomicU64,
     running: AtomicBool,
+    /// What other stores have to do with it: [`AWAY`], [`ASKED`], [`KNOWN`], [`FOREIGN`].
+    ties: AtomicU8,
     /// Where the board is that registered last; 0 if none did. The board lives while this points at it, since
     /// only a later registration takes it off.
     board: AtomicUsize,
     written: Mutex<Written>,
 }
 
+/// The value may be elsewhere: whoever wants it says so.
+const AWAY: u8 = 1;
+/// Somebody has said so.
+const ASKED: u8 = 2;
+/// Others know the object: whoever keeps it is told of its end.
+const KNOWN: u8 = 4;
+/// Somebody else keeps the object.
+const FOREIGN: u8 = 8;
+
 struct Written {
-    slot: Slot<AnyValue, Box<TaskError>>,
+    slot: Slot<AnyValue, Box<GetError>>,
     waiters: Waiters<Waiter>,
     canceller: Option<Weak<dyn Canceller>>,
 }
@@ -116,22 +122,36 @@ impl Entry {
     /// A pending object with one local reference.
     pub(crate) fn pending(home: &Arc<Home>, value_type: &'static ValueType) -> Arc<Self> {
         let id = home.ledger.next_id();
-        let entry = Arc::new(Self {
+        let entry = Self::new(home, id, value_type, 0);
+        home.ledger.enter(id, &entry);
+        entry
+    }
+
+    /// An object that somebody else keeps, with one local reference; the caller enters it in the index.
+    pub(crate) fn borrowed(
+        home: &Arc<Home>,
+        id: ObjectId,
+        value_type: &'static ValueType,
+    ) -> Arc<Self> {
+        Self::new(home, id, value_type, AWAY | FOREIGN)
+    }
+
+    fn new(home: &Arc<Home>, id: ObjectId, value_type: &'static ValueType, ties: u8) -> Arc<Self> {
+        Arc::new(Self {
             id,
             value_type,
             home: Arc::clone(home),
             counts: Counts::one_local(),
             ready: AtomicU64::new(0),
             running: AtomicBool::new(false),
+            ties: AtomicU8::new(ties),
             board: AtomicUsize::new(0),
             written: Mutex::new(Written {
                 slot: Slot::Pending,
                 waiters: Waiters::new(),
                 canceller: None,
             }),
-        });
-        home.ledger.enter(id, &entry);
-        entry
+        })
     }
 
     /// The object's name.
@@ -163,7 +183,7 @@ impl Entry {
     pub fn failure(&self) -> Option<GetError> {
         match &self.written.lock().slot {
             Slot::Pending | Slot::Sealed(_) => None,
-            Slot::Failed(error) => Some(GetError::Task(TaskError::clone(error))),
+            Slot::Failed(error) => Some(GetError::clone(error)),
             Slot::Freed | Slot::Dropped => Some(GetError::Freed { object: self.id }),
         }
     }
@@ -178,7 +198,10 @@ impl Entry {
             callback();
             return None;
         }
-        Some(written.waiters.insert(Waiter::Callback(callback)))
+        let key = written.waiters.insert(Waiter::Callback(callback));
+        drop(written);
+        self.ask();
+        Some(key)
     }
 
     /// Withdraws what [`on_sealed`](Entry::on_sealed) registered.
@@ -221,7 +244,7 @@ impl Entry {
         let written = self.written.lock();
         let value = match &written.slot {
             Slot::Sealed(held) => Arc::clone(&held.value),
-            Slot::Failed(error) => return Some(Err(TaskError::clone(error).into())),
+            Slot::Failed(error) => return Some(Err(GetError::clone(error))),
             Slot::Pending | Slot::Freed | Slot::Dropped => {
                 return Some(Err(GetError::Freed { object: self.id }));
             }
@@ -251,6 +274,8 @@ impl Entry {
                 }
             }
         }
+        drop(written);
+        self.ask();
         Poll::Pending
     }
 
@@ -268,6 +293,7 @@ impl Entry {
         self.board.store(Arc::as_ptr(board).addr(), Ordering::Relaxed);
         drop(written);
         drop(displaced);
+        self.ask();
     }
 
     /// A board that was left behind here, now in use.
@@ -301,11 +327,5 @@ impl Entry {
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.listing(), f)
-    }
-}
-
-impl fmt::Debug for ValueType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str((self.name)())
     }
 }

@@ -5,11 +5,16 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::object_id::{ObjectId, StoreId};
+use crate::{
+    message::LossReason,
+    object_id::{ObjectId, StoreId},
+};
 
 mod task_error;
+mod travel;
 
 pub use task_error::{TaskError, TaskLabel};
+pub(crate) use travel::{failure, task_error};
 
 /// Why a value was not put.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +69,39 @@ pub enum GetError {
         /// How long the caller waited.
         after: Duration,
     },
+    /// The node that kept the object died, and with it whoever counted its references. It does not come back;
+    /// make it anew, or let durable objects outlive their owner.
+    #[error(
+        "object {object} went with its owner: node {} died; make it anew, or make it durable",
+        owner.node
+    )]
+    OwnerDied {
+        /// The object.
+        object: ObjectId,
+        /// Who kept it.
+        owner: StoreId,
+    },
+    /// The last copy is gone, and it cannot be made again. Make it anew.
+    #[error("object {object} is lost: {reason}")]
+    Lost {
+        /// The object.
+        object: ObjectId,
+        /// Why it cannot be made again.
+        reason: LossReason,
+    },
+    /// The value came and could not be read: another type or version of it, or damage. Run the same program on
+    /// all nodes.
+    #[error(
+        "object {object} of type `{type_name}` came from another node and cannot be read: {text}"
+    )]
+    Unreadable {
+        /// The object.
+        object: ObjectId,
+        /// The type expected here.
+        type_name: &'static str,
+        /// The decoder's reason.
+        text: Arc<str>,
+    },
     /// Somebody freed the object by hand. It does not come back; make it anew.
     #[error("object {object} was freed; make it anew, or free it only after the last use")]
     Freed {
@@ -78,7 +116,11 @@ impl GetError {
     pub const fn task(&self) -> Option<&TaskError> {
         match self {
             Self::Task(error) => Some(error),
-            Self::Timeout { .. } | Self::Freed { .. } => None,
+            Self::Timeout { .. }
+            | Self::Freed { .. }
+            | Self::OwnerDied { .. }
+            | Self::Lost { .. }
+            | Self::Unreadable { .. } => None,
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{entry::Entry, refcount::Need};
+use crate::{entry::Entry, ledger::Ledger, object_id::ObjectId, refcount::Need};
 
 /// A local need of an object.
 pub(crate) struct LocalHold(Arc<Entry>);
@@ -19,6 +19,17 @@ impl LocalHold {
     /// A further need of an object found by name; `None` if its last reference is gone.
     pub(crate) fn revive(entry: Arc<Entry>) -> Option<Self> {
         entry.try_retain(Need::Local).then_some(Self(entry))
+    }
+
+    /// A further need of a living entry, or the first need of a new one; true if it is new.
+    pub(crate) fn find_or_make(
+        ledger: &Ledger<Entry>,
+        object: ObjectId,
+        make: impl FnOnce() -> Arc<Entry>,
+    ) -> (Self, bool) {
+        let revive = |entry: &Arc<Entry>| entry.try_retain(Need::Local);
+        let (entry, is_new) = ledger.find_or_enter(object, revive, make);
+        (Self(entry), is_new)
     }
 
     pub(crate) const fn entry(&self) -> &Arc<Entry> {

@@ -83,8 +83,34 @@ impl<E> Ledger<E> {
         self.shard(id).lock().insert(id, Arc::downgrade(entry));
     }
 
-    pub(crate) fn leave(&self, id: ObjectId) {
-        self.shard(id).lock().remove(&id);
+    /// The living entry of this id, or a new one; true if it is new.
+    pub(crate) fn find_or_enter(
+        &self,
+        id: ObjectId,
+        revive: impl FnOnce(&Arc<E>) -> bool,
+        make: impl FnOnce() -> Arc<E>,
+    ) -> (Arc<E>, bool) {
+        let mut shard = self.shard(id).lock();
+        let found = shard.get(&id).and_then(Weak::upgrade);
+        if let Some(living) = &found
+            && revive(living)
+        {
+            return (Arc::clone(living), false);
+        }
+        let entry = make();
+        shard.insert(id, Arc::downgrade(&entry));
+        drop(shard);
+        // An entry that ended; it must not end under the lock.
+        drop(found);
+        (entry, true)
+    }
+
+    /// Strikes this entry out, unless another one took its place.
+    pub(crate) fn leave(&self, id: ObjectId, entry: &E) {
+        let mut shard = self.shard(id).lock();
+        if shard.get(&id).is_some_and(|listed| std::ptr::eq(listed.as_ptr(), entry)) {
+            shard.remove(&id);
+        }
     }
 
     pub(crate) fn find(&self, id: ObjectId) -> Option<Arc<E>> {

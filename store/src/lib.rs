@@ -23,6 +23,11 @@ pub mod wait;
 pub mod wire;
 mod argument;
 
+// Objects of other nodes.
+pub mod remote;
+mod exchange;
+mod elsewhere;
+
 // What a node and its tasks do with them.
 pub mod store;
 pub mod store_actor;
@@ -30,6 +35,7 @@ pub mod sealer;
 pub mod entry;
 pub mod hold;
 pub mod block;
+pub mod collect;
 
 // Inside: one object, and many.
 mod waiting;
@@ -37,6 +43,7 @@ mod crowd;
 mod board;
 mod ledger;
 mod discard;
+mod codec;
 
 // Pure cores of objects that several nodes know.
 pub mod ownership;
@@ -59,6 +66,8 @@ mod budget;
 mod size;
 
 pub use block::{BlockHook, TaskSlot};
+pub use codec::Object;
+pub use collect::{Collected, collect_refs};
 pub use entry::{Canceller, Entry, ObjectListing};
 pub use error::{GetError, ReferenceError, StoreError, TaskError, TaskLabel, WaitError, WireError};
 pub use get::Get;
@@ -68,8 +77,9 @@ pub use object_id::{Incarnation, NodeId, ObjectId, ObjectIdError, StoreId};
 pub use object_ref::{ObjectRef, free};
 pub use put::{Put, put};
 pub use refcount::RefCounts;
+pub use remote::{AttachError, DeliverError, Remote, TransferError, UnpackError, Whereabouts};
 pub use sealer::Sealer;
-pub use store::{Object, Store, StoreConfig, StoreUsage};
+pub use store::{Store, StoreConfig, StoreUsage};
 pub use store_actor::StoreActor;
 pub use time::Time;
 pub use wait::{Wait, wait};

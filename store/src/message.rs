@@ -45,26 +45,34 @@ pub struct Parcel {
 }
 
 /// Why an object will never have a value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum LossReason {
     /// Its keeper does not know it: the last reference was gone.
+    #[error("its last reference was gone; keep one while another travels")]
     Unknown,
     /// Somebody freed it by hand.
+    #[error("it was freed by hand")]
     Freed,
     /// Its last copy is gone, and it was not made by a task that could make it again.
+    #[error("its last copy is gone, and {text}")]
     NotRebuildable {
         /// What stands in the way.
         text: String,
     },
     /// Its last copy is gone, and making it again failed too often.
+    #[error(
+        "its last copy is gone, and its task was run again {attempts} times, which is the limit"
+    )]
     AttemptsUsed {
         /// How often it was tried.
         attempts: u32,
     },
     /// Its last copy is gone, and the recipe was given up for lack of room.
+    #[error("its last copy is gone, and its recipe was given up for lack of room")]
     LineageEvicted,
     /// It is there and cannot leave its node: the type's `Serialize` refused.
+    #[error("it cannot leave its node: {text}")]
     Encode {
         /// The encoder's reason.
         text: String,

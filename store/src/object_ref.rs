@@ -18,8 +18,8 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    error::ReferenceError, get::Get, hold::LocalHold, object_id::ObjectId, refcount::RefCounts,
-    size::REFERENCE_NAME, store::Store,
+    codec::Object, collect, error::ReferenceError, get::Get, hold::LocalHold, object_id::ObjectId,
+    refcount::RefCounts, size::REFERENCE_NAME, store::Store,
 };
 
 /// A reference to an object of type `T`, there or still being made.
@@ -159,11 +159,12 @@ impl<T> fmt::Debug for ObjectRef<T> {
 
 impl<T> Serialize for ObjectRef<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        collect::met(&self.hold);
         serializer.serialize_newtype_struct(REFERENCE_NAME, &self.key())
     }
 }
 
-impl<'de, T: 'static> Deserialize<'de> for ObjectRef<T> {
+impl<'de, T: Object> Deserialize<'de> for ObjectRef<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_newtype_struct(REFERENCE_NAME, Arriving(PhantomData))
     }
@@ -171,15 +172,17 @@ impl<'de, T: 'static> Deserialize<'de> for ObjectRef<T> {
 
 struct Arriving<T>(PhantomData<fn() -> T>);
 
-impl<T: 'static> Arriving<T> {
+impl<T: Object> Arriving<T> {
     fn look_up<E: de::Error>(object: ObjectId) -> Result<ObjectRef<T>, E> {
-        let store = Store::current().ok_or(ReferenceError::NoNode { object });
+        let here = || Store::current().map(|store| Store::clone(&store));
+        let store = collect::arriving_at().or_else(here);
+        let store = store.ok_or(ReferenceError::NoNode { object });
         let hold = store.and_then(|store| store.open::<T>(object));
         hold.map(ObjectRef::new).map_err(E::custom)
     }
 }
 
-impl<'de, T: 'static> de::Visitor<'de> for Arriving<T> {
+impl<'de, T: Object> de::Visitor<'de> for Arriving<T> {
     type Value = ObjectRef<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -202,6 +202,24 @@ impl Owner {
         self.objects.get(&object).into_iter().flat_map(|owned| owned.spread.copies())
     }
 
+    /// What it keeps to.
+    #[must_use]
+    pub const fn limits(&self) -> &OwnerLimits {
+        &self.limits
+    }
+
+    /// The size of an object of which a copy is known.
+    #[must_use]
+    pub fn bytes(&self, object: ObjectId) -> Option<u64> {
+        self.objects.get(&object)?.spread.bytes()
+    }
+
+    /// Whether somebody waits for the object's producer.
+    #[must_use]
+    pub fn is_awaited(&self, object: ObjectId) -> bool {
+        self.objects.get(&object).is_some_and(|owned| !owned.waiting.is_empty() || owned.durable)
+    }
+
     /// Who would take over.
     #[must_use]
     pub fn backup(&self, object: ObjectId) -> Option<StoreId> {

@@ -15,13 +15,14 @@ use std::{
 
 use crate::{
     budget::Ticket,
+    codec::{Object, ValueType},
     discard::AnyValue,
-    entry::{Entry, ValueType},
+    entry::Entry,
     error::StoreError,
     hold::LocalHold,
     object_ref::ObjectRef,
     size::{Estimate, estimate},
-    store::{Object, Store},
+    store::Store,
     table::Held,
     waiting::{Waitable, Waiting},
 };

@@ -13,14 +13,15 @@ use std::{
 };
 
 use crate::{
+    codec::{Object, ValueType},
     discard::{AnyValue, discard},
-    entry::{Canceller, Entry, ValueType},
+    entry::{Canceller, Entry},
     error::{TaskError, TaskLabel},
     hold::LocalHold,
     object_id::ObjectId,
     object_ref::ObjectRef,
     size::{Estimate, estimate},
-    store::{Object, Store},
+    store::Store,
     table::Held,
 };
 

@@ -9,25 +9,20 @@
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use mobula_actor_core::current_system;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
 use crate::{
+    codec::{Object, ValueType},
     entry::{Entry, Home, ObjectListing},
     error::ReferenceError,
     hold::LocalHold,
     ledger::Ledger,
     object_id::{ObjectId, StoreId},
 };
-
-/// What can be an object's value: anything owned that can be shared between threads, and encoded when it must
-/// leave the process.
-pub trait Object: Serialize + DeserializeOwned + Send + Sync + 'static {}
-
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Object for T {}
 
 /// Settings of a store.
 #[derive(Clone, Debug)]
@@ -98,7 +93,8 @@ impl Store {
     pub fn new(config: StoreConfig) -> Self {
         let StoreConfig { capacity_bytes, spin_rounds, id } = config;
         let store_id = id.unwrap_or_else(|| StoreId::alone(RandomState::new().hash_one("store")));
-        let home = Home { store_id, spin_rounds, ledger: Ledger::new(store_id, capacity_bytes) };
+        let ledger = Ledger::new(store_id, capacity_bytes);
+        let home = Home { store_id, spin_rounds, ledger, elsewhere: OnceLock::new() };
         Self { home: Arc::new(home) }
     }
 
@@ -140,27 +136,55 @@ impl Store {
         entry.inspect(|entry| entry.free()).is_some()
     }
 
+    /// The store whose entries share `home`.
+    pub(crate) fn of(home: &Arc<Home>) -> Self {
+        Self { home: Arc::clone(home) }
+    }
+
     pub(crate) const fn home(&self) -> &Arc<Home> {
         &self.home
     }
 
     /// The entry of a reference that came from elsewhere, kept from now on.
-    pub(crate) fn open<T: 'static>(&self, object: ObjectId) -> Result<LocalHold, ReferenceError> {
+    pub(crate) fn open<T: Object>(&self, object: ObjectId) -> Result<LocalHold, ReferenceError> {
         let theirs = object.owner();
         if theirs != self.id() {
-            return Err(ReferenceError::Foreign { object, theirs, ours: self.id() });
+            let foreign = ReferenceError::Foreign { object, theirs, ours: self.id() };
+            return self.borrow::<T>(object).unwrap_or(Err(foreign));
         }
         let entry = self.home.ledger.find(object);
         let entry: Arc<Entry> = entry.ok_or(ReferenceError::Unknown { object })?;
-        if !entry.is_a::<T>() {
-            return Err(ReferenceError::WrongType {
-                object,
-                expected: std::any::type_name::<T>(),
-                actual: entry.type_name(),
-            });
-        }
+        check_type::<T>(&entry)?;
         LocalHold::revive(entry).ok_or(ReferenceError::Unknown { object })
     }
+
+    /// The entry of a foreign object, kept from now on; `None` if this store knows no others.
+    fn borrow<T: Object>(&self, object: ObjectId) -> Option<Result<LocalHold, ReferenceError>> {
+        let elsewhere = self.home.elsewhere.get()?;
+        // First the need, then the entry: it must not be there without.
+        elsewhere.hold(object);
+        let make = || Entry::borrowed(&self.home, object, ValueType::of::<T>());
+        let (hold, is_new) = LocalHold::find_or_make(&self.home.ledger, object, make);
+        if !is_new {
+            elsewhere.let_go(object);
+            return Some(check_type::<T>(hold.entry()).map(|()| hold));
+        }
+        if let Some(loss) = elsewhere.loss(object) {
+            hold.entry().lose(loss);
+        }
+        Some(Ok(hold))
+    }
+}
+
+fn check_type<T: 'static>(entry: &Entry) -> Result<(), ReferenceError> {
+    if entry.is_a::<T>() {
+        return Ok(());
+    }
+    Err(ReferenceError::WrongType {
+        object: entry.id(),
+        expected: std::any::type_name::<T>(),
+        actual: entry.type_name(),
+    })
 }
 
 impl fmt::Debug for Store {

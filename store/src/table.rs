@@ -1,4 +1,5 @@
-//! What can become of one object: `Pending → Sealed → Freed | Dropped`, or `Pending → Failed`.
+//! What can become of one object: `Pending → Sealed → Freed | Dropped`, or `Pending → Failed`; a value borrowed
+//! from another node may be lost with it, `Sealed → Failed`.
 //!
 //! An object is written once by one producer and looked at by many.
 //! A pair of flags and an `Option` would allow a value that is both missing and failed, or a result that
@@ -92,6 +93,17 @@ impl<V, E> Slot<V, E> {
         }
     }
 
+    /// The value went with who kept it: whoever asks from now on gets `error`.
+    ///
+    /// Returns the state that was displaced, `None` if nothing changed.
+    #[must_use = "the displaced value still has to be given back to the budget"]
+    pub(crate) fn lose(&mut self, error: E) -> Option<Self> {
+        match self {
+            Self::Pending | Self::Sealed(_) => Some(mem::replace(self, Self::Failed(error))),
+            Self::Failed(_) | Self::Freed | Self::Dropped => None,
+        }
+    }
+
     /// The last reference is gone. A pending slot stays pending: its producer still holds the pen and is
     /// told when it comes to seal.
     ///
@@ -147,6 +159,12 @@ mod tests {
             let was_pending = slot == Slot::Pending;
             assert_eq!(slot.fail("late") == Settled::Now, was_pending);
         }
+    }
+
+    #[test]
+    fn losing_displaces_pending_and_sealed_only() {
+        let displaced = every_state().map(|mut slot| slot.lose("gone"));
+        assert_eq!(displaced, [Some(Slot::Pending), Some(Slot::Sealed(held(1))), None, None, None]);
     }
 
     #[test]

@@ -37,6 +37,10 @@ impl<W> Waiters<W> {
         Self { first: None, more: Vec::new(), vacant: Vec::new() }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.more.iter().all(Option::is_none)
+    }
+
     pub(crate) fn insert(&mut self, waiter: W) -> WaiterKey {
         if self.first.is_none() {
             self.first = Some(waiter);

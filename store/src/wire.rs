@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{error::WireError, object_ref::ObjectRef, store::Object};
+use crate::{codec::Object, error::WireError, object_ref::ObjectRef};
 
 impl<T: Object> ObjectRef<T> {
     /// Waits for the value and encodes it. Encoded anew each time.

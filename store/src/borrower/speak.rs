@@ -57,7 +57,7 @@ impl Borrower {
     pub(super) fn repeat_object(&mut self, object: ObjectId, now: Time, out: &mut Vec<Effect>) {
         let Some(borrowed) = self.objects.get_mut(&object) else { return };
         borrowed.repeat_at = None;
-        if borrowed.lost || (borrowed.heard && !borrowed.wanted) {
+        if borrowed.lost.is_some() || (borrowed.heard && !borrowed.wanted) {
             return;
         }
         if !borrowed.heard {
@@ -85,8 +85,8 @@ impl Borrower {
     pub(super) fn lose(&mut self, object: ObjectId, loss: Loss, now: Time, out: &mut Vec<Effect>) {
         let Some(borrowed) = self.objects.get_mut(&object) else { return };
         borrowed.wanted = false;
-        let (held, was_lost) = (borrowed.holds > 0, borrowed.lost);
-        borrowed.lost = true;
+        let (held, was_lost) = (borrowed.holds > 0, borrowed.lost.is_some());
+        borrowed.lost = Some(loss.clone());
         self.take_over(object, now, out);
         if !held {
             self.forget(object);

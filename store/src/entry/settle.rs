@@ -10,7 +10,7 @@ use std::sync::{Weak, atomic::Ordering};
 use super::{Canceller, Entry, Waiter, Written};
 use crate::{
     discard::{AnyValue, discard},
-    error::TaskError,
+    error::{GetError, TaskError},
     refcount::{Need, Release},
     table::{Held, Settled, Slot},
     waiters::Waiters,
@@ -49,6 +49,29 @@ impl Entry {
 
     /// There will be no value, because of `error`. Whatever the object is already, it stays.
     pub fn fail(&self, error: TaskError) {
+        self.fail_with(error.into());
+    }
+
+    /// There is no value any more, because of `error`; a value that is here goes.
+    pub(crate) fn lose(&self, error: GetError) {
+        let mut written = self.written.lock();
+        let displaced = written.slot.lose(Box::new(error));
+        let told = if matches!(displaced, Some(Slot::Pending)) {
+            self.settled(&mut written, true)
+        } else {
+            if displaced.is_some() {
+                self.ready.fetch_or(1, Ordering::AcqRel);
+            }
+            Told(Waiters::new())
+        };
+        drop(written);
+        told.tell(true);
+        if let Some(displaced) = displaced {
+            self.discard(displaced);
+        }
+    }
+
+    fn fail_with(&self, error: GetError) {
         let mut written = self.written.lock();
         match written.slot.fail(Box::new(error)) {
             Settled::Now => {
@@ -82,6 +105,7 @@ impl Entry {
         drop(written);
         told.tell(true);
         self.discard(displaced);
+        self.tell_freed();
     }
 
     /// Under the lock, right after the slot was settled.
@@ -109,14 +133,15 @@ impl Entry {
     }
 
     fn unreferenced(&self) {
-        self.home.ledger.leave(self.id);
+        self.home.ledger.leave(self.id, self);
         let displaced = self.written.lock().slot.unreferenced();
         if let Some(displaced) = displaced {
             self.discard(displaced);
         }
+        self.tell_end();
     }
 
-    fn discard(&self, displaced: Slot<AnyValue, Box<TaskError>>) {
+    fn discard(&self, displaced: Slot<AnyValue, Box<GetError>>) {
         match displaced {
             Slot::Sealed(held) => {
                 self.home.ledger.release(held.bytes);

@@ -94,6 +94,15 @@ pub enum TaskError {
         /// The object.
         object: ObjectId,
     },
+    /// An argument was lost with the node that kept it, or with its last copy, so the body never ran. Make it anew.
+    ArgumentLost {
+        /// The task that did not run.
+        task: TaskLabel,
+        /// The object.
+        object: ObjectId,
+        /// How it was lost.
+        text: Arc<str>,
+    },
     /// No node has this function. Start one whose program contains it.
     NoProvider {
         /// The task.
@@ -173,6 +182,15 @@ impl TaskError {
             Some(GetError::Freed { object }) => {
                 Self::ArgumentFreed { task: task.into(), object: *object }
             }
+            Some(
+                error @ (GetError::OwnerDied { object, .. }
+                | GetError::Lost { object, .. }
+                | GetError::Unreadable { object, .. }),
+            ) => Self::ArgumentLost {
+                task: task.into(),
+                object: *object,
+                text: error.to_string().into(),
+            },
             Some(GetError::Timeout { .. }) | None => {
                 let cause = Self::UserError {
                     task: TaskLabel::from("an argument"),
@@ -194,6 +212,7 @@ impl TaskError {
             | Self::Lost { task, .. }
             | Self::DependencyFailed { task, .. }
             | Self::ArgumentFreed { task, .. }
+            | Self::ArgumentLost { task, .. }
             | Self::NoProvider { task }
             | Self::Infeasible { task, .. }
             | Self::Invalid { task, .. }
@@ -261,6 +280,9 @@ impl fmt::Display for TaskError {
                 "task `{task}` did not run because its argument, object {object}, was freed; \
                  free an object only after its last use"
             ),
+            Self::ArgumentLost { task, text, .. } => {
+                write!(f, "task `{task}` did not run because an argument was lost: {text}")
+            }
             Self::NoProvider { task } => {
                 write!(f, "no node provides the function of task `{task}`; start one that does")
             }

@@ -1,0 +1,105 @@
+//! What the store knows of a value's type: its name, and how to turn it into bytes and back.
+//!
+//! Values stay as they are while they stay in the process, behind `dyn Any`. When one must leave, the type is
+//! long forgotten; so two function pointers are kept with every object from the moment it is made, when its
+//! type was still known. They cost nothing until they are called.
+//!
+//! On the wire a value is MessagePack with named fields. Plain bytes travel as they are: a `Vec<u8>` encoded
+//! element by element would grow by half and take a hundred times as long. Both sides know by the type.
+
+use std::{
+    any::{Any, TypeId},
+    fmt,
+    sync::Arc,
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    discard::AnyValue,
+    size::{Estimate, estimate},
+    table::Held,
+};
+
+/// What can be an object's value: anything owned that can be shared between threads, and encoded when it must
+/// leave the process.
+pub trait Object: Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Object for T {}
+
+/// An encoded value; plain bytes are not copied for it.
+#[derive(Clone)]
+pub(crate) enum Encoded {
+    Bytes(Arc<Vec<u8>>),
+    /// The value is a `Vec<u8>` itself.
+    Value(Arc<Vec<u8>>),
+}
+
+impl Encoded {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) | Self::Value(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Encoded({} bytes)", self.as_slice().len())
+    }
+}
+
+/// The type of an object's value, for checks, listings and the wire.
+pub(crate) struct ValueType {
+    pub(crate) id: fn() -> TypeId,
+    pub(crate) name: fn() -> &'static str,
+    pub(crate) encode: fn(&AnyValue) -> Result<Encoded, String>,
+    pub(crate) decode: fn(Vec<u8>) -> Result<Held<AnyValue>, String>,
+}
+
+impl ValueType {
+    pub(crate) const fn of<T: Object>() -> &'static Self {
+        const {
+            &Self {
+                id: TypeId::of::<T>,
+                name: std::any::type_name::<T>,
+                encode: encode::<T>,
+                decode: decode::<T>,
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ValueType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str((self.name)())
+    }
+}
+
+fn encode<T: Object>(value: &AnyValue) -> Result<Encoded, String> {
+    if let Ok(bytes) = Arc::clone(value).downcast::<Vec<u8>>() {
+        return Ok(Encoded::Value(bytes));
+    }
+    let value: Option<&T> = value.downcast_ref();
+    let value = value.ok_or("the object has another type than its entry says")?;
+    let bytes = rmp_serde::to_vec_named(value).map_err(|error| error.to_string())?;
+    Ok(Encoded::Bytes(Arc::new(bytes)))
+}
+
+fn decode<T: Object>(bytes: Vec<u8>) -> Result<Held<AnyValue>, String> {
+    if TypeId::of::<T>() == TypeId::of::<Vec<u8>>() {
+        let charge = bytes.len() as u64;
+        let value: AnyValue = Arc::new(bytes);
+        return Ok(Held { value, bytes: charge, contained: Box::default() });
+    }
+    let value: T = rmp_serde::from_slice(&bytes).map_err(|error| error.to_string())?;
+    drop(bytes);
+    Ok(held(Arc::new(value)))
+}
+
+/// A value with what the store remembers about it.
+pub(crate) fn held<T: Object>(value: Arc<T>) -> Held<AnyValue> {
+    let Estimate { bytes, contained, is_reference: _ } = estimate(&*value);
+    let value: Arc<dyn Any + Send + Sync> = value;
+    Held { value, bytes, contained: contained.into() }
+}

@@ -1,0 +1,401 @@
+//! The driver of ownership: one store among others.
+//!
+//! The pure parts ([`Ownership`], [`Pull`](crate::transfer::Pull), [`Lineage`]) decide; here are the values, the
+//! holds and the port. Every event takes the one lock, lets them decide, and turns their effects into things to do;
+//! these are done after the lock is given back, because sending, sealing and letting go may call anybody, even come
+//! back to this very place.
+//!
+//! Laws:
+//! 1. With the lock held nothing is sent, sealed, failed or dropped that may run foreign code, and nothing is given
+//!    back to the budget (that wakes).
+//! 2. The lock may be held while the index is looked at, never the other way round.
+//! 3. What others need of an own object is one hold in `exports`; what travels is held in `pins`.
+
+use std::{
+    any::Any,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+    sync::{Arc, Weak},
+};
+
+use parking_lot::Mutex;
+use rand::{SeedableRng, rngs::SmallRng};
+
+use crate::{
+    effect::{Effect, Loss},
+    elsewhere::Elsewhere,
+    entry::{Entry, Holding, Home},
+    error::{GetError, failure},
+    hold::LocalHold,
+    lineage::Lineage,
+    message::{Carried, LossReason, Message, PinId},
+    object_id::{ObjectId, StoreId},
+    owner::{Local, OwnerLimits},
+    ownership::Ownership,
+    remote::Remote,
+    time::Time,
+};
+
+mod inbound;
+mod outbound;
+mod parcels;
+mod pulling;
+mod serving;
+
+use pulling::Pulling;
+use serving::{Copy, Served};
+
+/// One store's place among others.
+pub(crate) struct Exchange {
+    me: StoreId,
+    this: Weak<Self>,
+    home: Weak<Home>,
+    port: Arc<dyn Remote>,
+    state: Mutex<State>,
+}
+
+/// What is decided under the lock.
+struct State {
+    core: Ownership,
+    lineage: Lineage,
+    rng: SmallRng,
+    exports: BTreeMap<ObjectId, LocalHold>,
+    pins: BTreeMap<PinId, Vec<Kept>>,
+    /// Copies kept for others, without an entry.
+    copies: BTreeMap<ObjectId, Copy>,
+    pulls: BTreeMap<ObjectId, Pulling>,
+    served: Served,
+    /// Pending objects whose end is listened for.
+    awaited: BTreeSet<ObjectId>,
+}
+
+/// A need of an object: with an entry, or of one whose type nobody here knows.
+enum Kept {
+    Entry(LocalHold),
+    Bare(ObjectId),
+}
+
+/// What is done without the lock.
+enum Todo {
+    Send(StoreId, Message),
+    /// A message of this store to itself.
+    Hear(Message),
+    LetGo(LocalHold),
+    Discard(Copy),
+    Inline {
+        to: StoreId,
+        object: ObjectId,
+    },
+    Lose(ObjectId, GetError),
+    Free(ObjectId),
+    /// Its value is elsewhere: those who wait here want it.
+    Away(ObjectId),
+    Await(ObjectId),
+    Rebuild {
+        call: Vec<u8>,
+        outputs: Vec<ObjectId>,
+    },
+    GiveBack(u64),
+    Withdraw(crate::budget::Ticket),
+    Finish(ObjectId),
+    Queue(ObjectId, u64),
+}
+
+/// What a decision is made with.
+struct Desk<'a> {
+    state: &'a mut State,
+    now: Time,
+    effects: Vec<Effect>,
+    todo: Vec<Todo>,
+}
+
+impl Exchange {
+    pub(crate) fn new(
+        home: &Arc<Home>,
+        port: Arc<dyn Remote>,
+        limits: OwnerLimits,
+        seed: u64,
+    ) -> Arc<Self> {
+        let me = home.store_id;
+        let state = State {
+            core: Ownership::new(me, limits),
+            lineage: Lineage::default(),
+            rng: SmallRng::seed_from_u64(seed),
+            exports: BTreeMap::new(),
+            pins: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            pulls: BTreeMap::new(),
+            served: Served::default(),
+            awaited: BTreeSet::new(),
+        };
+        let home = Arc::downgrade(home);
+        Arc::new_cyclic(|this| Self {
+            me,
+            this: Weak::clone(this),
+            home,
+            port,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Decides under the lock, acts after it.
+    fn decide<R>(&self, decision: impl FnOnce(&mut Desk<'_>) -> R) -> R {
+        let now = self.port.now();
+        let mut state = self.state.lock();
+        let mut desk = Desk { state: &mut state, now, effects: Vec::new(), todo: Vec::new() };
+        let result = decision(&mut desk);
+        self.translate(&mut desk);
+        let todo = std::mem::take(&mut desk.todo);
+        drop(state);
+        for each in todo {
+            self.act(each);
+        }
+        result
+    }
+
+    fn find(&self, object: ObjectId) -> Option<Arc<Entry>> {
+        self.home.upgrade()?.ledger.find(object)
+    }
+
+    /// A need of a living entry.
+    fn revive(&self, object: ObjectId) -> Option<LocalHold> {
+        LocalHold::revive(self.find(object)?)
+    }
+
+    // Effects become things to do, and more effects.
+
+    fn translate(&self, desk: &mut Desk<'_>) {
+        let mut effects = VecDeque::from(std::mem::take(&mut desk.effects));
+        while let Some(effect) = effects.pop_front() {
+            self.translate_one(desk, effect);
+            for more in std::mem::take(&mut desk.effects).into_iter().rev() {
+                effects.push_front(more);
+            }
+        }
+    }
+
+    fn translate_one(&self, desk: &mut Desk<'_>, effect: Effect) {
+        match effect {
+            Effect::Send { to, message } if to == self.me => desk.todo.push(Todo::Hear(message)),
+            Effect::Send { to, message } => desk.todo.push(Todo::Send(to, message)),
+            Effect::Inline { to, object } => desk.todo.push(Todo::Inline { to, object }),
+            Effect::Export(object) => {
+                let is_own = object.owner() == self.me;
+                if let Some(hold) = is_own.then(|| self.revive(object)).flatten() {
+                    let old = desk.state.exports.insert(object, hold);
+                    desk.todo.extend(old.map(Todo::LetGo));
+                }
+            }
+            Effect::Unexport(object) => match desk.state.exports.remove(&object) {
+                Some(hold) => desk.todo.push(Todo::LetGo(hold)),
+                None => self.end(desk, object),
+            },
+            Effect::Unpin(pin) => {
+                let kept = desk.state.pins.remove(&pin).unwrap_or_default();
+                kept.into_iter().for_each(|kept| desk.let_go(kept));
+            }
+            Effect::HandedOver { object, keeper } => {
+                if let Some(hold) = self.revive(object) {
+                    hold.entry().set_foreign();
+                    let carried = Carried { object, keeper, backup: None };
+                    desk.state.core.borrower.hold(carried, desk.now, &mut desk.effects);
+                    desk.todo.push(Todo::LetGo(hold));
+                }
+            }
+            Effect::Rebuild(object) => self.rebuild(desk, object),
+            Effect::Lose { object, loss } => {
+                desk.cancel_pull(object);
+                desk.todo.push(match loss {
+                    Loss::Gone(LossReason::Freed) => Todo::Free(object),
+                    loss => Todo::Lose(object, get_error(object, &loss)),
+                });
+            }
+        }
+    }
+
+    /// An own object that others knew, or an adopted one, is needed by nobody.
+    fn end(&self, desk: &mut Desk<'_>, object: ObjectId) {
+        desk.state.core.owner.unreferenced(object, &mut desk.effects);
+        desk.state.lineage.forget(object);
+        desk.stop_serving(object);
+        desk.cancel_pull(object);
+    }
+
+    fn rebuild(&self, desk: &mut Desk<'_>, object: ObjectId) {
+        let State { core, lineage, copies, .. } = &mut *desk.state;
+        let is_there = |input: ObjectId| {
+            let is_here = self.find(input).is_some_and(|entry| entry.has_value());
+            let foreign = input.owner() != self.me && !core.owner.knows(input);
+            // What others keep, others rebuild.
+            is_here || foreign || copies.contains_key(&input) || {
+                core.owner.locations(input).next().is_some()
+            }
+        };
+        match lineage.plan(object, is_there) {
+            Ok(plan) => {
+                for id in plan {
+                    if let Some(recipe) = lineage.begin(id) {
+                        let (call, outputs) = (recipe.call.clone(), recipe.outputs.clone());
+                        desk.todo.push(Todo::Rebuild { call, outputs });
+                    }
+                }
+            }
+            Err(reason) => core.owner.lost(object, &reason, &mut desk.effects),
+        }
+    }
+
+    fn act(&self, todo: Todo) {
+        match todo {
+            Todo::Send(to, message) => self.port.send(to, message),
+            Todo::Hear(message) => self.receive(self.me, message),
+            Todo::LetGo(hold) => drop(hold),
+            Todo::Discard(copy) => self.discard(copy),
+            Todo::Inline { to, object } => self.send_inline(to, object),
+            Todo::Lose(object, error) => {
+                if let Some(entry) = self.find(object) {
+                    entry.lose(error);
+                }
+            }
+            Todo::Free(object) => {
+                if let Some(entry) = self.find(object) {
+                    entry.free();
+                }
+            }
+            Todo::Away(object) => {
+                if let Some(entry) = self.find(object).filter(|entry| !entry.is_ready()) {
+                    entry.set_away();
+                }
+            }
+            Todo::Await(object) => self.listen(object),
+            Todo::Rebuild { call, outputs } => self.port.rebuild(call, outputs),
+            Todo::GiveBack(bytes) => {
+                if let Some(home) = self.home.upgrade() {
+                    home.ledger.release(bytes);
+                }
+            }
+            Todo::Withdraw(ticket) => {
+                if let Some(home) = self.home.upgrade() {
+                    home.ledger.withdraw(ticket);
+                }
+            }
+            Todo::Finish(object) => self.finish_pull(object),
+            Todo::Queue(object, bytes) => self.queue_pull(object, bytes),
+        }
+    }
+
+    /// Answers those who wait for an own object once its producer is done.
+    fn listen(&self, object: ObjectId) {
+        let Some(entry) = self.find(object) else { return };
+        let this = Weak::clone(&self.this);
+        // Left there for good: the entry ends with it.
+        let _key = entry.on_sealed(Box::new(move || {
+            if let Some(exchange) = this.upgrade() {
+                exchange.ready(object);
+            }
+        }));
+    }
+
+    fn ready(&self, object: ObjectId) {
+        self.decide(|desk| {
+            let local = self.local(&desk.state.copies, object);
+            let State { core, rng, awaited, .. } = &mut *desk.state;
+            awaited.remove(&object);
+            if let Local::Here { bytes } = local {
+                core.owner.located(self.me, object, bytes, rng, &mut desk.effects);
+            }
+            core.owner.ready(object, &local, desk.now, rng, &mut desk.effects);
+        });
+    }
+
+    /// What this store has of an object it keeps.
+    fn local(&self, copies: &BTreeMap<ObjectId, Copy>, object: ObjectId) -> Local {
+        let here = copies.get(&object).map(|copy| Local::Here { bytes: copy.bytes });
+        let Some(entry) = self.find(object) else { return here.unwrap_or(Local::Pending) };
+        match entry.holding() {
+            Holding::Value { bytes, .. } => Local::Here { bytes },
+            Holding::Pending => here.unwrap_or(Local::Pending),
+            Holding::Freed => Local::Lost(LossReason::Freed),
+            Holding::Failed(GetError::Task(error)) => Local::Failed(failure(&error)),
+            Holding::Failed(GetError::Lost { reason, .. }) => Local::Lost(reason),
+            Holding::Failed(other) => {
+                Local::Lost(LossReason::NotRebuildable { text: other.to_string() })
+            }
+        }
+    }
+}
+
+impl Desk<'_> {
+    fn stop_serving(&mut self, object: ObjectId) {
+        let old = self.state.served.remove(object);
+        self.todo.extend(old.into_iter().map(Todo::LetGo));
+    }
+
+    fn let_go(&mut self, kept: Kept) {
+        match kept {
+            Kept::Entry(hold) => self.todo.push(Todo::LetGo(hold)),
+            Kept::Bare(object) => {
+                self.state.core.borrower.let_go(object, self.now, &mut self.effects);
+            }
+        }
+    }
+}
+
+fn get_error(object: ObjectId, loss: &Loss) -> GetError {
+    match loss {
+        Loss::OwnerDied { owner } => GetError::OwnerDied { object, owner: *owner },
+        Loss::Gone(LossReason::Freed) => GetError::Freed { object },
+        Loss::Gone(reason) => GetError::Lost { object, reason: reason.clone() },
+    }
+}
+
+impl Elsewhere for Exchange {
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+
+    fn wanted(&self, object: ObjectId) {
+        self.want(object);
+    }
+
+    fn hold(&self, object: ObjectId) {
+        self.decide(|desk| {
+            let known = desk.state.core.borrower.keeper(object);
+            let (keeper, backup) = known.unwrap_or((object.owner(), None));
+            let carried = Carried { object, keeper, backup };
+            desk.state.core.borrower.hold(carried, desk.now, &mut desk.effects);
+        });
+    }
+
+    fn let_go(&self, object: ObjectId) {
+        self.decide(|desk| {
+            desk.let_go(Kept::Bare(object));
+            if !desk.state.core.borrower.holds(object) {
+                desk.stop_serving(object);
+                desk.cancel_pull(object);
+            }
+        });
+    }
+
+    fn unreferenced(&self, object: ObjectId) {
+        self.decide(|desk| self.end(desk, object));
+    }
+
+    fn freed(&self, object: ObjectId) {
+        self.decide(|desk| {
+            let State { core, rng, .. } = &mut *desk.state;
+            core.owner.freed(object, rng, &mut desk.effects);
+            desk.stop_serving(object);
+        });
+    }
+
+    fn loss(&self, object: ObjectId) -> Option<GetError> {
+        let state = self.state.lock();
+        state.core.borrower.loss(object).map(|loss| get_error(object, loss))
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("me", &self.me).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,228 @@
+//! What other stores say, and what is done about it.
+
+use super::{
+    Carried, Desk, Exchange, GetError, Kept, LossReason, Message, ObjectId, State, StoreId, Todo,
+};
+use crate::{
+    error::task_error,
+    message::{Answer, Parcel, Record},
+    transfer::CHUNK_BYTES,
+};
+
+impl Exchange {
+    pub(crate) fn receive(&self, from: StoreId, message: Message) {
+        let rest = self.decide(|desk| {
+            self.before(desk, &message);
+            let away = match message {
+                Message::Located { object, .. } => Some(object),
+                _ => None,
+            };
+            let awaited = match message {
+                Message::Want { object } => Some(object),
+                _ => None,
+            };
+            let State { core, rng, copies, .. } = &mut *desk.state;
+            let local = |object| self.local(copies, object);
+            let rest = core.handle((desk.now, rng), from, message, local, &mut desk.effects);
+            if let Some(object) = away.filter(|_| from != self.me) {
+                desk.todo.push(Todo::Away(object));
+            }
+            if let Some(object) = awaited {
+                desk.listen_if_awaited(object);
+            }
+            rest
+        });
+        match rest {
+            None => {}
+            Some(Message::Answer { object, answer }) => self.answered(from, object, answer),
+            Some(Message::Evict { object }) => self.evict(from, object),
+            Some(Message::Pull { object, offset, length }) => {
+                self.serve(from, object, offset, length.min(CHUNK_BYTES));
+            }
+            Some(Message::Chunk { object, offset, total, bytes, parcel }) => {
+                self.chunk(from, object, (offset, total, bytes), parcel);
+            }
+            Some(Message::NoCopy { object, text }) => self.no_copy(from, object, text),
+            Some(Message::Mirror { object, version, record }) => {
+                self.mirror(from, object, version, record);
+            }
+            Some(Message::Adopt { object, record }) => self.adopt(from, object, record),
+            Some(_heard_by_the_core) => {}
+        }
+    }
+
+    /// A word for an own object that the table does not have yet: a reference came there by other ways than ours.
+    fn before(&self, desk: &mut Desk<'_>, message: &Message) {
+        let Message::Borrow { object, .. } = message else { return };
+        let is_new = object.owner() == self.me
+            && !desk.state.core.owner.knows(*object)
+            && desk.state.core.owner.moved_to(*object).is_none();
+        if let Some(hold) = is_new.then(|| self.revive(*object)).flatten() {
+            if desk.state.core.owner.share(*object).is_ok() {
+                hold.entry().set_known();
+            }
+            desk.todo.push(Todo::LetGo(hold));
+        }
+    }
+
+    /// The keeper answers, or who ran a task for an object kept here.
+    fn answered(&self, from: StoreId, object: ObjectId, answer: Answer) {
+        let is_heard = self.decide(|desk| {
+            let core = &mut desk.state.core;
+            from == self.me || core.keeps(object) || core.borrower.answered(from, object)
+        });
+        if !is_heard {
+            if let Answer::Inline { parcel: Some(parcel), .. } = answer {
+                self.unwanted(from, parcel);
+            }
+            return;
+        }
+        match answer {
+            Answer::Inline { bytes, parcel } => {
+                let parcels = parcel.map(|parcel| (from, parcel)).into_iter().collect();
+                self.seal_encoded(object, bytes, parcels, None);
+            }
+            Answer::At { bytes, sources } => self.pull_for_entry(object, bytes, sources),
+            Answer::Failed(failure) => {
+                if let Some(entry) = self.find(object) {
+                    entry.fail(task_error(failure));
+                }
+            }
+            Answer::Lost(LossReason::Freed) => self.act(Todo::Free(object)),
+            Answer::Lost(reason) => {
+                self.act(Todo::Lose(object, GetError::Lost { object, reason }));
+            }
+        }
+    }
+
+    /// References that came and are not wanted: their sender must hear that they arrived.
+    pub(super) fn unwanted(&self, from: StoreId, parcel: Parcel) {
+        let _late = self.take_parcels(&[(from, parcel)]).map(|kept| self.put_down(kept));
+    }
+
+    fn evict(&self, from: StoreId, object: ObjectId) {
+        self.decide(|desk| {
+            let copies = &mut desk.state.copies;
+            if copies.get(&object).is_some_and(|copy| copy.keeper == from || from == self.me) {
+                desk.drop_copy(object);
+                desk.stop_serving(object);
+            }
+        });
+    }
+
+    fn mirror(&self, from: StoreId, object: ObjectId, version: u64, record: Option<Record>) {
+        self.decide(|desk| {
+            let core = &mut desk.state.core;
+            core.owner.mirrored(from, object, version, record.clone(), &mut desk.effects);
+            let has_copy = desk.state.copies.contains_key(&object);
+            match record {
+                Some(Record { bytes: Some(bytes), locations, .. }) if !has_copy => {
+                    self.pull_for_others(desk, object, from, bytes, locations, false);
+                }
+                Some(_) => {}
+                None => desk.drop_copy(object),
+            }
+        });
+    }
+
+    fn adopt(&self, from: StoreId, object: ObjectId, record: Record) {
+        let (bytes, locations) = (record.bytes.unwrap_or(0), record.locations.clone());
+        self.decide(|desk| {
+            desk.state.core.owner.adopt(from, object, record, desk.now, &mut desk.effects);
+            let here = desk.state.copies.contains_key(&object);
+            if here {
+                self.confirm(desk, object, from, bytes);
+            } else {
+                self.pull_for_others(desk, object, from, bytes, locations, true);
+            }
+        });
+    }
+
+    /// A copy of an adopted object is here: from now on this store keeps it.
+    pub(super) fn confirm(&self, desk: &mut Desk<'_>, object: ObjectId, from: StoreId, bytes: u64) {
+        let State { core, rng, copies, .. } = &mut *desk.state;
+        if let Some(copy) = copies.get_mut(&object) {
+            copy.keeper = self.me;
+            core.owner.located(self.me, object, bytes, rng, &mut desk.effects);
+        }
+        desk.todo.push(Todo::Send(from, Message::Adopted { object }));
+    }
+
+    pub(crate) fn node_down(&self, store: StoreId) {
+        self.decide(|desk| {
+            let State { core, rng, .. } = &mut *desk.state;
+            core.down(store, desk.now, rng, &mut desk.effects);
+            let theirs: Vec<ObjectId> = {
+                let copies = desk.state.copies.iter();
+                copies.filter(|(_, copy)| copy.keeper == store).map(|(object, _)| *object).collect()
+            };
+            for object in theirs {
+                let State { core, rng, copies, .. } = &mut *desk.state;
+                if core.owner.knows(object) {
+                    // Taken over.
+                    if let Some(copy) = copies.get_mut(&object) {
+                        copy.keeper = self.me;
+                        let bytes = copy.bytes;
+                        core.owner.located(self.me, object, bytes, rng, &mut desk.effects);
+                    }
+                } else {
+                    desk.drop_copy(object);
+                }
+            }
+            let pulls: Vec<ObjectId> = desk.state.pulls.keys().copied().collect();
+            for object in pulls {
+                self.source_down(desk, object, store);
+            }
+            self.back_up_again(desk);
+        });
+    }
+
+    pub(crate) fn tick(&self) -> Option<crate::time::Time> {
+        self.decide(|desk| {
+            desk.state.core.tick(desk.now, &mut desk.effects);
+            let pulls: Vec<ObjectId> = desk.state.pulls.keys().copied().collect();
+            for object in pulls {
+                self.tick_pull(desk, object);
+            }
+            let idle = desk.state.served.tick(desk.now);
+            desk.todo.extend(idle.into_iter().map(Todo::LetGo));
+            self.back_up_again(desk);
+            let pulls = desk.state.pulls.values().filter_map(super::Pulling::next_wake).min();
+            [desk.state.core.next_wake(), pulls].into_iter().flatten().min()
+        })
+    }
+
+    fn back_up_again(&self, desk: &mut Desk<'_>) {
+        let bare: Vec<ObjectId> = desk.state.core.owner.without_backup().collect();
+        if bare.is_empty() {
+            return;
+        }
+        let backup = crate::backup::choose(self.me, self.port.members());
+        for object in bare.into_iter().filter(|_| backup.is_some()) {
+            desk.state.core.owner.back_up(object, backup, &mut desk.effects);
+        }
+    }
+}
+
+impl Desk<'_> {
+    /// Listens for the end of an own pending object that somebody waits for.
+    pub(super) fn listen_if_awaited(&mut self, object: ObjectId) {
+        let State { core, awaited, .. } = &mut *self.state;
+        if core.owner.is_awaited(object) && awaited.insert(object) {
+            self.todo.push(Todo::Await(object));
+        }
+    }
+
+    pub(super) fn drop_copy(&mut self, object: ObjectId) {
+        if let Some(copy) = self.state.copies.remove(&object) {
+            for inner in &copy.inner {
+                self.let_go(Kept::Bare(*inner));
+            }
+            self.todo.push(Todo::Discard(copy));
+        }
+    }
+
+    pub(super) fn hold_bare(&mut self, carried: Carried) {
+        self.state.core.borrower.hold(carried, self.now, &mut self.effects);
+    }
+}

@@ -1,0 +1,104 @@
+//! What this node asks of its store about objects that others know.
+
+use super::{Exchange, LocalHold, LossReason, ObjectId, State, StoreId};
+use crate::{
+    entry::Holding,
+    lineage::Recipe,
+    remote::{TransferError, Whereabouts},
+};
+
+impl Exchange {
+    pub(super) fn inline_max(&self) -> u64 {
+        self.state.lock().core.owner.limits().inline_max_bytes
+    }
+
+    pub(crate) fn remember(&self, recipe: Recipe) {
+        self.decide(|desk| {
+            for object in &recipe.outputs {
+                if let Some(entry) = self.find(*object) {
+                    entry.set_known();
+                }
+            }
+            desk.state.lineage.remember(recipe);
+        });
+    }
+
+    pub(crate) fn cannot_rebuild(&self, object: ObjectId, text: &str) {
+        let reason = LossReason::NotRebuildable { text: text.to_owned() };
+        self.decide(|desk| desk.state.core.owner.lost(object, &reason, &mut desk.effects));
+    }
+
+    /// The object is kept here, and others may know it from now on.
+    fn own(&self, hold: &LocalHold) -> Result<(), TransferError> {
+        let object = hold.entry().id();
+        self.decide(|desk| {
+            let core = &mut desk.state.core;
+            if !core.keeps(object) {
+                let moved = core.owner.moved_to(object);
+                let borrowed = core.borrower.keeper(object).map(|(keeper, _)| keeper);
+                let keeper = moved.or(borrowed).unwrap_or(object.owner());
+                return Err(TransferError::NotOurs { object, keeper });
+            }
+            core.owner.share(object).map_err(|_full| TransferError::NotNow { object })?;
+            hold.entry().set_known();
+            Ok(())
+        })
+    }
+
+    pub(crate) fn make_durable(&self, hold: &LocalHold) -> Result<(), TransferError> {
+        self.own(hold)?;
+        let object = hold.entry().id();
+        let backup = crate::backup::choose(self.me, self.port.members());
+        self.decide(|desk| {
+            let State { core, rng, .. } = &mut *desk.state;
+            core.owner.back_up(object, backup, &mut desk.effects);
+            if let Holding::Value { bytes, .. } = hold.entry().holding() {
+                core.owner.located(self.me, object, bytes, rng, &mut desk.effects);
+            } else {
+                desk.listen_if_awaited(object);
+            }
+        });
+        Ok(())
+    }
+
+    pub(crate) fn transfer(&self, hold: &LocalHold, to: StoreId) -> Result<(), TransferError> {
+        self.own(hold)?;
+        let object = hold.entry().id();
+        self.decide(|desk| {
+            let State { core, rng, .. } = &mut *desk.state;
+            if let Holding::Value { bytes, .. } = hold.entry().holding() {
+                core.owner.located(self.me, object, bytes, rng, &mut desk.effects);
+            }
+            if core.owner.hand_over(object, to, desk.now, &mut desk.effects) {
+                Ok(())
+            } else {
+                Err(TransferError::NotNow { object })
+            }
+        })
+    }
+
+    pub(crate) fn whereabouts(&self, object: ObjectId) -> Option<Whereabouts> {
+        let entry = self.find(object);
+        let state = self.state.lock();
+        let copy = state.copies.get(&object).map(|copy| copy.bytes);
+        let here = entry.as_ref().and_then(|entry| match entry.holding() {
+            Holding::Value { bytes, .. } => Some(bytes),
+            Holding::Pending | Holding::Failed(_) | Holding::Freed => None,
+        });
+        let keeps = state.core.keeps(object);
+        let borrowed = state.core.borrower.keeper(object).map(|(keeper, _)| keeper);
+        if entry.is_none()
+            && copy.is_none()
+            && borrowed.is_none()
+            && !state.core.owner.knows(object)
+        {
+            return None;
+        }
+        let keeper = if keeps { self.me } else { borrowed.unwrap_or(object.owner()) };
+        let copies: Vec<StoreId> =
+            state.core.owner.locations(object).filter(|store| *store != self.me).collect();
+        let bytes = here.or(copy).or_else(|| state.core.owner.bytes(object));
+        let is_here = here.or(copy).is_some();
+        Some(Whereabouts { keeper, is_here, bytes, copies })
+    }
+}

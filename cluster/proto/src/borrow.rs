@@ -8,7 +8,9 @@
 //! (Ownership: Wang et al., NSDI '21; distributed counting with pins: Birrell et al., Network Objects, 1993.)
 //!
 //! Invariants, each with a seeded bug ([`Mutant`]):
-//! - a thing is never freed while a reference to it lives on a node that is up, or is in flight;
+//! - a thing is never freed while a reference to it lives on a node that is up, or is in flight. The exception:
+//!   the sender of the reference dies before the hold of its receiver reaches the owner. Then the receiver is told
+//!   that the thing is lost;
 //! - when the last reference is gone, and messages have come through, it is freed;
 //! - a node that is down holds nothing.
 //!
@@ -19,7 +21,8 @@
 //!    a question about a pin must not overtake the message that carried the reference.
 //! 2. References in an arriving message are registered ([`Borrows::receive`]) before the next frame is looked at.
 //! 3. When an epoch ends in either direction, [`Borrows::associated`]; when a node is down or in a new life,
-//!    [`Borrows::node_down`], before anything that it says after that.
+//!    [`Borrows::node_down`], before anything that it says after that; and again when an output is for a node that
+//!    is down, for a reference may arrive after its owner died.
 //!
 //! Pure: no clock, no I/O, no tasks.
 
@@ -46,6 +49,8 @@ pub struct Borrows<T> {
     owned: BTreeMap<T, Owned>,
     /// Which things of ours each node holds.
     held_by: BTreeMap<NodeId, BTreeSet<T>>,
+    /// What each node has listed last, after an epoch ended: older holds of it are in the list or have ended.
+    listed: BTreeMap<NodeId, u64>,
     borrowed: BTreeMap<T, Borrowed>,
     pins: BTreeMap<u64, Pin<T>>,
     next_pin: u64,
@@ -70,6 +75,7 @@ impl<T: Copy + Ord> Borrows<T> {
             node,
             owned: BTreeMap::new(),
             held_by: BTreeMap::new(),
+            listed: BTreeMap::new(),
             borrowed: BTreeMap::new(),
             pins: BTreeMap::new(),
             next_pin: 0,
@@ -166,11 +172,18 @@ impl<T: Copy + Ord> Borrows<T> {
     /// A message of these protocols arrived from `from`.
     pub fn handle_message(&mut self, from: NodeId, message: Message<T>, out: &mut Vec<Output<T>>) {
         match message {
-            Message::Hold { thing, sequence } => self.on_holds(from, &[(thing, sequence)], out),
+            Message::Hold { thing, sequence } => {
+                if sequence > self.listed_by(from) {
+                    self.on_holds(from, &[(thing, sequence)], out);
+                }
+            }
             Message::Release { thing, sequence } => self.on_release(from, thing, sequence, out),
             Message::Holds { after, up_to, snapshot, holds } => {
-                self.on_holds(from, &holds, out);
-                self.drop_unlisted(from, (after, up_to), snapshot, &holds, out);
+                if snapshot >= self.listed_by(from) {
+                    self.listed.insert(from, snapshot);
+                    self.on_holds(from, &holds, out);
+                    self.drop_unlisted(from, (after, up_to), snapshot, &holds, out);
+                }
             }
             Message::Held { holds } => self.on_held(from, &holds, out),
             Message::Gone { thing, sequence } => self.on_gone(from, thing, sequence, out),
@@ -232,6 +245,10 @@ impl<T: Copy + Ord> Borrows<T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.owned.is_empty() && self.borrowed.is_empty() && self.pins.is_empty()
+    }
+
+    fn listed_by(&self, node: NodeId) -> u64 {
+        self.listed.get(&node).copied().unwrap_or_default()
     }
 
     /// Frees or gives back what has no reference left.

@@ -12,6 +12,7 @@
 //! - [`wire`]: frames, and values in frames.
 //! - [`association`]: order between two nodes that outlives connections.
 //! - [`borrow`]: which nodes hold references to a thing.
+//! - [`monitors`]: exactly one notice when an actor of another node ends.
 //! - [`error`]: what can go wrong, one enum per family of operations.
 
 pub mod id;
@@ -23,3 +24,4 @@ pub mod error;
 pub mod wire;
 pub mod association;
 pub mod borrow;
+pub mod monitors;

@@ -2,6 +2,8 @@
 //!
 //! Pure: no clock, no I/O, no tasks.
 
+use std::collections::BTreeSet;
+
 use crate::id::NodeId;
 
 use super::message::{HOLDS_MAX, Message, Output};
@@ -123,7 +125,9 @@ impl<T: Copy + Ord> Borrows<T> {
     }
 
     /// Says to an owner everything that is held of it, in ranges of names so that each message stands alone.
-    pub(super) fn repeat_holds(&self, owner: NodeId, out: &mut Vec<Output<T>>) {
+    pub(super) fn repeat_holds(&mut self, owner: NodeId, out: &mut Vec<Output<T>>) {
+        // A number of its own, so that an earlier list that comes late is known to be earlier.
+        self.sequence += 1;
         let of_owner = self.borrowed.iter().filter(|(_, borrowed)| borrowed.owner == owner);
         let holds: Vec<(T, u64)> = of_owner
             .filter(|(_, borrowed)| !borrowed.is_gone)
@@ -148,10 +152,10 @@ impl<T: Copy + Ord> Borrows<T> {
     /// A sender asks what became of its references. What is not waiting for an acknowledgement is held by now, or
     /// never came: the question travels behind it.
     pub(super) fn on_ask_pins(&self, from: NodeId, pins: Vec<u64>, out: &mut Vec<Output<T>>) {
-        let is_waiting = |pin: &u64| {
-            self.borrowed.values().any(|borrowed| borrowed.waiting.contains(&(from, *pin)))
-        };
-        let settled: Vec<u64> = pins.into_iter().filter(|pin| !is_waiting(pin)).collect();
+        let waiting = self.borrowed.values().flat_map(|borrowed| &borrowed.waiting);
+        let waiting: BTreeSet<u64> =
+            waiting.filter(|&&(sender, _)| sender == from).map(|&(_, pin)| pin).collect();
+        let settled: Vec<u64> = pins.into_iter().filter(|pin| !waiting.contains(pin)).collect();
         if !settled.is_empty() {
             out.push(received(from, settled));
         }

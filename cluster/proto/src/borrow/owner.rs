@@ -109,6 +109,7 @@ impl<T: Copy + Ord> Borrows<T> {
         if self.mutant == Mutant::KeepDownHolder {
             return;
         }
+        self.listed.remove(&node);
         // Holds that ended are remembered against late messages; after this none can come.
         for thing in self.held_by.remove(&node).unwrap_or_default() {
             if let Some(owned) = self.owned.get_mut(&thing) {

@@ -98,7 +98,7 @@ fn who_was_believed_down_learns_that_its_reference_dangles() {
     let mut sender = sender_with_reference();
     let out = outputs(|out| sender.associated(OWNER, out));
     let holds = vec![('x', 1)];
-    let repeat = Message::Holds { after: None, up_to: None, snapshot: 1, holds };
+    let repeat = Message::Holds { after: None, up_to: None, snapshot: 2, holds };
     assert_eq!(out, [send(OWNER, repeat.clone())]);
     let gone = Message::Gone { thing: 'x', sequence: 1 };
     let out = outputs(|out| owner.handle_message(SENDER, repeat, out));
@@ -160,7 +160,7 @@ fn only_the_receiver_may_speak_for_a_pin() {
     assert_eq!(outputs(|out| sender.handle_message(NodeId(9), lie, out)), []);
     let ask = Message::AskPins { pins: vec![pin] };
     let out = outputs(|out| sender.associated(RECEIVER, out));
-    let nothing = Message::Holds { after: None, up_to: None, snapshot: 1, holds: Vec::new() };
+    let nothing = Message::Holds { after: None, up_to: None, snapshot: 2, holds: Vec::new() };
     let asked = Output::Send { to: RECEIVER, lane: Some(LANE), message: ask };
     assert_eq!(out, [send(RECEIVER, nothing), asked]);
     assert_eq!(outputs(|out| sender.unpin(pin, out)).len(), 1);

@@ -4,29 +4,31 @@
 //! its own clock, may be stopped, killed, cut off or restarted at any tick, and hears of the others only what the
 //! network brings.
 //!
+//! - `machine`: what belongs to one of them.
 //! - [`lives`]: boot, kill, crash, stall.
-//! - [`streams`]: dials, links and what travels on them.
-//! - [`spread`]: floods and datagrams.
+//! - `streams`: dials, links and what travels on them.
+//! - `spread`: floods and datagrams.
 //!
 //! Invariant: a run is a function of the seed, the conditions and the calls made; nothing else draws or counts.
 
 pub mod lives;
+mod machine;
 mod spread;
 mod streams;
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use mobula_proto::time::Time;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::clock::Clock;
 use crate::network::flood::{FloodId, Floods};
 use crate::network::links::{ConnectionId, Links};
 use crate::network::{Conditions, Network};
 use crate::protocol::{Effect, Ending, Host, Input, Protocol};
 use crate::queue::{Queue, Tick};
+
+pub use self::machine::{Machine, Record};
 
 /// The birth of a process, as its factory sees it.
 #[derive(Debug, Clone, Copy)]
@@ -59,78 +61,6 @@ pub(crate) enum Event<M> {
     DialLimit { dialler: Host, peer: Host, attempt: u32 },
     Broken { id: ConnectionId, host: Host, peer: Host, ending: Ending },
     Retransmit { id: ConnectionId, from: Host, to: Host, wait: Tick },
-}
-
-/// What is true of a machine, for the invariants; the cores never see it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Record {
-    /// When its present or last process started.
-    pub booted_at: Tick,
-    /// When that process ended, if it has.
-    pub ended_at: Option<Tick>,
-    /// Whether it ended or is ending in order.
-    pub leaving: bool,
-    /// Its last stall, from and until.
-    pub stall: Option<(Tick, Tick)>,
-}
-
-/// One machine.
-pub struct Machine<P: Protocol> {
-    process: Option<P>,
-    powered: bool,
-    life: u32,
-    clock: Clock,
-    rng: SmallRng,
-    wake: Option<Tick>,
-    stalled: bool,
-    backlog: VecDeque<Event<P::Message>>,
-    record: Record,
-    /// When its interface has sent all it was given.
-    sends_until: Tick,
-}
-
-impl<P: Protocol> fmt::Debug for Machine<P> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Machine")
-            .field("runs", &self.process.is_some())
-            .field("life", &self.life)
-            .field("stalled", &self.stalled)
-            .field("record", &self.record)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<P: Protocol> Machine<P> {
-    /// Its process, if one runs (it may be stalled).
-    #[must_use]
-    pub fn process(&self) -> Option<&P> {
-        self.process.as_ref()
-    }
-
-    /// Whether its process is stopped at the moment.
-    #[must_use]
-    pub fn is_stalled(&self) -> bool {
-        self.stalled
-    }
-
-    /// How many processes it had before this one.
-    #[must_use]
-    pub fn life(&self) -> u32 {
-        self.life
-    }
-
-    /// What is true of it.
-    #[must_use]
-    pub fn record(&self) -> &Record {
-        &self.record
-    }
-
-    /// Its clock.
-    #[must_use]
-    pub fn clock(&self) -> &Clock {
-        &self.clock
-    }
 }
 
 /// Machines and network under one clock.
@@ -168,24 +98,7 @@ impl<P: Protocol> World<P> {
     pub fn new(hosts: u32, conditions: Conditions, seed: u64, factory: Factory<P>) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let skew = conditions.clock_skew_ppm;
-        let machines = (0..hosts)
-            .map(|_| Machine {
-                process: None,
-                powered: false,
-                life: 0,
-                clock: Clock::new(
-                    0,
-                    rng.random_range(0..1_000_000_000),
-                    rng.random_range(-skew..=skew),
-                ),
-                rng: SmallRng::seed_from_u64(rng.random()),
-                wake: None,
-                stalled: false,
-                backlog: VecDeque::new(),
-                record: Record::default(),
-                sends_until: 0,
-            })
-            .collect();
+        let machines = (0..hosts).map(|_| Machine::new(skew, &mut rng)).collect();
         Self {
             now: 0,
             queue: Queue::default(),

@@ -31,6 +31,15 @@ pub enum End {
     Open(ConnectionId),
 }
 
+/// One direction of a connection on which nothing gets through.
+#[derive(Debug)]
+pub struct Stuck<M> {
+    /// Since when.
+    pub since: Tick,
+    /// What waits, in order.
+    pub held: VecDeque<M>,
+}
+
 /// One connection, while at least one end refers to it.
 #[derive(Debug)]
 pub struct Connection<M> {
@@ -38,10 +47,8 @@ pub struct Connection<M> {
     pub hosts: [Host; 2],
     /// When the last message of each direction arrives; index is the sender's side.
     pub last_arrival: [Tick; 2],
-    /// What waits for the path to come back; index is the sender's side.
-    pub held: [VecDeque<M>; 2],
-    /// Since when nothing gets through; index is the sender's side.
-    pub stuck_since: [Option<Tick>; 2],
+    /// What waits for the path to come back; index is the sender's side. Seldom there, so it does not lie here.
+    pub stuck: [Option<Box<Stuck<M>>>; 2],
     /// From when gossipsub forwards over it.
     pub in_mesh_from: Tick,
     references: u8,
@@ -143,8 +150,7 @@ impl<M> Links<M> {
         let connection = Connection {
             hosts: [dialler, acceptor],
             last_arrival: [0; 2],
-            held: [VecDeque::new(), VecDeque::new()],
-            stuck_since: [None; 2],
+            stuck: [None, None],
             in_mesh_from,
             references: 2,
         };

@@ -2,8 +2,10 @@
 //!
 //! Invariant: a message on a link arrives once and in order, or the link ends.
 
+use std::collections::VecDeque;
+
 use super::{Event, World};
-use crate::network::links::{ConnectionId, End, HELD_MAX};
+use crate::network::links::{ConnectionId, End, HELD_MAX, Stuck};
 use crate::protocol::{Ending, Host, Input, Protocol};
 use crate::queue::{MILLISECOND, SECOND, Tick};
 use rand::Rng;
@@ -160,17 +162,19 @@ impl<P: Protocol> World<P> {
         let now = self.now;
         let Some(connection) = self.links.connection_mut(id) else { return };
         let side = connection.side_of(from);
-        if !free || connection.stuck_since[side].is_some() {
-            if connection.held[side].len() >= HELD_MAX {
+        if let Some(stuck) = &mut connection.stuck[side] {
+            if stuck.held.len() >= HELD_MAX {
                 self.undeliverable += 1;
-                return;
+            } else {
+                stuck.held.push_back(message);
             }
-            connection.held[side].push_back(message);
-            if connection.stuck_since[side].is_none() {
-                connection.stuck_since[side] = Some(now);
-                let wait = self.network.conditions.retransmit;
-                self.queue.push(now + wait, Event::Retransmit { id, from, to, wait });
-            }
+            return;
+        }
+        if !free {
+            let stuck = Stuck { since: now, held: VecDeque::from([message]) };
+            connection.stuck[side] = Some(Box::new(stuck));
+            let wait = self.network.conditions.retransmit;
+            self.queue.push(now + wait, Event::Retransmit { id, from, to, wait });
             return;
         }
         self.transmit(id, from, to, message);
@@ -196,10 +200,10 @@ impl<P: Protocol> World<P> {
         let give_up = self.network.conditions.give_up;
         let Some(connection) = self.links.connection_mut(id) else { return };
         let side = connection.side_of(from);
-        let since = connection.stuck_since[side].unwrap_or(now);
+        let since = connection.stuck[side].as_ref().map_or(now, |stuck| stuck.since);
         if free {
-            connection.stuck_since[side] = None;
-            for message in std::mem::take(&mut connection.held[side]) {
+            let stuck = connection.stuck[side].take();
+            for message in stuck.into_iter().flat_map(|stuck| stuck.held) {
                 self.transmit(id, from, to, message);
             }
         } else if now - since >= give_up {

@@ -38,6 +38,8 @@ struct World {
     ended: BTreeMap<Actor, u64>,
     /// Open monitors of each node: on whom.
     open: BTreeMap<(u64, u64), Actor>,
+    /// Monitors that reached their actor while it lived: they are told how it ended.
+    reached: BTreeSet<(u64, u64)>,
     dead: BTreeSet<u64>,
 }
 
@@ -54,6 +56,7 @@ impl World {
             alive: BTreeSet::new(),
             ended: BTreeMap::new(),
             open: BTreeMap::new(),
+            reached: BTreeSet::new(),
             dead: BTreeSet::new(),
         }
     }
@@ -147,6 +150,13 @@ impl World {
         }
         if let Packet::Protocol(message) = packet {
             let alive = self.alive.clone();
+            let watches = match &message {
+                Message::Watch { id, actor } => vec![(*id, *actor)],
+                Message::Watches { open, .. } => open.clone(),
+                Message::Unwatch { .. } | Message::Down { .. } => Vec::new(),
+            };
+            let living = watches.into_iter().filter(|(_, actor)| alive.contains(actor));
+            self.reached.extend(living.map(|(id, _)| (from, id)));
             self.call(to, |node, out| {
                 node.handle_message(NodeId(from), message, |actor| alive.contains(actor), out);
             })?;
@@ -220,7 +230,7 @@ impl World {
         };
         let is_true = match reason {
             Down::Exited(reason) => self.ended.get(&actor) == Some(reason),
-            Down::NoActor => !self.alive.contains(&actor),
+            Down::NoActor => !self.alive.contains(&actor) && !self.reached.contains(&(at, id)),
             Down::NodeDown => self.dead.contains(&actor.0),
             Down::Refused => false,
         };

@@ -86,9 +86,20 @@ pub trait Link: Send + Sync + 'static {
     /// Sends what is no message, in order with the calls.
     fn control(&self, control: Control);
 
-    /// Lets the actor go if `is_unreferenced` still holds, which is asked while no reference can be added. False if
-    /// it does not.
-    fn release(&self, is_unreferenced: &dyn Fn() -> bool) -> bool;
+    /// Lets go what is not needed any more: the hold on the actor, or the news of its ends, too. `need` is asked while
+    /// no reference can be added; returns what it said.
+    fn release(&self, need: &dyn Fn() -> Need) -> Need;
+}
+
+/// What a stand-in needs of the actor's home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// That the actor is kept: it is referred to.
+    Hold,
+    /// News of its ends: it is watched, or linked to. That keeps no actor alive.
+    Watch,
+    /// Nothing.
+    Nothing,
 }
 
 /// A call on its way out.

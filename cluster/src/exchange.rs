@@ -165,10 +165,6 @@ impl Exchange {
             tracing::debug!(node = %peer.node(), %error, ?signal, "a signal was not sent");
         }
     }
-
-    fn arc(&self) -> Option<Arc<Self>> {
-        self.me.upgrade()
-    }
 }
 
 impl fmt::Debug for Exchange {

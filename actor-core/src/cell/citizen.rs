@@ -117,6 +117,7 @@ impl<A: Actor> AnyCell for Cell<A> {
                 |watcher| !matches!(watcher, Watcher::Actor { monitor: set, .. } if *set == monitor),
             );
         }
+        self.needs_less();
     }
 
     fn add_link(&self, peer: ActorHandle) -> bool {
@@ -136,6 +137,7 @@ impl<A: Actor> AnyCell for Cell<A> {
         if let Some(rest) = &mut self.life.lock().rest {
             rest.links.retain(|link| link.id() != peer);
         }
+        self.needs_less();
     }
 
     fn on_started(&self, waiter: oneshot::Sender<Result<(), ExitReason>>) {

@@ -159,8 +159,9 @@ impl<A: Actor> Cell<A> {
 
     pub(super) fn unlink(&self, links: Vec<ActorHandle>, reason: &ExitReason) {
         for peer in links {
-            peer.0.remove_link(self.id);
+            // In this order: a stand-in whose last link goes may have nothing left to tell it by.
             peer.0.signal(Signal::Exit { from: self.id, reason: reason.clone() });
+            peer.0.remove_link(self.id);
         }
     }
 

@@ -4,6 +4,7 @@ use super::ending::notify;
 use super::*;
 
 use crate::id::NodeId;
+use crate::remote::Need;
 
 impl<A: Actor> Cell<A> {
     /// Says where the actor lives. The first word counts.
@@ -22,6 +23,26 @@ impl<A: Actor> Cell<A> {
     /// Node and id that mean this actor to all its nodes; [`NodeId::HERE`] for an actor of this one.
     pub(crate) fn place(&self) -> (NodeId, ActorId) {
         self.home().map_or((NodeId::HERE, self.id), |home| (home.node, home.actor))
+    }
+
+    /// What this stand-in needs of the actor's home.
+    pub(crate) fn need(&self) -> Need {
+        if !self.is_unreferenced() {
+            return Need::Hold;
+        }
+        let life = self.life.lock();
+        let is_idle = |rest: &Rest<A>| {
+            rest.links.is_empty() && rest.watchers.iter().all(Watcher::is_given_up)
+        };
+        if life.rest.as_deref().is_none_or(is_idle) { Need::Nothing } else { Need::Watch }
+    }
+
+    /// A watcher or link of a stand-in has gone: it may need less.
+    pub(super) fn needs_less(&self) {
+        if self.settings().is_some_and(|settings| settings.far.is_some()) && self.is_unreferenced()
+        {
+            self.signal(Signal::Unreferenced);
+        }
     }
 
     /// A generation ended at the actor's home, or the home is lost: monitors and links hear of it.

@@ -28,7 +28,7 @@ use crate::lifecycle::Phase;
 use crate::mailbox::Mailbox;
 use crate::mailbox::lanes::Taken;
 use crate::panic_capture::guard;
-use crate::remote::{Control, Home, Link, Remote};
+use crate::remote::{Control, Home, Link, Need, Remote};
 use crate::signal::Signal;
 use crate::system::System;
 
@@ -260,7 +260,7 @@ impl<A: Actor> Forwarder<A> {
             Signal::Shutdown(reason) => link.control(Control::Shutdown(reason)),
             Signal::Exit { from, reason } => link.control(Control::Linked { from, reason }),
             Signal::Unreferenced => {
-                if link.release(&|| cell.is_unreferenced()) {
+                if link.release(&|| cell.need()) == Need::Nothing {
                     return Some(ExitReason::Normal);
                 }
             }

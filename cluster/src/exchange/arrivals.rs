@@ -160,7 +160,7 @@ impl Exchange {
         match signal {
             Signal::Hold { actor, life } => self.hold(peer, actor, life),
             Signal::Held { actor } => peer.held_there(actor),
-            Signal::Release { actor } => peer.release_here(actor),
+            Signal::Release { actor, watches } => peer.release_here(actor, watches),
             Signal::Ended { actor, reason, for_good } => {
                 peer.ended_there(actor, &reason, for_good);
             }
@@ -183,7 +183,8 @@ impl Exchange {
                     let home = outcome.map(|actor| Home { node, incarnation, actor });
                     if let Err(Ok(home)) = waiting.send(home) {
                         // Nobody waits any more: the hold that came with it goes.
-                        self.signal(peer, Signal::Release { actor: home.actor });
+                        let (actor, watches) = (home.actor, false);
+                        self.signal(peer, Signal::Release { actor, watches });
                     }
                 }
             }

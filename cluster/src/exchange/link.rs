@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
-use mobula_actor_core::remote::{Control, Home, Link, Outbound, WireAnswer};
+use mobula_actor_core::remote::{Control, Home, Link, Need, Outbound, WireAnswer};
 use mobula_actor_core::{
     ActorId, CallChain, DeadLetter, DeadLetterReason, ExitReason, MessageContext, NodeId,
     Undelivered,
@@ -128,16 +128,16 @@ impl Link for FarLink {
         }
     }
 
-    fn release(&self, is_unreferenced: &dyn Fn() -> bool) -> bool {
-        if !self.peer.release(self.home, self.stand_in, is_unreferenced) {
-            return false;
-        }
-        if let Some(exchange) = self.exchange.upgrade()
+    fn release(&self, need: &dyn Fn() -> Need) -> Need {
+        let (need, is_news) = self.peer.release(self.home, self.stand_in, need);
+        if is_news
+            && let Some(exchange) = self.exchange.upgrade()
             && self.peer.is_reached(self.home.incarnation)
         {
-            exchange.signal(&self.peer, Signal::Release { actor: self.home.actor });
+            let watches = need == Need::Watch;
+            exchange.signal(&self.peer, Signal::Release { actor: self.home.actor, watches });
         }
-        true
+        need
     }
 }
 

@@ -50,6 +50,8 @@ pub enum Signal {
     Release {
         /// Which.
         actor: ActorId,
+        /// Whether its ends are still of interest.
+        watches: bool,
     },
     /// An actor that you hold ended.
     Ended {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use mobula_actor_core::remote::stand_in::ended;
-use mobula_actor_core::remote::{AnswerSink, Home, WireAnswer};
+use mobula_actor_core::remote::{AnswerSink, Home, Need, WireAnswer};
 use mobula_actor_core::wire::baggage::{Hold, Ticket};
 use mobula_actor_core::{ActorHandle, ActorId, ExitReason, NodeId, UnknownOutcome};
 use parking_lot::Mutex;
@@ -50,6 +50,8 @@ struct StandIn {
     gate: Arc<Gate>,
     /// Its node has not said yet that it holds the actor; these wait for it.
     unheld: Option<Vec<Ticket>>,
+    /// Its node was told that the actor need not be held any more.
+    only_watches: bool,
 }
 
 /// One of our actors, as another node holds it.
@@ -57,7 +59,8 @@ struct StandIn {
 struct Held {
     count: u64,
     hold: Option<Hold>,
-    is_watched: bool,
+    has_listener: bool,
+    is_of_interest: bool,
     is_paused: bool,
 }
 
@@ -154,6 +157,7 @@ impl Peer {
             .map(|held| {
                 held.count = 0;
                 held.is_paused = false;
+                held.is_of_interest = false;
                 held.hold.take()
             })
             .collect();
@@ -193,6 +197,10 @@ impl Peer {
         let stand_ins = state.stand_ins.entry((home.incarnation, home.actor)).or_default();
         if let Some(living) = stand_ins.iter_mut().find(|one| one.handle.is_alive()) {
             visit(Some(&living.handle));
+            if std::mem::take(&mut living.only_watches) {
+                living.unheld = Some(ticket.into_iter().collect());
+                return true;
+            }
             if let (Some(waiting), Some(ticket)) = (&mut living.unheld, ticket) {
                 waiting.push(ticket);
             }
@@ -200,7 +208,7 @@ impl Peer {
         }
         let handle = visit(None);
         let unheld = Some(ticket.into_iter().collect());
-        stand_ins.push(StandIn { handle, gate: Arc::default(), unheld });
+        stand_ins.push(StandIn { handle, gate: Arc::default(), unheld, only_watches: false });
         true
     }
 
@@ -213,25 +221,37 @@ impl Peer {
         }
         let gate = Arc::<Gate>::default();
         let handle = stand_in.clone();
-        stand_ins.push(StandIn { handle, gate: Arc::clone(&gate), unheld: None });
+        let gate_of = Arc::clone(&gate);
+        stand_ins.push(StandIn { handle, gate: gate_of, unheld: None, only_watches: false });
         gate
     }
 
-    /// Forgets the stand-in if nothing refers to it.
+    /// Forgets the stand-in if nothing needs it, or remembers that it only watches; and whether its home is to be told.
     pub(super) fn release(
         &self,
         home: Home,
         stand_in: ActorId,
-        is_unreferenced: &dyn Fn() -> bool,
-    ) -> bool {
+        need: &dyn Fn() -> Need,
+    ) -> (Need, bool) {
         let mut state = self.state.lock();
-        if !is_unreferenced() {
-            return false;
+        let need = need();
+        match need {
+            Need::Hold => (need, false),
+            Need::Watch => {
+                let key = (home.incarnation, home.actor);
+                let known = state.stand_ins.get_mut(&key).into_iter().flatten();
+                let mut same = known.filter(|one| one.handle.id() == stand_in);
+                let only_watches = same.next().map(|one| &mut one.only_watches);
+                (need, only_watches.is_some_and(|flag| !std::mem::replace(flag, true)))
+            }
+            Need::Nothing => {
+                let forgotten = forget(&mut state.stand_ins, home, stand_in);
+                drop(state);
+                let was_held = forgotten.as_ref().is_some_and(|one| !one.only_watches);
+                drop(forgotten);
+                (need, was_held)
+            }
         }
-        let forgotten = forget(&mut state.stand_ins, home, stand_in);
-        drop(state);
-        drop(forgotten);
-        true
     }
 
     pub(super) fn held_there(&self, actor: ActorId) {
@@ -303,13 +323,14 @@ impl Peer {
         let held = state.held.entry(actor).or_default();
         held.count += 1;
         held.hold.get_or_insert_with(hold);
-        !std::mem::replace(&mut held.is_watched, true)
+        !std::mem::replace(&mut held.has_listener, true)
     }
 
-    pub(super) fn release_here(&self, actor: ActorId) {
+    pub(super) fn release_here(&self, actor: ActorId, watches: bool) {
         let mut state = self.state.lock();
         let let_go = state.held.get_mut(&actor).and_then(|held| {
             held.count = held.count.saturating_sub(1);
+            held.is_of_interest |= watches;
             if held.count == 0 { held.hold.take() } else { None }
         });
         drop(state);
@@ -319,7 +340,10 @@ impl Peer {
     /// The actor ended; true if that node wants to know.
     pub(super) fn ended_here(&self, actor: ActorId, for_good: bool) -> bool {
         let mut state = self.state.lock();
-        let is_held = state.held.get(&actor).is_some_and(|held| held.count > 0);
+        let is_held = state
+            .held
+            .get(&actor)
+            .is_some_and(|held| held.count > 0 || held.is_of_interest);
         let gone = for_good.then(|| state.held.remove(&actor));
         drop(state);
         drop(gone);

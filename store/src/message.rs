@@ -129,7 +129,7 @@ pub enum Message {
         /// The newest word wins.
         sequence: Sequence,
     },
-    /// The sender needs the object no longer, and has no copy of it.
+    /// The sender needs the object no longer, and has no copy of it unless it hosts one.
     Release {
         /// The object.
         object: ObjectId,
@@ -147,6 +147,8 @@ pub enum Message {
         object: ObjectId,
         /// Its size as charged there.
         bytes: u64,
+        /// Whether it stays there until [`Message::Evict`], also when the sender needs the object no longer.
+        hosted: bool,
     },
     /// The sender was to pull from `source` and cannot.
     Missing {

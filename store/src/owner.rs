@@ -97,6 +97,8 @@ struct Owned {
     exported: bool,
     keep_until: Option<Time>,
     spread: Spread,
+    /// Stores whose copies stay until they are evicted.
+    hosts: BTreeSet<StoreId>,
     /// Wait for the producer.
     waiting: BTreeSet<StoreId>,
     /// Its value was somewhere once.
@@ -249,11 +251,10 @@ impl Owner {
         if let Some(at) = owned.keep_until {
             self.wakes.remove(&(at, object));
         }
-        for store in owned.spread.copies().filter(|store| *store != self.me) {
+        let copies = owned.everywhere();
+        // The value of an object made here goes with its entry.
+        for store in copies.into_iter().filter(|store| owned.adopted || *store != self.me) {
             out.push(Effect::Send { to: store, message: Message::Evict { object } });
-        }
-        if owned.adopted && owned.spread.copies().any(|store| store == self.me) {
-            out.push(Effect::Send { to: self.me, message: Message::Evict { object } });
         }
         if let Some(backup) = owned.backup {
             let version = owned.version + 1;
@@ -325,7 +326,8 @@ impl Owner {
                 if sequence > word.0 || self.mutant == Mutant::OldWordsCount {
                     *word = (sequence, false);
                     owned.waiting.remove(&from);
-                    let assignments = owned.spread.leave(from, rng);
+                    let hosts = owned.hosts.contains(&from);
+                    let assignments = owned.spread.leave(from, hosts, rng);
                     self.assign(object, assignments, out);
                 }
                 self.objects.get(&object).map_or((sequence, false), |owned| owned.words[&from])
@@ -344,6 +346,7 @@ impl Owner {
             let held = self.mutant != Mutant::DeadKeepBorrowing
                 && owned.words.remove(&store).is_some_and(|(_, held)| held);
             owned.waiting.remove(&store);
+            owned.hosts.remove(&store);
             let had_copy = owned.spread.copies().any(|copy| copy == store);
             let assignments = owned.spread.down(store, rng);
             if owned.backup == Some(store) {

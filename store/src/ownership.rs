@@ -130,7 +130,12 @@ impl Ownership {
                 let local = local(object);
                 self.owner.want(from, object, local, now, rng, out);
             }
-            Message::Located { object, bytes } => self.owner.located(from, object, bytes, rng, out),
+            Message::Located { object, bytes, hosted } => {
+                if hosted {
+                    self.owner.hosted(from, object);
+                }
+                self.owner.located(from, object, bytes, rng, out);
+            }
             Message::Missing { object, source } => {
                 self.owner.missing(from, object, source, rng, out);
             }
@@ -140,7 +145,7 @@ impl Ownership {
             Message::Gone { object, reason } => self.borrower.gone(from, object, reason, now, out),
             Message::Moved { object, keeper } if keeper != self.me && self.owner.knows(object) => {
                 // Whoever claims an object that was offered to it has adopted it.
-                self.owner.adopted(from, object, rng, out);
+                self.owner.adopted(from, object, out);
             }
             Message::Moved { object, keeper } => {
                 self.borrower.moved(from, object, keeper, now, out);
@@ -151,7 +156,7 @@ impl Ownership {
                 let arrived = self.borrower.is_arriving(from, pin);
                 self.pins.close(from, pin, arrived, out);
             }
-            Message::Adopted { object } => self.owner.adopted(from, object, rng, out),
+            Message::Adopted { object } => self.owner.adopted(from, object, out),
             Message::Mirrored { .. } => {}
             drivers @ (Message::Answer { .. }
             | Message::Evict { .. }

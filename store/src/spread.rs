@@ -115,10 +115,12 @@ impl Spread {
         self.serve(rng)
     }
 
-    /// `store` wants the object no more, and has no copy.
-    pub fn leave(&mut self, store: StoreId, rng: &mut impl Rng) -> Vec<Assignment> {
+    /// `store` wants the object no more, and has no copy unless it `hosts` one.
+    pub fn leave(&mut self, store: StoreId, hosts: bool, rng: &mut impl Rng) -> Vec<Assignment> {
         self.withdraw(store);
-        self.copies.remove(&store);
+        if !hosts {
+            self.copies.remove(&store);
+        }
         self.failed.retain(|(receiver, _)| *receiver != store);
         self.serve(rng)
     }

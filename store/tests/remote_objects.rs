@@ -297,9 +297,7 @@ fn f18_a_result_lost_with_its_node_is_made_again_and_f20_a_put_one_says_why_not(
     let message = cluster.store(2).deliver(object.id(), id(1), Ok(value())).unwrap();
     cluster.store(1).receive(id(2), message);
     cluster.kill(2);
-    let mut get = cluster.begin(&object);
-    cluster.deliver();
-    let error = look(&mut get).unwrap().unwrap_err();
+    let error = cluster.get(&object).unwrap_err();
     assert!(matches!(error, GetError::Lost { reason: LossReason::NotRebuildable { .. }, .. }));
 }
 

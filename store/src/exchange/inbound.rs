@@ -51,9 +51,12 @@ impl Exchange {
         }
     }
 
-    /// A word for an own object that the table does not have yet: a reference came there by other ways than ours.
+    /// A word for an own object that the table does not have yet: its task ran elsewhere, or a reference came there
+    /// by other ways than ours.
     fn before(&self, desk: &mut Desk<'_>, message: &Message) {
-        let Message::Borrow { object, .. } = message else { return };
+        let (Message::Borrow { object, .. } | Message::Located { object, .. }) = message else {
+            return;
+        };
         let is_new = object.owner() == self.me
             && !desk.state.core.owner.knows(*object)
             && desk.state.core.owner.moved_to(*object).is_none();
@@ -143,6 +146,7 @@ impl Exchange {
         let State { core, rng, copies, .. } = &mut *desk.state;
         if let Some(copy) = copies.get_mut(&object) {
             copy.keeper = self.me;
+            core.owner.hosted(self.me, object);
             core.owner.located(self.me, object, bytes, rng, &mut desk.effects);
         }
         desk.todo.push(Todo::Send(from, Message::Adopted { object }));
@@ -163,6 +167,7 @@ impl Exchange {
                     if let Some(copy) = copies.get_mut(&object) {
                         copy.keeper = self.me;
                         let bytes = copy.bytes;
+                        core.owner.hosted(self.me, object);
                         core.owner.located(self.me, object, bytes, rng, &mut desk.effects);
                     }
                 } else {

@@ -15,6 +15,7 @@ use crate::{
     error::TaskError,
     exchange::serving::CopyValue,
     message::Parcel,
+    table::Held,
     time::Time,
     transfer::{Fill, Pull, Request},
 };
@@ -97,25 +98,17 @@ impl Exchange {
             None
         });
         match copy {
-            Some((Some(value), _, bytes)) => self.seal_typed(object, value, bytes),
+            Some((Some(value), _, bytes)) => {
+                if let Some(hold) = self.revive(object) {
+                    // The same allocation; who frees it last is not known, so it is charged for both.
+                    let contained = Box::default();
+                    self.seal_typed(object, &hold, Held { value, bytes, contained });
+                }
+            }
             Some((_, Some(encoded), _)) => {
                 self.seal_encoded(object, encoded.as_slice().to_vec(), Vec::new(), None);
             }
             _ => {}
-        }
-    }
-
-    /// A value that is here already, for an entry of the same store.
-    fn seal_typed(&self, object: ObjectId, value: crate::discard::AnyValue, bytes: u64) {
-        let (Some(hold), Some(home)) = (self.revive(object), self.home.upgrade()) else { return };
-        // The same allocation, but who frees it last is not known: it is charged for both.
-        if home.ledger.charge(bytes) {
-            let contained = Box::default();
-            hold.entry().seal(crate::table::Held { value, bytes, contained });
-        } else {
-            let capacity_bytes = home.ledger.usage().capacity_bytes;
-            let task = object.to_string().into();
-            hold.entry().fail(TaskError::StoreFull { task, bytes, capacity_bytes });
         }
     }
 
@@ -353,7 +346,8 @@ impl Exchange {
             if adopted {
                 self.confirm(desk, object, keeper, bytes);
             } else {
-                desk.todo.push(Todo::Send(keeper, Message::Located { object, bytes }));
+                desk.todo
+                    .push(Todo::Send(keeper, Message::Located { object, bytes, hosted: true }));
             }
         });
         // Somebody here may have waited for it, too.

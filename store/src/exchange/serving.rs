@@ -12,6 +12,7 @@ use crate::{
     error::{TaskError, failure},
     message::{Answer, Carried, Parcel},
     remote::DeliverError,
+    table::Held,
     time::Time,
 };
 
@@ -200,6 +201,13 @@ impl Exchange {
         };
         let held = held(value);
         let value_type = ValueType::of::<T>();
+        if keeper == self.me
+            && let Some(hold) = self.revive(object)
+        {
+            let bytes = held.bytes;
+            self.seal_typed(object, &hold, held);
+            return Ok(Message::Located { object, bytes, hosted: false });
+        }
         if held.bytes <= self.inline_max() {
             let (encoded, met) = collect::collect_refs(|| (value_type.encode)(&held.value));
             let answer = match encoded {
@@ -226,7 +234,19 @@ impl Exchange {
         }
         let value = CopyValue::Typed(held.value, value_type);
         self.keep_copy(object, Copy { value, bytes, keeper, inner: Vec::new() });
-        Ok(Message::Located { object, bytes })
+        Ok(Message::Located { object, bytes, hosted: true })
+    }
+
+    /// A value that is here already, for an entry of the same store.
+    pub(super) fn seal_typed(&self, object: ObjectId, hold: &LocalHold, held: Held<AnyValue>) {
+        let Some(home) = self.home.upgrade() else { return };
+        if home.ledger.charge(held.bytes) {
+            hold.entry().seal(held);
+        } else {
+            let capacity_bytes = home.ledger.usage().capacity_bytes;
+            let (task, bytes) = (object.to_string().into(), held.bytes);
+            hold.entry().fail(TaskError::StoreFull { task, bytes, capacity_bytes });
+        }
     }
 
     /// Keeps a copy for others; one that is there already stays.
@@ -309,7 +329,8 @@ impl Exchange {
         self.decide(|desk| {
             let keeper = desk.state.core.borrower.keeper(object).map(|(keeper, _)| keeper);
             let to = keeper.unwrap_or(self.me);
-            let message = Message::Located { object, bytes };
+            let hosted = desk.state.copies.contains_key(&object);
+            let message = Message::Located { object, bytes, hosted };
             desk.todo.push(if to == self.me {
                 Todo::Hear(message)
             } else {

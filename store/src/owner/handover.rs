@@ -13,8 +13,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    Away, Effect, Message, Mirror, Mutant, ObjectId, Owned, Owner, Record, Rng, Sequence, StoreId,
-    Time,
+    Away, Effect, Message, Mirror, Mutant, ObjectId, Owned, Owner, Record, Sequence, StoreId, Time,
 };
 
 /// How long to wait before borrowers that were taken over are told again.
@@ -146,6 +145,7 @@ impl Owner {
         }
         for store in locations.into_iter().filter(|store| !self.dead.contains(*store)) {
             owned.spread.enter(store, bytes.unwrap_or(0));
+            owned.hosts.insert(store);
         }
         self.moved.remove(&object);
         self.objects.insert(object, owned);
@@ -229,13 +229,7 @@ impl Owner {
     }
 
     /// The other store keeps it now: everybody who asks here is sent there.
-    pub fn adopted(
-        &mut self,
-        from: StoreId,
-        object: ObjectId,
-        rng: &mut impl Rng,
-        out: &mut Vec<Effect>,
-    ) {
+    pub fn adopted(&mut self, from: StoreId, object: ObjectId, out: &mut Vec<Effect>) {
         let is_offered =
             self.objects.get(&object).is_some_and(|owned| owned.moving_to == Some(from));
         if !is_offered {
@@ -258,7 +252,6 @@ impl Owner {
             let message = Message::Mirror { object, version, record: None };
             out.push(Effect::Send { to: backup, message });
         }
-        let _nobody = owned.spread.leave(self.me, rng);
         out.push(Effect::HandedOver { object, keeper: from });
         if owned.exported {
             out.push(Effect::Unexport(object));

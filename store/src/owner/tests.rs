@@ -38,6 +38,7 @@ impl Desk {
             }
             Message::Located { bytes, .. } => {
                 owner.located(store(from), object(), *bytes, rng, &mut out);
+                owner.hosted(store(from), object());
             }
             other => panic!("{other:?}"),
         }
@@ -69,7 +70,7 @@ fn release(number: u64) -> Message {
 }
 
 fn located(bytes: u64) -> Message {
-    Message::Located { object: object(), bytes }
+    Message::Located { object: object(), bytes, hosted: true }
 }
 
 fn at(to: u64, bytes: u64, source: u64) -> Effect {
@@ -222,7 +223,7 @@ fn an_object_handed_over_is_kept_there_and_questions_find_it() {
     other.adopt(store(1), object(), record, Time(0), &mut out);
     assert_eq!(out, [Effect::Export(object())]);
     out.clear();
-    desk.owner.adopted(store(4), object(), &mut desk.rng, &mut out);
+    desk.owner.adopted(store(4), object(), &mut out);
     let moved = Message::Moved { object: object(), keeper: store(4) };
     let told = Effect::Send { to: store(2), message: moved.clone() };
     let handed = Effect::HandedOver { object: object(), keeper: store(4) };

@@ -2,6 +2,8 @@
 //!
 //! Pure: no clock, no I/O, no tasks.
 
+use std::collections::BTreeSet;
+
 use super::{
     Answer, Assignment, Effect, Local, LossReason, Message, ObjectId, Owned, Owner, Rng, StoreId,
     Time, gone,
@@ -80,6 +82,13 @@ impl Owner {
         self.mirror(object, out);
     }
 
+    /// A store keeps its copy until it is told otherwise, whether it needs the object or not.
+    pub fn hosted(&mut self, from: StoreId, object: ObjectId) {
+        if let Some(owned) = self.objects.get_mut(&object) {
+            owned.hosts.insert(from);
+        }
+    }
+
     /// A store has a sealed copy.
     pub fn located(
         &mut self,
@@ -121,6 +130,7 @@ impl Owner {
     ) {
         let me = self.me;
         if let Some(owned) = self.objects.get_mut(&object) {
+            owned.hosts.remove(&source);
             let assignments = owned.spread.missing(from, source, source != me, rng);
             self.assign(object, assignments, out);
             self.rebuild_if_lost(object, out);
@@ -142,7 +152,8 @@ impl Owner {
     pub fn freed(&mut self, object: ObjectId, rng: &mut impl Rng, out: &mut Vec<Effect>) {
         let me = self.me;
         let Some(owned) = self.objects.get_mut(&object) else { return };
-        let copies: Vec<StoreId> = owned.spread.copies().collect();
+        let copies = owned.everywhere();
+        owned.hosts.clear();
         for store in copies {
             let _nobody = owned.spread.missing(store, store, true, rng);
             if store != me {
@@ -180,6 +191,11 @@ impl Owner {
 }
 
 impl Owned {
+    /// Every store that has a copy, or may have.
+    pub(super) fn everywhere(&self) -> BTreeSet<StoreId> {
+        self.spread.copies().chain(self.hosts.iter().copied()).collect()
+    }
+
     fn must_rebuild(&self) -> bool {
         self.sealed && !self.rebuilding && self.spread.is_lost() && self.spread.is_wanted()
     }

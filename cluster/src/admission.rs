@@ -399,10 +399,15 @@ fn legible(presence: &Presence) -> Result<(), Refusal> {
     check_presence(presence).map_err(|_beyond_limits| Refusal::Malformed)
 }
 
-#[expect(clippy::disallowed_methods, reason = "certificates end at a date; tests bring a clock")]
 fn wall_time() -> UnixTime {
+    UnixTime(wall_time_millis() / 1_000)
+}
+
+/// Milliseconds since 1970, for dates of certificates and the first incarnation of a life.
+#[expect(clippy::disallowed_methods, reason = "both are dates; tests bring a clock of their own")]
+pub(crate) fn wall_time_millis() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    UnixTime(since.map_or(0, |since| since.as_secs()))
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn nonce() -> [u8; 32] {

@@ -90,6 +90,9 @@ pub enum StartError {
     /// The transport could not be built.
     #[error("cannot build the transport")]
     Transport(#[source] io::Error),
+    /// The transport refuses the subscriptions that the cluster itself needs.
+    #[error("cannot subscribe")]
+    Topics(#[from] TopicError),
 }
 
 /// A handshake that did not end with both in.

@@ -34,6 +34,8 @@ use tokio::time::Instant;
 mod keeper;
 mod pump;
 
+use crate::admission::Admitted;
+use crate::admission::certificate::Capabilities;
 use crate::admission::rules::Purpose;
 use crate::transport::{Link, Transport};
 
@@ -63,12 +65,14 @@ pub trait Inbound: Send + Sync + 'static {
 }
 
 /// Who sent a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The node.
     pub node: NodeId,
     /// In which life.
     pub life: Incarnation,
+    /// What it may ask for; to be checked where the message is carried out.
+    pub capabilities: Capabilities,
 }
 
 /// Where members can be dialed.
@@ -116,6 +120,8 @@ struct Slot {
     waker: Option<Waker>,
     /// Who waits for room, at most one waker a task.
     waiting: Vec<Waker>,
+    /// Who is at the other end of its connection, while there is one.
+    admitted: Option<Arc<Admitted>>,
     /// What its alarm is set to.
     armed: Option<Time>,
     /// Where links that the peer dialed go; `None` while the lane has no task.
@@ -202,6 +208,18 @@ impl Lanes {
         }
     }
 
+    /// Closes the associations with nodes that are connected here and, says `is_unwelcome`, should not be any more.
+    pub fn sweep(&self, is_unwelcome: impl Fn(&Admitted) -> bool) {
+        let peers: Vec<_> = self.shared.peers.lock().values().cloned().collect();
+        for peer in peers {
+            let admitted: Vec<_> =
+                peer.core.lock().slots.iter().filter_map(|slot| slot.admitted.clone()).collect();
+            if admitted.iter().any(|admitted| is_unwelcome(admitted)) {
+                self.close(peer.node);
+            }
+        }
+    }
+
     /// Ends all associations.
     pub fn close_all(&self) {
         let peers = take(&mut *self.shared.peers.lock());
@@ -251,6 +269,17 @@ impl Peer {
         }
         let slot = core.slots.get_mut(usize::from(lane))?;
         Some(slot.offers.get_or_insert_with(|| keeper::start(Arc::clone(this), lane)).clone())
+    }
+
+    /// The lane has a connection to this peer, or none any more.
+    fn connected(&self, lane: u8, admitted: Option<Arc<Admitted>>) {
+        let now = self.shared.now();
+        let mut core = self.core.lock();
+        match admitted {
+            Some(_) => core.association.connected(now, lane),
+            None => core.association.cut(now, lane),
+        }
+        core.slots[usize::from(lane)].admitted = admitted;
     }
 
     fn taken(&self, receipt: Receipt) {

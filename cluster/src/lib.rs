@@ -1,11 +1,21 @@
 //! Many nodes, no head: how members find, trust and reach each other.
 //!
 //! Reading order: [`identity`] (who a node is), [`admission`] (who may come in), [`transport`] (the port towards the
-//! network and its two implementations).
+//! network and its two implementations), [`lanes`] (messages) and [`bulk`] (object bytes) over it, `driver` (membership),
+//! [`handle`] (the cluster as the rooms above see it).
 
 pub mod identity;
 pub mod admission;
 pub mod transport;
 pub mod lanes;
+pub mod bulk;
+pub mod view;
+mod neighbours;
+pub mod topics;
+mod driver;
+mod join;
+pub mod handle;
 pub mod exchange;
 pub mod error;
+
+pub use handle::{Cluster, ClusterConfig};

@@ -109,7 +109,7 @@ impl Keeper {
         let begun = Instant::now();
         let Held { link, is_ours } = held;
         let smaller = peer.shared.transport.node() < peer.node;
-        peer.core.lock().association.connected(peer.shared.now(), *lane);
+        peer.connected(*lane, Some(Arc::clone(&link.peer)));
         let mut pumping = std::pin::pin!(pump::run(peer, *lane, link));
         let (error, next) = loop {
             tokio::select! {
@@ -123,9 +123,7 @@ impl Keeper {
                 },
             }
         };
-        let mut core = peer.core.lock();
-        core.association.cut(peer.shared.now(), *lane);
-        drop(core);
+        peer.connected(*lane, None);
         if let Some(error) = error {
             tracing::debug!(node = %peer.node, lane, %error, "lane cut");
             // A connection that served for a while is dialed anew at once.

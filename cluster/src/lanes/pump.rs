@@ -40,7 +40,8 @@ const ROUNDS_MAX: usize = 32;
 
 /// Pumps until the connection ends or the association is closed.
 pub(super) async fn run(peer: &Peer, lane: u8, link: Link) -> LinkError {
-    let from = Origin { node: peer.node, life: link.life() };
+    let capabilities = link.peer.standing.capabilities;
+    let from = Origin { node: peer.node, life: link.life(), capabilities };
     let now = Instant::now();
     let mut pump = Pump {
         peer,

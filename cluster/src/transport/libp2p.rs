@@ -157,12 +157,10 @@ impl Endpoint {
 
     async fn open_control(self, target: Target) -> Result<Link, OpenError> {
         let target = resolve(target).await?;
-        let (reply, answer) = oneshot::channel();
-        let command = Command::Reach { target, reply };
-        self.shared.commands.send(command).await.map_err(|_closed| OpenError::Closed)?;
-        let peer = answer.await.map_err(|_closed| OpenError::Closed)??;
         let mut failure = OpenError::Closed;
         for attempt in 1..=STREAM_ATTEMPTS {
+            // Each time anew: the connection may have ended since, and then the dial says whether anyone is there.
+            let peer = self.reach(target.clone()).await?;
             match self.open_stream(peer).await {
                 Ok(link) => return Ok(link),
                 Err(error) => failure = error,
@@ -171,6 +169,13 @@ impl Endpoint {
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
         Err(failure)
+    }
+
+    async fn reach(&self, target: Target) -> Result<PeerId, OpenError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Reach { target, reply };
+        self.shared.commands.send(command).await.map_err(|_closed| OpenError::Closed)?;
+        answer.await.map_err(|_closed| OpenError::Closed)?
     }
 
     async fn open_stream(&self, peer: PeerId) -> Result<Link, OpenError> {

@@ -1,0 +1,68 @@
+//! What a node knows of the cluster, for everybody in the process to read without asking anyone.
+//!
+//! A lock around the table would make every send wait for every change; a copy for each reader is stale at once.
+//! So one writer, the driver, publishes whole snapshots, and readers take the newest with one atomic load.
+//!
+//! Invariant: a [`View`] never changes once published.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use mobula_proto::id::NodeId;
+use mobula_proto::member::{Record, Status};
+use parking_lot::Mutex;
+
+use crate::admission::Admitted;
+use crate::lanes::AddressBook;
+
+/// A snapshot of the membership.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    records: BTreeMap<NodeId, Record>,
+}
+
+impl View {
+    pub(crate) fn new(records: impl Iterator<Item = Record>) -> Self {
+        Self { records: records.map(|record| (record.node, record)).collect() }
+    }
+
+    /// What is known of `node`, if anything.
+    #[must_use]
+    pub fn get(&self, node: NodeId) -> Option<&Record> {
+        self.records.get(&node)
+    }
+
+    /// All that is known, those down or gone included, by name.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.values()
+    }
+
+    /// Members that take part: alive, suspect or leaving; ourselves included.
+    pub fn live(&self) -> impl Iterator<Item = &Record> {
+        self.records.values().filter(|record| record.status.is_live())
+    }
+
+    /// Members on which something may be placed: alive, neither suspect nor leaving.
+    pub fn alive(&self) -> impl Iterator<Item = &Record> {
+        self.records.values().filter(|record| record.status == Status::Alive)
+    }
+}
+
+/// The newest view, and who was met.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    pub(crate) view: ArcSwap<View>,
+    /// Peers with a control connection, as they were let in.
+    pub(crate) met: Mutex<BTreeMap<NodeId, Arc<Admitted>>>,
+}
+
+impl AddressBook for Directory {
+    fn addresses(&self, node: NodeId) -> Vec<String> {
+        if let Some(record) = self.view.load().get(node) {
+            return record.details.addresses.clone();
+        }
+        let met = self.met.lock();
+        met.get(&node).map(|admitted| admitted.presence.addresses.clone()).unwrap_or_default()
+    }
+}

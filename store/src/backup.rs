@@ -19,7 +19,7 @@ pub fn choose(keeper: StoreId, candidates: impl IntoIterator<Item = StoreId>) ->
     others.max_by_key(|store| (draw(keeper, *store), *store))
 }
 
-/// SplitMix64's finaliser over the pair.
+/// The finaliser of the generator `SplitMix64`, over the pair.
 fn draw(keeper: StoreId, candidate: StoreId) -> u64 {
     let pair = keeper.node.0.rotate_left(32) ^ candidate.node.0 ^ candidate.incarnation.0;
     let mut mixed = pair.wrapping_add(0x9e37_79b9_7f4a_7c15);

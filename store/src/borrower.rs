@@ -216,13 +216,12 @@ impl Borrower {
 
     // What others say.
 
-    /// The keeper heard a word.
+    /// The keeper heard a word: which, whether this store counts as a borrower now, and who would take over.
     pub fn counted(
         &mut self,
         from: StoreId,
         object: ObjectId,
-        (sequence, held): (Sequence, bool),
-        backup: Option<StoreId>,
+        (sequence, held, backup): (Sequence, bool, Option<StoreId>),
         now: Time,
         out: &mut Vec<Effect>,
     ) {

@@ -128,7 +128,7 @@ impl Ownership {
             }
             Message::Want { object } => {
                 let local = local(object);
-                self.owner.want(from, object, local, now, rng, out);
+                self.owner.want(from, object, local, (now, rng), out);
             }
             Message::Located { object, bytes, hosted } => {
                 if hosted {
@@ -140,7 +140,7 @@ impl Ownership {
                 self.owner.missing(from, object, source, rng, out);
             }
             Message::Counted { object, sequence, held, backup } => {
-                self.borrower.counted(from, object, (sequence, held), backup, now, out);
+                self.borrower.counted(from, object, (sequence, held, backup), now, out);
             }
             Message::Gone { object, reason } => self.borrower.gone(from, object, reason, now, out),
             Message::Moved { object, keeper } if keeper != self.me && self.owner.knows(object) => {

@@ -193,9 +193,7 @@ impl Store {
         decode: impl FnOnce() -> R,
     ) -> Result<R, UnpackError> {
         match (self.exchange(), parcel) {
-            (Some(exchange), Some(parcel)) => {
-                exchange.unpack(self, from, &[parcel.clone()], decode)
-            }
+            (Some(exchange), Some(parcel)) => exchange.unpack(self, from, parcel, decode),
             _ => Ok(crate::collect::arrive(self, decode)),
         }
     }

@@ -1,5 +1,6 @@
 //! What other stores say, and what is done about it.
 
+use super::pulling::Purpose;
 use super::{
     Carried, Desk, Exchange, GetError, Kept, LossReason, Message, ObjectId, State, StoreId, Todo,
 };
@@ -120,7 +121,8 @@ impl Exchange {
             let has_copy = desk.state.copies.contains_key(&object);
             match record {
                 Some(Record { bytes: Some(bytes), locations, .. }) if !has_copy => {
-                    self.pull_for_others(desk, object, from, bytes, locations, false);
+                    let purpose = Purpose::Copy { keeper: from, adopted: false };
+                    self.pull_for_others(desk, object, (bytes, locations), purpose);
                 }
                 Some(_) => {}
                 None => desk.drop_copy(object),
@@ -136,7 +138,8 @@ impl Exchange {
             if here {
                 self.confirm(desk, object, from, bytes);
             } else {
-                self.pull_for_others(desk, object, from, bytes, locations, true);
+                let purpose = Purpose::Copy { keeper: from, adopted: true };
+                self.pull_for_others(desk, object, (bytes, locations), purpose);
             }
         });
     }

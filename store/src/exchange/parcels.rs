@@ -48,7 +48,7 @@ impl Exchange {
         &self,
         store: &Store,
         from: StoreId,
-        parcels: &[Parcel],
+        parcel: &Parcel,
         decode: impl FnOnce() -> R,
     ) -> Result<R, UnpackError> {
         /// Puts down what was held for the decoder, also when that panics.
@@ -58,9 +58,7 @@ impl Exchange {
                 self.0.put_down(std::mem::take(&mut self.1));
             }
         }
-        let parcels: Vec<(StoreId, Parcel)> =
-            parcels.iter().map(|parcel| (from, parcel.clone())).collect();
-        let kept = self.take_parcels(&parcels).ok_or(UnpackError::GivenUp)?;
+        let kept = self.take_parcels(&[(from, parcel.clone())]).ok_or(UnpackError::GivenUp)?;
         let _put_down = PutDown(self, kept);
         Ok(collect::arrive(store, decode))
     }

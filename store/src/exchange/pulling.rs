@@ -45,8 +45,9 @@ enum Room {
     Charged,
 }
 
+/// What a value is fetched for.
 #[derive(Clone, Copy)]
-enum Purpose {
+pub(super) enum Purpose {
     Entry,
     /// A copy for others.
     Copy {
@@ -90,7 +91,7 @@ impl Exchange {
             if core.keeps(object) {
                 if core.owner.share(object).is_ok() {
                     let local = crate::owner::Local::Pending;
-                    core.owner.want(self.me, object, local, desk.now, rng, &mut desk.effects);
+                    core.owner.want(self.me, object, local, (desk.now, rng), &mut desk.effects);
                 }
             } else {
                 core.borrower.want(object, desk.now, &mut desk.effects);
@@ -113,34 +114,32 @@ impl Exchange {
     }
 
     pub(super) fn pull_for_entry(&self, object: ObjectId, bytes: u64, sources: Vec<StoreId>) {
-        self.decide(|desk| self.begin(desk, object, bytes, sources, Purpose::Entry));
+        self.decide(|desk| self.begin(desk, object, (bytes, sources), Purpose::Entry));
     }
 
+    /// Fetches a copy for others: `found` is its size, and who has it.
     pub(super) fn pull_for_others(
         &self,
         desk: &mut Desk<'_>,
         object: ObjectId,
-        keeper: StoreId,
-        bytes: u64,
-        sources: Vec<StoreId>,
-        adopted: bool,
+        found: (u64, Vec<StoreId>),
+        purpose: Purpose,
     ) {
+        let (bytes, sources) = found;
         let sources = sources.into_iter().filter(|source| *source != self.me).collect();
-        self.begin(desk, object, bytes, sources, Purpose::Copy { keeper, adopted });
+        self.begin(desk, object, (bytes, sources), purpose);
     }
 
     fn begin(
         &self,
         desk: &mut Desk<'_>,
         object: ObjectId,
-        bytes: u64,
-        sources: Vec<StoreId>,
+        (bytes, sources): (u64, Vec<StoreId>),
         purpose: Purpose,
     ) {
         if let Some(pulling) = desk.state.pulls.get_mut(&object) {
-            match (&pulling.room, purpose) {
-                (_, Purpose::Copy { .. }) => pulling.purpose = purpose,
-                (_, Purpose::Entry) => {}
+            if matches!(purpose, Purpose::Copy { .. }) {
+                pulling.purpose = purpose;
             }
             if matches!(pulling.room, Room::Charged) {
                 self.feed(desk, object, sources);

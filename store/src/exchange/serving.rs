@@ -1,6 +1,10 @@
 //! Values that leave this store: in an answer, in parts, or with the result of a task.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     Exchange, GetError, Holding, Kept, LocalHold, LossReason, Message, ObjectId, StoreId, Todo,
@@ -252,14 +256,17 @@ impl Exchange {
     /// Keeps a copy for others; one that is there already stays.
     pub(super) fn keep_copy(&self, object: ObjectId, copy: Copy) {
         self.decide(|desk| {
-            if desk.state.copies.contains_key(&object) {
-                for inner in &copy.inner {
-                    desk.let_go(Kept::Bare(*inner));
+            let double = match desk.state.copies.entry(object) {
+                Entry::Vacant(place) => {
+                    place.insert(copy);
+                    return;
                 }
-                desk.todo.push(Todo::Discard(copy));
-            } else {
-                desk.state.copies.insert(object, copy);
+                Entry::Occupied(_) => copy,
+            };
+            for inner in &double.inner {
+                desk.let_go(Kept::Bare(*inner));
             }
+            desk.todo.push(Todo::Discard(double));
         });
     }
 

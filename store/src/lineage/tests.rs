@@ -73,9 +73,9 @@ fn f20_what_was_put_or_must_not_run_twice_says_so() {
     let mut lineage = Lineage::default();
     let error = lineage.plan(object(1), |_| false).unwrap_err();
     assert!(matches!(&error, LossReason::NotRebuildable { text } if text.contains("put by hand")));
-    let refusal = Some("task `pay` is not retryable".to_owned());
-    lineage.remember(Recipe { refusal: refusal.clone(), ..recipe(&[1], &[2]) });
-    let error = LossReason::NotRebuildable { text: refusal.unwrap() };
+    let text = "task `pay` is not retryable".to_owned();
+    lineage.remember(Recipe { refusal: Some(text.clone()), ..recipe(&[1], &[2]) });
+    let error = LossReason::NotRebuildable { text };
     assert_eq!(lineage.plan(object(2), |_| false), Err(error));
 }
 

@@ -50,7 +50,7 @@ impl Desk {
 
     fn want(&mut self, from: u64, local: Local) -> Vec<Effect> {
         let mut out = Vec::new();
-        self.owner.want(store(from), object(), local, self.now, &mut self.rng, &mut out);
+        self.owner.want(store(from), object(), local, (self.now, &mut self.rng), &mut out);
         out
     }
 
@@ -147,7 +147,7 @@ fn the_copies_of_an_unneeded_object_are_evicted() {
     let mut out = Vec::new();
     desk.owner.unreferenced(object(), &mut out);
     let evict = Effect::Send { to: store(9), message: Message::Evict { object: object() } };
-    assert_eq!(out, [evict.clone()]);
+    assert_eq!(out, [evict]);
     assert_eq!(
         desk.hear(8, &located(5)),
         [Effect::Send { to: store(8), message: Message::Evict { object: object() } }]

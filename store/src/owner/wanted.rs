@@ -17,8 +17,7 @@ impl Owner {
         from: StoreId,
         object: ObjectId,
         local: Local,
-        now: Time,
-        rng: &mut impl Rng,
+        (now, rng): (Time, &mut impl Rng),
         out: &mut Vec<Effect>,
     ) {
         self.take_over_if_mirrored(object, now, out);
@@ -77,7 +76,7 @@ impl Owner {
             waiting.extend(owned.spread.give_up());
         }
         for store in waiting {
-            self.want(store, object, local.clone(), now, rng, out);
+            self.want(store, object, local.clone(), (now, rng), out);
         }
         self.mirror(object, out);
     }

@@ -5,163 +5,88 @@
 //! What one observer sees is only a vote; facts go to all by broadcast, and digest exchange repairs what that loses.
 //!
 //! Invariant: a member is declared down by us only with the votes of 5/8 of the observers able to see it.
-//! How to read: [`Membership::on`] is the table of contents; the folder holds one rule a file.
+//! How to read: [`Membership::on`] is the table of contents; the folder holds one rule a file: `edges` and `watch` (silence),
+//! `votes` (quorum), `learn` (what news does), `myself` (refutation, exile), `exchange` (join, digests, healing).
 //! Sources: Rapid (ATC 2018) for rings and implicit alerts; SWIM and Lifeguard for refutation and self-health.
 //!
 //! Pure: no clock, no I/O, no tasks.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 
 use rand_core::RngCore;
 
 use crate::config::Config;
-use crate::id::{Incarnation, NodeId};
+use crate::id::NodeId;
 use crate::member::{Details, Member, Record, Status};
 use crate::time::Time;
 
 pub mod message;
+mod input;
+mod output;
+mod view;
+mod rings;
+mod spread;
+mod edges;
+mod watch;
+mod votes;
+mod learn;
+mod myself;
+mod exchange;
+mod loads;
+mod turn;
 
-pub use message::{Alert, Fact, Heartbeat, LoadDigest, LoadReport, Message, Reason};
+pub use self::input::{Evidence, Input};
+pub use self::message::{Alert, Fact, Heartbeat, LoadDigest, LoadReport, Message, Reason};
+pub use self::output::{MembershipEvent, Output};
+pub use self::rings::{NEIGHBOURS_MAX, RINGS};
+pub use self::view::View;
 
-/// How a connection ended, as far as the driver can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Evidence {
-    /// The peer closed it in order.
-    Closed,
-    /// The stream was reset, and it is not known whether the peer still listens: the driver should dial anew.
-    Reset,
-    /// The connection broke and dialling anew was refused: hard evidence.
-    Refused,
-    /// Anything else: a timeout, an address that does not answer.
-    Unknown,
-}
+use self::edges::Edge;
+use self::exchange::Timetable;
+use self::learn::{Departed, Road};
+use self::loads::Loads;
+use self::myself::{Exile, Health};
+use self::rings::Rings;
+use self::turn::{Outbox, Turn};
+use self::votes::Votes;
 
-/// What happened.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    /// The moment asked for by [`Membership::next_wake`] has come (or any other).
-    Tick,
-    /// `from`, as authenticated by the connection, sent a message.
-    Received {
-        /// The peer at the other end.
-        from: NodeId,
-        /// What it sent.
-        message: Message,
-    },
-    /// A broadcast arrived whose author, as authenticated by its signature, is `from`.
-    Broadcast {
-        /// The author, not the one who passed it on.
-        from: NodeId,
-        /// What it said.
-        message: Message,
-    },
-    /// A control connection to `node` stands, whoever dialled.
-    Connected {
-        /// The peer.
-        node: NodeId,
-    },
-    /// The control connection to `node` ended, or could not be made.
-    Disconnected {
-        /// The peer.
-        node: NodeId,
-        /// How.
-        evidence: Evidence,
-    },
-    /// Join the cluster of whoever is or gets connected.
-    Join,
-    /// Leave the cluster.
-    Leave,
-    /// Our own load, from now on.
-    Load(LoadDigest),
-    /// What we say of ourselves, from now on (addresses, labels…); our incarnation rises.
-    Describe(Details),
-}
-
-/// What to do. The order matters: carry outputs out as they stand.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    /// Send over the control connection; if there is none, drop it.
-    Send {
-        /// To whom.
-        to: NodeId,
-        /// What.
-        message: Message,
-    },
-    /// Carry to all members; may be lost.
-    Broadcast(Message),
-    /// Make a control connection and keep it.
-    Connect {
-        /// With whom.
-        node: NodeId,
-        /// The member's words, addresses among them.
-        details: Arc<Details>,
-    },
-    /// The control connection is no longer wanted by us. The peer may still want it: close it when both have said so,
-    /// or when it has carried nothing for a while.
-    Disconnect {
-        /// With whom.
-        node: NodeId,
-    },
-    /// For the layers above.
-    Event(MembershipEvent),
-}
-
-/// What the layers above learn.
-///
-/// For each node: `Joined` or `Healed`, then any of `Suspected`, `Recovered`, `Updated`, `Leaving`, then `Down` or `Left`; and again.
-/// An incarnation that rises within one life is no event; a new life is `Down` of the old one, then `Joined`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MembershipEvent {
-    /// A member, or a new life of one.
-    Joined(Member),
-    /// A member that was down is back in the same life: what it held may have been given to others.
-    Healed(Member),
-    /// A member says something new of itself.
-    Updated(Member),
-    /// Place nothing there; kill nothing.
-    Suspected(NodeId),
-    /// Suspected no longer.
-    Recovered(NodeId),
-    /// It finishes its work and will leave.
-    Leaving(NodeId),
-    /// It left.
-    Left(NodeId),
-    /// Contact is lost, say `observers`; empty if we learnt it in an exchange or its next life told us.
-    Down {
-        /// Who.
-        node: NodeId,
-        /// In which incarnation.
-        incarnation: Incarnation,
-        /// Who voted, at most 16.
-        observers: Vec<NodeId>,
-    },
-    /// The others have declared us down: what we held may have been given to others.
-    /// We return with a higher incarnation, after a wait that grows if it happens often.
-    SelfDeclaredDown {
-        /// The incarnation that was declared down.
-        incarnation: Incarnation,
-    },
-    /// Our own tick came late by more than two periods: we were stopped or starved.
-    SelfStalled,
-    /// The cluster has let us in.
-    JoinCompleted {
-        /// Members we know, ourselves included.
-        member_count: usize,
-    },
+/// Where a node is on its way through the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Takes part; alone, if nobody has joined it.
+    In,
+    /// Wants in; asks again at the time.
+    Joining(Time),
+    /// Has said farewell.
+    Gone,
 }
 
 /// What one node knows of the cluster, and what it does about it.
 ///
 /// Feed every input to [`on`](Self::on), with a time that never runs backwards; carry out what it returns; call it with
-/// [`Input::Tick`] at [`next_wake`](Self::next_wake).
-#[derive(Debug)]
+/// [`Input::Tick`] at [`next_wake`](Self::next_wake). A node that is not told to join is a cluster of its own.
+#[derive(Clone, Debug)]
 pub struct Membership {
     config: Config,
     me: Member,
-    records: BTreeMap<NodeId, Record>,
-    connected: BTreeMap<NodeId, Time>,
-    beat_sequence: u64,
+    phase: Phase,
+    view: View,
+    /// Who stood on the rings lately, oldest first.
+    elders: VecDeque<(Time, Rings)>,
+    edges: BTreeMap<NodeId, Edge>,
+    /// Version of the rings from which `edges` are drawn.
+    overlay_version: Option<u64>,
+    votes: Votes,
+    /// `Down`s heard of in an exchange, held back until the accused could refute.
+    held: BTreeMap<NodeId, (Record, Time)>,
+    departed: BTreeMap<NodeId, Departed>,
+    outbox: Outbox,
+    loads: Loads,
+    health: Health,
+    exile: Exile,
+    timetable: Timetable,
+    /// Counts heartbeats and alerts; beyond all of an earlier life.
+    sequence: u64,
     next_beat: Time,
 }
 
@@ -169,34 +94,83 @@ impl Membership {
     /// A node alone, at `now`. `me` carries the incarnation of this life ([`Member::new`]).
     #[must_use]
     pub fn new(config: Config, me: Member, now: Time) -> Self {
-        let records = BTreeMap::from([(me.node, Record::alive(&me))]);
-        let next_beat = now + config.heartbeat;
-        Self { config, me, records, connected: BTreeMap::new(), beat_sequence: 0, next_beat }
+        Self::with_view(config, me, View::new(), now)
     }
 
-    /// Takes one input and appends what to do to `out`.
-    pub fn on(&mut self, now: Time, input: Input, _rng: &mut impl RngCore, out: &mut Vec<Output>) {
-        match input {
-            Input::Tick => self.beat(now, out),
-            Input::Received { message, .. } | Input::Broadcast { message, .. } => {
-                if message.is_within_limits()
-                    && let Message::Facts(facts) = message
-                {
-                    for fact in facts {
-                        self.learn(fact, out);
-                    }
-                }
-            }
-            Input::Connected { node } => drop(self.connected.insert(node, now)),
-            Input::Disconnected { node, .. } => drop(self.connected.remove(&node)),
-            Input::Join | Input::Leave | Input::Load(_) | Input::Describe(_) => {}
+    /// A node that already knows `view`, as a simulated one may; a copy of a view shares its memory.
+    #[must_use]
+    pub fn with_view(config: Config, me: Member, mut view: View, now: Time) -> Self {
+        view.merge(Record::alive(&me), config.mutant);
+        // Nodes that start together do not beat together.
+        let period = u64::try_from(config.heartbeat.as_micros()).unwrap_or(u64::MAX).max(1);
+        let next_beat = Time(now.0 + spread::scramble(me.node.0) % period);
+        Self {
+            timetable: Timetable::new(&config, me.node, now),
+            sequence: me.incarnation.0,
+            overlay_version: None,
+            config,
+            me,
+            phase: Phase::In,
+            elders: VecDeque::from([(now, view.rings().clone())]),
+            view,
+            edges: BTreeMap::new(),
+            votes: Votes::default(),
+            held: BTreeMap::new(),
+            departed: BTreeMap::new(),
+            outbox: Outbox::default(),
+            loads: Loads::default(),
+            health: Health::default(),
+            exile: Exile::default(),
+            next_beat,
         }
     }
 
-    /// When to call with [`Input::Tick`], if nothing happens before.
+    /// Takes one input and appends what to do to `out`. After [`Input::Leave`] it does nothing any more.
+    pub fn on(&mut self, now: Time, input: Input, rng: &mut impl RngCore, out: &mut Vec<Output>) {
+        if self.phase == Phase::Gone {
+            return;
+        }
+        let mut turn = Turn { now, rng, out };
+        self.check_own_health(&mut turn);
+        match input {
+            Input::Tick => {}
+            Input::Received { from, message } if message.is_within_limits() => {
+                self.receive(from, message, &mut turn);
+            }
+            Input::Broadcast { from, message: Message::Facts(facts) } => {
+                let message = Message::Facts(facts);
+                if message.is_within_limits()
+                    && let Message::Facts(facts) = message
+                {
+                    self.learn_facts(facts, from, Road::Broadcast, &mut turn);
+                }
+            }
+            // Beyond the limits, or no news for everybody.
+            Input::Received { .. } | Input::Broadcast { .. } => {}
+            Input::Connected { node } => self.connected(node, &mut turn),
+            Input::Disconnected { node, evidence } => self.disconnected(node, evidence, &mut turn),
+            Input::Join => {
+                self.phase = Phase::Joining(now);
+                self.ask_to_join(&mut turn);
+            }
+            Input::Drain => self.drain(&mut turn),
+            Input::Leave => return self.leave(&mut turn),
+            Input::Load(digest) => self.loads.set_own(self.me.node, self.sequence, digest),
+            Input::Describe(details) => self.describe(details, &mut turn),
+        }
+        if now >= self.next_beat {
+            self.beat(&mut turn);
+        }
+        self.settle(&mut turn);
+        self.outbox.flush_if_due(&mut turn);
+    }
+
+    /// When to call with [`Input::Tick`] if nothing happens before; `None` after the farewell.
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
-        Some(self.next_beat)
+        let flush = self.outbox.due();
+        (self.phase != Phase::Gone)
+            .then(|| flush.map_or(self.next_beat, |at| at.min(self.next_beat)))
     }
 
     /// Ourselves, in our present incarnation.
@@ -208,49 +182,116 @@ impl Membership {
     /// What is known of `node`.
     #[must_use]
     pub fn get(&self, node: NodeId) -> Option<Record> {
-        self.records.get(&node).cloned()
+        self.view.get(node).cloned()
     }
 
-    /// All records, ourselves included, in an order that depends on the names alone.
-    pub fn view(&self) -> impl Iterator<Item = Record> + '_ {
-        self.records.values().cloned()
+    /// Whom we know. Copies are cheap and do not see later changes.
+    #[must_use]
+    pub const fn view(&self) -> &View {
+        &self.view
     }
 
     /// Members that are live (alive, suspect or leaving), ourselves included.
     #[must_use]
-    pub fn live_count(&self) -> usize {
-        self.records.values().filter(|record| record.status.is_live()).count()
+    pub const fn live_count(&self) -> usize {
+        self.view.live_count()
     }
 
-    fn beat(&mut self, now: Time, out: &mut Vec<Output>) {
-        if now < self.next_beat {
-            return;
-        }
-        self.next_beat = now + self.config.heartbeat;
-        self.beat_sequence += 1;
-        for &to in self.connected.keys() {
-            let message = Message::Heartbeat(Heartbeat {
-                incarnation: self.me.incarnation,
-                sequence: self.beat_sequence,
-                view_hash: 0,
-                loads: Arc::new([]),
-            });
-            out.push(Output::Send { to, message });
-        }
+    /// Whom we watch, rising.
+    #[must_use]
+    pub fn neighbours(&self) -> Vec<NodeId> {
+        let wanted = |edge: &Edge| edge.wanted_since.is_some();
+        self.edges.iter().filter(|(_, edge)| wanted(edge)).map(|(node, _)| *node).collect()
     }
 
-    fn learn(&mut self, fact: Fact, out: &mut Vec<Output>) {
-        let record = match fact {
-            Fact::Alert(_) => return,
-            Fact::Record(record) | Fact::Down { record, .. } => record,
-        };
-        match self.records.get_mut(&record.node) {
-            Some(known) => drop(known.merge(&record)),
-            None if record.status == Status::Alive => {
-                out.push(Output::Event(MembershipEvent::Joined(record.member())));
-                self.records.insert(record.node, record);
+    /// Whether nobody more fits in: new members go unheard.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.view.len() >= self.config.members_max && self.departed.is_empty()
+    }
+
+    /// The newest load heard of `node`, if it is among those kept.
+    #[must_use]
+    pub fn load(&self, node: NodeId) -> Option<&LoadReport> {
+        self.loads.get(node)
+    }
+
+    /// All loads kept, by node; at most `loads_max`.
+    pub fn loads(&self) -> impl Iterator<Item = &LoadReport> {
+        self.loads.iter()
+    }
+
+    fn receive(&mut self, from: NodeId, message: Message, turn: &mut Turn<'_>) {
+        match message {
+            Message::Heartbeat(beat) => self.heartbeat(from, &beat, turn),
+            Message::Probe { nonce } => turn.send(from, Message::ProbeAck { nonce }),
+            Message::ProbeAck { nonce } => {
+                if self.edges.get(&from).is_some_and(|edge| edge.probe == Some(nonce)) {
+                    self.heard(from, turn);
+                }
             }
-            None => {}
+            Message::Join(member) => self.admit(from, &member, turn),
+            Message::JoinAck { records, last } => self.admitted(from, records, last, turn),
+            Message::StaleIncarnation { known } => self.outgrow(known, turn),
+            Message::DigestRequest { hashes } => self.answer_digest(from, &hashes, turn),
+            Message::DigestResponse { buckets, records } => {
+                self.compare(from, buckets, records, turn);
+            }
+            Message::Records(records) => {
+                for record in records {
+                    self.learn(record, Vec::new(), Road::Exchange, turn);
+                }
+            }
+            Message::Facts(facts) => self.learn_facts(facts, from, Road::Direct(from), turn),
         }
+    }
+
+    /// Draws the consequences: verdicts, then edges.
+    fn settle(&mut self, turn: &mut Turn<'_>) {
+        while let Some(accused) = self.votes.next_changed() {
+            let verdict = self.votes.verdict(accused, &self.view, self.elder(), self.config.mutant);
+            if let Some(observers) = verdict {
+                self.declare_down(accused, observers, turn);
+            }
+        }
+        self.draw_edges(turn);
+    }
+
+    /// Who stood on the rings a window ago, or as far back as we know.
+    fn elder(&self) -> &Rings {
+        self.elders.front().map_or_else(|| self.view.rings(), |(_, rings)| rings)
+    }
+
+    fn remember_rings(&mut self, now: Time) {
+        let step = self.config.alert_after / 2;
+        let newest = self.elders.back();
+        if newest.is_none_or(|(at, _)| now.since(*at) >= step) {
+            self.elders.push_back((now, self.view.rings().clone()));
+        }
+        // The front is the newest picture of at least a window's age.
+        while self.elders.get(1).is_some_and(|(at, _)| now.since(*at) >= self.config.alert_after) {
+            self.elders.pop_front();
+        }
+    }
+
+    fn drain(&mut self, turn: &mut Turn<'_>) {
+        let mut record = Record::alive(&self.me);
+        record.status = Status::Leaving;
+        self.say_of_myself(record, turn);
+    }
+
+    fn leave(&mut self, turn: &mut Turn<'_>) {
+        let mut record = Record::alive(&self.me);
+        record.status = Status::Left;
+        self.say_of_myself(record, turn);
+        self.outbox.flush(turn);
+        self.phase = Phase::Gone;
+    }
+
+    fn describe(&mut self, mut details: Details, turn: &mut Turn<'_>) {
+        details.life = self.me.details.life;
+        self.me.details = details.into();
+        self.me.incarnation = self.me.incarnation.next();
+        self.say_again(turn);
     }
 }

@@ -101,6 +101,9 @@ pub struct Heartbeat {
     /// Counts the sender's beats in this life; a copy or a straggler is not fresh.
     #[serde(rename = "s")]
     pub sequence: u64,
+    /// Whether the sender watches the receiver, and so waits for heartbeats in return.
+    #[serde(rename = "w")]
+    pub wanted: bool,
     /// Fingerprint of the sender's view of who is live.
     #[serde(rename = "v")]
     pub view_hash: u64,
@@ -170,10 +173,16 @@ pub enum Message {
     Heartbeat(Heartbeat),
     /// Are you there? Answered at once by `ProbeAck`.
     #[serde(rename = "p")]
-    Probe,
+    Probe {
+        /// To be repeated in the answer: stragglers prove nothing.
+        nonce: u64,
+    },
     /// I am.
     #[serde(rename = "pa")]
-    ProbeAck,
+    ProbeAck {
+        /// Of the probe.
+        nonce: u64,
+    },
     /// Let me in.
     #[serde(rename = "j")]
     Join(Member),
@@ -205,6 +214,9 @@ pub enum Message {
         /// All I know there.
         records: Vec<Record>,
     },
+    /// What I know beyond your answer to my digest.
+    #[serde(rename = "rs")]
+    Records(Vec<Record>),
     /// Facts.
     #[serde(rename = "f")]
     Facts(Vec<Fact>),
@@ -217,9 +229,9 @@ impl Message {
         let fits = |record: &Record| record.details.is_within_limits();
         match self {
             Self::Heartbeat(beat) => beat.loads.len() <= LOADS_GOSSIPED_MAX + 1,
-            Self::Probe | Self::ProbeAck | Self::StaleIncarnation { .. } => true,
+            Self::Probe { .. } | Self::ProbeAck { .. } | Self::StaleIncarnation { .. } => true,
             Self::Join(member) => member.details.is_within_limits(),
-            Self::JoinAck { records, .. } => {
+            Self::JoinAck { records, .. } | Self::Records(records) => {
                 records.len() <= RECORDS_MAX && records.iter().all(fits)
             }
             Self::DigestRequest { hashes } => hashes.len() == BUCKETS,

@@ -1,0 +1,164 @@
+//! What a node does about what is said of itself, and about its own weakness.
+//!
+//! A node that is suspected is the best witness against it: it answers with a higher incarnation. One that is
+//! declared down comes back the same way, at once the first time; but one that is declared down again and again
+//! (it can be heard, and cannot hear; or the network is cut but for a bridge) would shake everybody, so it waits longer each time.
+//! And a node whose own clockwork stopped hears nobody: it distrusts its ears for a while, not the others.
+//!
+//! Invariant: our incarnation never falls, and what we say of ourselves is above all that others say.
+//! Sources: SWIM, section 4.2; Lifeguard (local health).
+//!
+//! Pure: no clock, no I/O, no tasks.
+
+use std::time::Duration;
+
+use crate::config::Mutant;
+use crate::id::Incarnation;
+use crate::member::{Record, Status};
+use crate::time::Time;
+
+use super::message::{Fact, Message};
+use super::output::MembershipEvent;
+use super::turn::Turn;
+use super::{Membership, Phase};
+
+/// How far we trust our own ears.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Health {
+    /// When all windows began anew.
+    pub(super) restarted: Time,
+    doubt_until: Option<Time>,
+}
+
+impl Health {
+    /// By how much windows are stretched at `now`: from 200 % right after a stall back to 100 %.
+    pub(super) fn stretch_percent(&self, now: Time, span: Duration) -> u32 {
+        let left = self.doubt_until.map_or(Duration::ZERO, |until| until.since(now));
+        let percent = (left.as_micros() * 100).checked_div(span.as_micros()).unwrap_or(0);
+        100 + u32::try_from(percent).unwrap_or(100).min(100)
+    }
+}
+
+/// How often we were declared down, and when we come back.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Exile {
+    pub(super) return_at: Option<Time>,
+    last: Option<Time>,
+    times: u32,
+}
+
+impl Membership {
+    /// Whether others count us out at the moment.
+    pub(super) const fn in_exile(&self) -> bool {
+        self.exile.return_at.is_some()
+    }
+
+    pub(super) fn check_own_health(&mut self, turn: &mut Turn<'_>) {
+        let late = turn.now.since(self.next_beat);
+        if late <= self.config.heartbeat * 2 || self.config.mutant == Mutant::NoSelfHealth {
+            return;
+        }
+        self.health.restarted = turn.now;
+        self.health.doubt_until = Some(turn.now + self.config.self_doubt);
+        turn.event(MembershipEvent::SelfStalled);
+        self.withhold_alerts(turn);
+    }
+
+    pub(super) fn hear_of_myself(&mut self, said: &Record, turn: &mut Turn<'_>) {
+        if said.incarnation < self.me.incarnation || self.config.mutant == Mutant::NoRefutation {
+            return;
+        }
+        if said.incarnation > self.me.incarnation {
+            // Of an earlier life whose clock was ahead, or of one that shares our key.
+            self.me.incarnation = said.incarnation;
+            self.come_back(turn);
+            return;
+        }
+        let standing = self.view.get(self.me.node).map_or(Status::Alive, |record| record.status);
+        match said.status {
+            Status::Alive | Status::Leaving => {}
+            Status::Suspect => {
+                if standing == Status::Alive {
+                    self.me.incarnation = self.me.incarnation.next();
+                    self.say_again(turn);
+                }
+            }
+            Status::Down | Status::Left => {
+                if standing.is_live() {
+                    self.go_into_exile(said, turn);
+                }
+            }
+        }
+    }
+
+    fn go_into_exile(&mut self, said: &Record, turn: &mut Turn<'_>) {
+        turn.event(MembershipEvent::SelfDeclaredDown { incarnation: said.incarnation });
+        let longest = self.config.return_after_max;
+        if self.exile.last.is_some_and(|last| turn.now.since(last) >= longest) {
+            self.exile.times = 0;
+        }
+        let doubled = 1_u32 << self.exile.times.saturating_sub(1).min(20);
+        let wait = match self.exile.times {
+            0 => Duration::ZERO,
+            _ => self.config.return_after.saturating_mul(doubled).min(longest),
+        };
+        self.exile.times = self.exile.times.saturating_add(1);
+        self.exile.last = Some(turn.now);
+        if wait.is_zero() {
+            self.come_back(turn);
+            return;
+        }
+        self.exile.return_at = Some(turn.now + wait);
+        self.apply(&Record { status: Status::Down, ..Record::alive(&self.me) }, Vec::new(), turn);
+    }
+
+    pub(super) fn return_if_due(&mut self, turn: &mut Turn<'_>) {
+        if self.exile.return_at.is_some_and(|at| at <= turn.now) {
+            self.come_back(turn);
+        }
+    }
+
+    fn come_back(&mut self, turn: &mut Turn<'_>) {
+        self.exile.return_at = None;
+        // The others have stopped talking to us: their silence means nothing.
+        self.health.restarted = turn.now;
+        self.me.incarnation = self.me.incarnation.next();
+        self.say_again(turn);
+    }
+
+    /// The members know us under `known`: go beyond it.
+    pub(super) fn outgrow(&mut self, known: Incarnation, turn: &mut Turn<'_>) {
+        if known < self.me.incarnation {
+            return;
+        }
+        if known > self.me.incarnation || matches!(self.phase, Phase::Joining(_)) {
+            self.me.incarnation = known.next();
+            self.say_again(turn);
+        }
+        if matches!(self.phase, Phase::Joining(_)) {
+            self.ask_to_join(turn);
+        }
+    }
+
+    /// Says what we are, with the incarnation risen.
+    pub(super) fn say_again(&mut self, turn: &mut Turn<'_>) {
+        let standing = self.view.get(self.me.node).map_or(Status::Alive, |record| record.status);
+        let mut record = Record::alive(&self.me);
+        if standing == Status::Leaving {
+            record.status = Status::Leaving;
+        }
+        self.say_of_myself(record, turn);
+    }
+
+    /// Tells all, and those we are connected with at once.
+    pub(super) fn say_of_myself(&mut self, record: Record, turn: &mut Turn<'_>) {
+        // What we count goes on above all that earlier lives counted.
+        self.sequence = self.sequence.max(self.me.incarnation.0);
+        self.apply(&record, Vec::new(), turn);
+        let connected = self.edges.iter().filter(|(_, edge)| edge.connected);
+        for to in connected.map(|(node, _)| *node).collect::<Vec<_>>() {
+            turn.send(to, Message::Facts(vec![Fact::Record(record.clone())]));
+        }
+        self.publish(Fact::Record(record), turn);
+    }
+}

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 use crate::actor::{Actor, Receive};
@@ -22,7 +21,7 @@ use crate::error::{AskError, Returned, Undelivered, UnknownOutcome};
 use crate::mailbox::Mailbox;
 use crate::mailbox::lanes::{Admission, InLine, Refused};
 use crate::message::Message;
-use crate::reply::{Answer, ReplySlot, Slot};
+use crate::reply::{Answer, AnswerReceiver, ReplySlot, Slot, reply_cell};
 use crate::send::ask_meta;
 
 /// A message about to be sent, whose reply is wanted. Await it: it is sent when polled.
@@ -114,7 +113,7 @@ impl<'a, A: Receive<M>, M: Message> IntoFuture for Ask<'a, A, M> {
 pub struct AskFuture<'a, A: Actor, M: Message> {
     address: &'a Address<A>,
     state: AskState<M>,
-    reply: Option<oneshot::Receiver<Answer<M>>>,
+    reply: Option<AnswerReceiver<Answer<M>>>,
     timeout: Option<Duration>,
     alarm: Option<Pin<Box<Sleep>>>,
 }
@@ -154,7 +153,7 @@ impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
             self.timeout = Some(left);
             self.alarm = Some(Box::pin(tokio::time::sleep_until(deadline)));
         }
-        let (sender, receiver) = oneshot::channel();
+        let (sender, receiver) = reply_cell(cx.waker());
         self.reply = Some(receiver);
         self.state = AskState::Sent;
         match cell.lanes.push(seal(payload, retry, sender, meta)) {
@@ -204,23 +203,23 @@ impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
         AskError::OutcomeUnknown { to: self.address.target(), why }
     }
 
-    fn poll_reply(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<M::Value, AskError<M>>> {
-        let Some(reply) = &mut self.reply else {
+    fn poll_reply(&self, cx: &TaskContext<'_>) -> Poll<Result<M::Value, AskError<M>>> {
+        let Some(reply) = &self.reply else {
             return Poll::Pending;
         };
-        match Pin::new(reply).poll(cx) {
+        match reply.poll(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Err(_)) => Poll::Ready(Err(self.unknown(UnknownOutcome::NoReply))),
-            Poll::Ready(Ok(Answer::Replied(result))) => {
+            Poll::Ready(None) => Poll::Ready(Err(self.unknown(UnknownOutcome::NoReply))),
+            Poll::Ready(Some(Answer::Replied(result))) => {
                 Poll::Ready(result.map_err(AskError::Refused))
             }
-            Poll::Ready(Ok(Answer::RefusedElsewhere(text))) => {
+            Poll::Ready(Some(Answer::RefusedElsewhere(text))) => {
                 Poll::Ready(Err(AskError::RefusedElsewhere(text)))
             }
-            Poll::Ready(Ok(Answer::NotDelivered(message, reason))) => {
+            Poll::Ready(Some(Answer::NotDelivered(message, reason))) => {
                 Poll::Ready(Err(self.not_delivered(message, reason)))
             }
-            Poll::Ready(Ok(Answer::Unknown(why))) => Poll::Ready(Err(self.unknown(why))),
+            Poll::Ready(Some(Answer::Unknown(why))) => Poll::Ready(Err(self.unknown(why))),
         }
     }
 
@@ -247,6 +246,10 @@ impl<A: Receive<M>, M: Message> Future for AskFuture<'_, A, M> {
             if let Err(error) = this.start(payload, retry, cx) {
                 this.state = AskState::Done;
                 return Poll::Ready(Err(error));
+            }
+            // The reply cell and the line know whom to wake.
+            if this.alarm.is_none() {
+                return Poll::Pending;
             }
         }
         if let AskState::InLine(ticket) = this.state {
@@ -276,8 +279,14 @@ impl<A: Receive<M>, M: Message> Future for AskFuture<'_, A, M> {
 
 impl<A: Actor, M: Message> Drop for AskFuture<'_, A, M> {
     fn drop(&mut self) {
-        if let AskState::InLine(ticket) = self.state {
-            drop(self.address.cell().lanes.withdraw(ticket));
+        match self.state {
+            AskState::InLine(ticket) => drop(self.address.cell().lanes.withdraw(ticket)),
+            AskState::Sent => {
+                if let Some(reply) = &self.reply {
+                    reply.give_up();
+                }
+            }
+            AskState::Start(_) | AskState::Done => {}
         }
     }
 }

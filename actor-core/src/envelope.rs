@@ -21,7 +21,7 @@ use crate::exit::ExitReason;
 use crate::id::CallerId;
 use crate::message::Message;
 use crate::remote::{AnswerSink, Outbound, inbound};
-use crate::reply::{Answer, ReplySlot, RetryCell, Slot};
+use crate::reply::{Answer, AnswerSender, ReplySlot, RetryCell, Slot};
 use crate::wire::{baggage, paired};
 
 /// What a message and its reply may measure to lie inline: with all the rest, one cache line.
@@ -124,7 +124,7 @@ impl<M: Message> ReplyTo<M> for Nobody {
     }
 }
 
-impl<M: Message> ReplyTo<M> for tokio::sync::oneshot::Sender<Answer<M>> {
+impl<M: Message> ReplyTo<M> for AnswerSender<Answer<M>> {
     fn into_slot(self) -> ReplySlot<M> {
         ReplySlot(Slot::Ask(self))
     }

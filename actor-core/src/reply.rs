@@ -7,11 +7,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
 
 use crate::ending;
 use crate::error::{Undelivered, UnknownOutcome};
 use crate::message::Message;
+
+mod cell;
+
+pub(crate) use cell::{AnswerReceiver, AnswerSender, reply_cell};
 
 /// What came of a message that somebody waits for.
 pub enum Answer<M: Message> {
@@ -41,7 +44,7 @@ pub struct ReplySlot<M: Message>(pub(crate) Slot<M>);
 
 pub(crate) enum Slot<M: Message> {
     None,
-    Ask(oneshot::Sender<Answer<M>>),
+    Ask(AnswerSender<Answer<M>>),
     Sink(AnswerFn<M>),
     Retry(Arc<RetryCell<M>>),
 }
@@ -67,8 +70,7 @@ impl<M: Message> ReplySlot<M> {
     pub(crate) fn answer(mut self, answer: Answer<M>) {
         match std::mem::replace(&mut self.0, Slot::None) {
             Slot::None => {}
-            // An asker that no longer waits needs no answer.
-            Slot::Ask(sender) => drop(sender.send(answer)),
+            Slot::Ask(sender) => sender.send(answer),
             Slot::Sink(take) => take(answer),
             Slot::Retry(cell) => cell.answer(answer),
         }

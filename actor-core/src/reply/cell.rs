@@ -1,0 +1,87 @@
+//! The cell between an asker and its answer: one allocation an ask.
+//!
+//! A general oneshot channel would do, and did; it costs an ask a quarter of its time. Whoever asks is being polled
+//! when it sends, so its waker lies in the cell from the start and nobody need look for the answer before being woken.
+//! The sender is one pointer, so that a call with its reply lies in place in the mailbox.
+//!
+//! Invariant: the sender answers at most once; dropped without, the asker learns that no answer will come.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use crate::sync::Mutex;
+
+struct ReplyCell<T> {
+    /// Whether the sender has said its last. Its own note: nobody else reads it.
+    is_settled: AtomicBool,
+    inner: Mutex<Inner<T>>,
+}
+
+struct Inner<T> {
+    answer: Option<T>,
+    /// `None` once the sender has said its last, or nobody waits any more.
+    asker: Option<Waker>,
+}
+
+impl<T> ReplyCell<T> {
+    fn settle(&self, answer: Option<T>) {
+        self.is_settled.store(true, Ordering::Relaxed);
+        let mut inner = self.inner.lock();
+        inner.answer = answer;
+        let asker = inner.asker.take();
+        drop(inner);
+        if let Some(asker) = asker {
+            asker.wake();
+        }
+    }
+}
+
+/// A cell whose asker is woken by `waker`.
+pub(crate) fn reply_cell<T>(waker: &Waker) -> (AnswerSender<T>, AnswerReceiver<T>) {
+    let inner = Mutex::new(Inner { answer: None, asker: Some(waker.clone()) });
+    let cell = Arc::new(ReplyCell { is_settled: AtomicBool::new(false), inner });
+    (AnswerSender(Arc::clone(&cell)), AnswerReceiver(cell))
+}
+
+/// The side of whoever answers.
+pub(crate) struct AnswerSender<T>(Arc<ReplyCell<T>>);
+
+impl<T> AnswerSender<T> {
+    /// Answers; an asker that no longer waits needs no answer.
+    pub(crate) fn send(self, answer: T) {
+        self.0.settle(Some(answer));
+    }
+}
+
+impl<T> Drop for AnswerSender<T> {
+    fn drop(&mut self) {
+        if !self.0.is_settled.load(Ordering::Relaxed) {
+            self.0.settle(None);
+        }
+    }
+}
+
+/// The side of whoever asks.
+pub(crate) struct AnswerReceiver<T>(Arc<ReplyCell<T>>);
+
+impl<T> AnswerReceiver<T> {
+    /// The answer; `None` if there will be none.
+    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Option<T>> {
+        let mut inner = self.0.inner.lock();
+        match &inner.asker {
+            None => Poll::Ready(inner.answer.take()),
+            Some(asker) if asker.will_wake(cx.waker()) => Poll::Pending,
+            Some(_) => {
+                inner.asker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Nobody waits any more.
+    pub(crate) fn give_up(&self) {
+        let asker = self.0.inner.lock().asker.take();
+        drop(asker);
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! A global "current node" would be simplest, and would forbid two nodes in one process. So the answer
 //! hangs on the running task: each poll of an actor, task or driver puts its [`Current`] into a
-//! thread-local slot and takes it out again. Nothing is copied: the value is swapped in and out.
+//! thread-local slot and takes it out again. Nothing is copied: one pointer is swapped in and out.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -19,7 +19,7 @@ use crate::id::{ActorId, CallerId, NodeId};
 use crate::system::System;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Box<Current>>> = const { RefCell::new(None) };
 }
 
 /// What the running code belongs to.
@@ -120,11 +120,11 @@ impl fmt::Debug for Current {
 
 /// Looks at where the running code is; `None` outside a node.
 pub fn try_with<R>(look: impl FnOnce(&Current) -> R) -> Option<R> {
-    CURRENT.with(|slot| slot.borrow().as_ref().map(look))
+    CURRENT.with(|slot| slot.borrow().as_deref().map(look))
 }
 
 pub(crate) fn with_mut<R>(change: impl FnOnce(&mut Current) -> R) -> Option<R> {
-    CURRENT.with(|slot| slot.borrow_mut().as_mut().map(change))
+    CURRENT.with(|slot| slot.borrow_mut().as_deref_mut().map(change))
 }
 
 /// The node that the running code belongs to; `None` outside one.
@@ -150,13 +150,13 @@ pub fn expect_system() -> System {
 }
 
 /// Runs `future` as belonging to `current`.
-pub const fn scope<F: Future>(current: Current, future: F) -> Scoped<F> {
-    Scoped { current: Some(current), future }
+pub fn scope<F: Future>(current: Current, future: F) -> Scoped<F> {
+    Scoped { current: Some(Box::new(current)), future }
 }
 
 /// Runs `work` on this thread as belonging to `current`.
 pub fn sync_scope<R>(current: Current, work: impl FnOnce() -> R) -> R {
-    let mut slot = Some(current);
+    let mut slot = Some(Box::new(current));
     let _restore = Swapped::new(&mut slot);
     work()
 }
@@ -164,7 +164,7 @@ pub fn sync_scope<R>(current: Current, work: impl FnOnce() -> R) -> R {
 pin_project_lite::pin_project! {
     /// A future that belongs to a node; see [`scope`].
     pub struct Scoped<F> {
-        current: Option<Current>,
+        current: Option<Box<Current>>,
         #[pin]
         future: F,
     }
@@ -187,10 +187,10 @@ impl<F: Future> Future for Scoped<F> {
 }
 
 /// Swaps a value into the slot, and back when dropped, a panic included.
-struct Swapped<'a>(&'a mut Option<Current>);
+struct Swapped<'a>(&'a mut Option<Box<Current>>);
 
 impl<'a> Swapped<'a> {
-    fn new(mine: &'a mut Option<Current>) -> Self {
+    fn new(mine: &'a mut Option<Box<Current>>) -> Self {
         CURRENT.with(|slot| std::mem::swap(&mut *slot.borrow_mut(), mine));
         Self(mine)
     }

@@ -28,23 +28,30 @@ pub(crate) fn ask_meta<A: Actor>(
     deadline: Option<Instant>,
 ) -> Result<Meta, DeadlockPath> {
     let span = current_span();
+    let (caller, is_driver) = current::try_with(|here| (here.caller, here.actor().is_none()))
+        .unwrap_or((CallerId::NOBODY, true));
+    if is_driver && deadline.is_none() && span.is_none() {
+        return Ok(Meta { caller, context: None, is_careful: false });
+    }
+    let context = ask_context(cell, deadline, span)?;
+    Ok(Meta { caller, context: Some(Arc::new(context)), is_careful: false })
+}
+
+#[inline(never)]
+fn ask_context<A: Actor>(
+    cell: &Cell<A>,
+    deadline: Option<Instant>,
+    span: Option<tracing::span::Id>,
+) -> Result<MessageContext, DeadlockPath> {
     let found = current::try_with(|here| {
-        if here.actor().is_none() && deadline.is_none() && span.is_none() {
-            return Ok(Meta { caller: here.caller, context: None, is_careful: false });
-        }
         let deadline = match (deadline, here.deadline()) {
             (Some(own), Some(inherited)) => Some(own.min(inherited)),
             (own, inherited) => own.or(inherited),
         };
         let chain = chain_to(cell, here)?;
-        let context = MessageContext { chain, deadline, span: span.clone(), cancel: None };
-        Ok(Meta { caller: here.caller, context: Some(Arc::new(context)), is_careful: false })
+        Ok(MessageContext { chain, deadline, span: span.clone(), cancel: None })
     });
-    found.unwrap_or_else(|| {
-        let context = (deadline.is_some() || span.is_some())
-            .then(|| Arc::new(MessageContext { deadline, span, ..MessageContext::default() }));
-        Ok(Meta { caller: CallerId::NOBODY, context, is_careful: false })
-    })
+    found.unwrap_or_else(|| Ok(MessageContext { deadline, span, ..MessageContext::default() }))
 }
 
 /// The chain of asks for an ask from `here` to `cell`.

@@ -162,7 +162,12 @@ impl Contender for Mobula {
     where
         F: Future<Output = Result<(), BenchError>> + Send + 'static,
     {
-        tokio_task(self.node.enter(work)).await
+        let work = self.node.enter(work);
+        if !self.pinned {
+            return tokio_task(work).await;
+        }
+        // Where the driver and the actors run, as actix's tasks do; `tokio::spawn` would leave the arbiter's own queue.
+        actix::spawn(work).await.unwrap_or(Err(BenchError::DriverLost))
     }
 
     async fn spawn_counter(&self) -> Result<Self::Counter, BenchError> {

@@ -24,7 +24,7 @@ use crate::factory::Factory;
 use crate::id::MonitorRef;
 use crate::message::Message;
 use crate::reply::ReplySlot;
-use crate::run_loop;
+use crate::run_loop::{self, Tenant};
 use crate::signal::ChildExited;
 
 mod step;
@@ -164,12 +164,12 @@ impl<A: Actor<Mode = Self> + Send> Mode<A> for Exclusive {
     }
 
     fn launch(cell: Arc<Cell<A>>, factory: Factory<A>) {
-        let system = cell.system().clone();
+        let (system, tenant) = (cell.system().clone(), Tenant::of(&cell));
         match cell.pin() {
-            None => drop(system.runtime().spawn(run_loop::run(cell, factory))),
+            None => drop(system.runtime().spawn(run_loop::run(tenant, cell, factory))),
             Some(pin) => {
-                let arbiter = system.arbiters().place(pin);
-                arbiter.spawn(run_loop::run(cell, factory));
+                let pin = pin.clone();
+                system.arbiters().spawn(&pin, move || run_loop::run(tenant, cell, factory));
             }
         }
     }
@@ -194,11 +194,9 @@ impl<A: Actor<Mode = Self>> Mode<A> for Local {
     }
 
     fn launch(cell: Arc<Cell<A>>, factory: Factory<A>) {
-        let near = crate::arbiters::Pin::Near;
-        let arbiter = cell.system().arbiters().place(cell.pin().unwrap_or(&near));
-        arbiter.spawn_fn(move || {
-            drop(tokio::task::spawn_local(run_loop::run(cell, factory)));
-        });
+        let (system, tenant) = (cell.system().clone(), Tenant::of(&cell));
+        let pin = cell.pin().cloned().unwrap_or(crate::arbiters::Pin::Near);
+        system.arbiters().spawn(&pin, move || run_loop::run(tenant, cell, factory));
     }
 }
 
@@ -222,8 +220,8 @@ impl<A: Actor<Mode = Self> + Send + Sync> Mode<A> for Shared {
     }
 
     fn launch(cell: Arc<Cell<A>>, factory: Factory<A>) {
-        let system = cell.system().clone();
-        drop(system.runtime().spawn(run_loop::run(cell, factory)));
+        let (system, tenant) = (cell.system().clone(), Tenant::of(&cell));
+        drop(system.runtime().spawn(run_loop::run(tenant, cell, factory)));
     }
 }
 

@@ -8,18 +8,20 @@
 //! The threads are actix-rt's, so that actix guests live on them too. They start with the first
 //! pinned actor: a node that pins nothing has none.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::OnceLock;
+use std::future::Future;
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use actix_rt::{Arbiter, ArbiterHandle};
 use parking_lot::Mutex;
 
 thread_local! {
-    static HERE: Cell<Option<usize>> = const { Cell::new(None) };
+    /// Which arbiter of which pool this thread is.
+    static HERE: RefCell<Option<(Arc<Token>, usize)>> = const { RefCell::new(None) };
 }
 
 /// Where pinned actors run.
@@ -47,7 +49,11 @@ pub(crate) struct Arbiters {
     groups: Mutex<HashMap<String, usize>>,
 }
 
+/// Tells pools apart: two nodes may live in one process.
+struct Token;
+
 struct Pool {
+    token: Arc<Token>,
     handles: Vec<ArbiterHandle>,
     stop: Option<(actix_rt::System, JoinHandle<()>)>,
 }
@@ -61,16 +67,28 @@ impl Arbiters {
         Self { choice, here, pool: OnceLock::new(), groups: Mutex::default() }
     }
 
-    /// The arbiter for an actor pinned so.
-    pub(crate) fn place(&self, pin: &Pin) -> ArbiterHandle {
+    /// Runs on the arbiter for an actor pinned so the future that `make` makes there. Without a detour, if this is that
+    /// arbiter's thread.
+    pub(crate) fn spawn<F: Future<Output = ()> + 'static>(
+        &self,
+        pin: &Pin,
+        make: impl FnOnce() -> F + Send + 'static,
+    ) {
         let pool = self.pool.get_or_init(|| self.start());
+        let here = HERE.with_borrow(|here| match here {
+            Some((token, index)) if Arc::ptr_eq(token, &pool.token) => Some(*index),
+            Some(_) | None => None,
+        });
         let index = match pin {
-            Pin::Near => {
-                HERE.with(Cell::get).unwrap_or_else(|| self.of_group("", pool.handles.len()))
-            }
+            Pin::Near => here.unwrap_or_else(|| self.of_group("", pool.handles.len())),
             Pin::Group(group) => self.of_group(group, pool.handles.len()),
         };
-        pool.handles[index % pool.handles.len()].clone()
+        if here == Some(index) {
+            drop(tokio::task::spawn_local(make()));
+        } else {
+            pool.handles[index % pool.handles.len()]
+                .spawn_fn(move || drop(tokio::task::spawn_local(make())));
+        }
     }
 
     fn of_group(&self, group: &str, arbiters: usize) -> usize {
@@ -87,7 +105,9 @@ impl Arbiters {
 
     fn start(&self) -> Pool {
         match (self.choice, &self.here) {
-            (ArbiterChoice::Here, Some(here)) => Pool { handles: vec![here.clone()], stop: None },
+            (ArbiterChoice::Here, Some(here)) => {
+                Pool { token: Arc::new(Token), handles: vec![here.clone()], stop: None }
+            }
             (ArbiterChoice::Here, None) => start_threads(1),
             (ArbiterChoice::Threads(count), _) => start_threads(count.max(1)),
         }
@@ -103,17 +123,19 @@ fn start_threads(count: usize) -> Pool {
             let arbiters: Vec<Arbiter> = (0..count).map(|_| Arbiter::new()).collect();
             arbiters.iter().map(Arbiter::handle).collect()
         });
+        let token = Arc::new(Token);
         for (index, handle) in handles.iter().enumerate() {
-            handle.spawn_fn(move || HERE.with(|here| here.set(Some(index))));
+            let token = Arc::clone(&token);
+            handle.spawn_fn(move || HERE.set(Some((token, index))));
         }
         // The receiver waits for this message, so it can only fail if that thread died.
-        let _ = sender.send((handles, actix_rt::System::current()));
+        let _ = sender.send((token, handles, actix_rt::System::current()));
         // The result is whether the system was stopped in order; there is nobody to tell.
         let _ = runner.run();
     });
     let started = thread.ok().and_then(|thread| {
-        let (handles, system) = receiver.recv().ok()?;
-        Some(Pool { handles, stop: Some((system, thread)) })
+        let (token, handles, system) = receiver.recv().ok()?;
+        Some(Pool { token, handles, stop: Some((system, thread)) })
     });
     match started {
         Some(pool) => pool,

@@ -57,7 +57,7 @@ pub(crate) struct Settings {
 impl Settings {
     fn is_plain(&self) -> bool {
         self.name.is_none()
-            && self.pin.is_none()
+            && !matches!(self.pin, Some(Pin::Group(_)))
             && self.parent.is_none()
             && !self.detached
             && self.far.is_none()
@@ -74,6 +74,8 @@ pub struct Cell<A: Actor> {
     pub(crate) lanes: Lanes<BoxedEnvelope<A>, Signal>,
     handles: AtomicUsize,
     traps_exits: AtomicBool,
+    /// Pinned near its spawner, which alone is no reason to keep settings.
+    is_near: bool,
     /// `None` for an actor that chose nothing: most of many.
     settings: Option<Box<Settings>>,
     life: Mutex<Life<A>>,
@@ -163,6 +165,7 @@ impl<A: Actor> Cell<A> {
             lanes,
             handles: AtomicUsize::new(0),
             traps_exits: AtomicBool::new(false),
+            is_near: settings.pin == Some(Pin::Near),
             settings: (!settings.is_plain()).then(|| Box::new(settings)),
             life: Mutex::new(Life {
                 phase: Phase::Starting,
@@ -191,6 +194,9 @@ impl<A: Actor> Cell<A> {
     }
 
     pub(crate) fn pin(&self) -> Option<&Pin> {
+        if self.is_near {
+            return Some(&Pin::Near);
+        }
         self.settings().and_then(|settings| settings.pin.as_ref())
     }
 

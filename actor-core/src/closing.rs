@@ -10,12 +10,12 @@ use crate::handle::ActorHandle;
 /// A stop or kill under way; await it for the end and its reason.
 #[must_use = "the request stands; `.await` it to wait for the end, or drop it knowingly"]
 pub struct Closing {
-    closed: Pin<Box<dyn Future<Output = ExitReason> + Send>>,
+    handle: ActorHandle,
 }
 
 impl Closing {
-    pub(crate) fn new(handle: ActorHandle) -> Self {
-        Self { closed: Box::pin(async move { handle.closed().await }) }
+    pub(crate) const fn new(handle: ActorHandle) -> Self {
+        Self { handle }
     }
 }
 
@@ -30,7 +30,7 @@ impl IntoFuture for Closing {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { Ok(self.closed.await) })
+        Box::pin(async move { Ok(self.handle.closed().await) })
     }
 }
 

@@ -19,7 +19,6 @@ use crate::arg::DependencyFailed;
 use crate::context::Ending;
 use crate::drive::Watch;
 use crate::envelope::BoxedEnvelope;
-use crate::exit::ExitReason;
 use crate::flight_recorder::FlightRecorder;
 use crate::handle::ActorHandle;
 use crate::id::{CallerId, MonitorRef};
@@ -41,8 +40,6 @@ pub(crate) struct Extras<A: Actor> {
     pub(crate) traps_exits: bool,
     /// The end that a handler asked for.
     pub(crate) ending: Option<Ending>,
-    /// The end that comes when everything that waits has been handled.
-    pub(crate) draining: Option<ExitReason>,
     pub(crate) held_reply: Option<Box<dyn Any + Send>>,
     /// The envelope whose handler runs and may be retried.
     pub(crate) retrying: Option<(BoxedEnvelope<A>, Option<Box<Watch>>)>,
@@ -67,7 +64,6 @@ impl<A: Actor> Default for Extras<A> {
             watching: HashMap::new(),
             traps_exits: false,
             ending: None,
-            draining: None,
             held_reply: None,
             retrying: None,
             from_source: None,

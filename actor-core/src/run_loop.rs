@@ -33,7 +33,7 @@ use crate::envelope::{BoxedEnvelope, Finished, Meta};
 use crate::error::Undelivered;
 use crate::exit::{ErrorText, ExitReason, PanicReport};
 use crate::extras::{Extras, FromSource};
-use crate::factory::{Factory, StartStep};
+use crate::factory::{Factory, StartStep, Starting};
 use crate::flight_recorder::{FlightRecord, FlightRecorder};
 use crate::lifecycle::Phase;
 use crate::mailbox::lanes::Taken;
@@ -44,24 +44,31 @@ mod hearing;
 mod sources;
 mod turn;
 
-use hearing::HookEnd;
+use hearing::{Hooked, hooked};
 use turn::Turn;
 
 /// Messages handled before the actor yields. 16 to 1024 measured equal, 1 costs four times as much.
 const BUDGET: u16 = 64;
 
-/// Runs one generation of the actor in `cell`.
+/// Runs one generation of the actor in `cell`, whose `tenant` it is.
 pub(crate) fn run<A: Actor>(
+    tenant: Tenant<A>,
     cell: Arc<Cell<A>>,
     factory: Factory<A>,
 ) -> current::Scoped<impl Future<Output = ()>> {
     let here = Current::citizen(cell.system().clone(), cell.actor_id());
-    current::scope(here, live(Tenant(Some(cell)), Box::new(factory)))
+    current::scope(here, live(tenant, Box::new(factory)))
 }
 
 /// A generation's hold on its cell. Dropped before the generation has ended, with its executor, say, it
 /// ends the cell, so that nobody waits for an actor that nobody runs.
-struct Tenant<A: Actor>(Option<Arc<Cell<A>>>);
+pub(crate) struct Tenant<A: Actor>(Option<Arc<Cell<A>>>);
+
+impl<A: Actor> Tenant<A> {
+    pub(crate) fn of(cell: &Arc<Cell<A>>) -> Self {
+        Self(Some(Arc::clone(cell)))
+    }
+}
 
 impl<A: Actor> Drop for Tenant<A> {
     fn drop(&mut self) {
@@ -76,8 +83,16 @@ impl<A: Actor> Drop for Tenant<A> {
 #[expect(clippy::manual_async_fn, reason = "an async fn would be larger")]
 fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Box<Factory<A>>) -> impl Future<Output = ()> {
     async move {
+        let made = match &tenant.0 {
+            None => return,
+            Some(cell) => match make(cell, &mut factory) {
+                Made::Now(made) => made,
+                Made::Later(starting) => Box::pin(started(cell, starting)).await,
+            },
+        };
+        // Looked up anew: held over the await, it would have a place of its own.
         let Some(cell) = &tenant.0 else { return };
-        let actor = match Box::pin(start(cell, &mut factory)).await {
+        let actor = match made {
             Ok(actor) => actor,
             Err(reason) => {
                 cell.ended(Remains {
@@ -95,21 +110,37 @@ fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Box<Factory<A>>) -> impl F
         let factory = factory.is_restartable().then_some(factory);
         let mut run = Run::new(cell);
         let mut state = A::Mode::hold(actor);
-        let reason = match Box::pin(run.begin(&mut state)).await {
-            Ok(()) => run.serve(&mut state).await,
-            Err(reason) => reason,
+        let begun = match run.hook_now(&mut state, |actor, ctx| actor.started(ctx)) {
+            Hooked::Done(begun) => begun,
+            Hooked::Waits(drive) => hooked(drive.await),
         };
-        // Taken before the next await: after it, this may be another thread.
-        let orphans = ending::take_orphans();
-        let reason = Box::pin(run.leave(&mut state, reason)).await;
-        let Run { ctx, mut batch, .. } = run;
-        let flight = clear_up(state, ctx.extras, &mut batch);
-        let factory = factory.map(|factory| *factory);
-        cell.ended(Remains { reason: ExitReason::clone(&reason), factory, batch, flight });
-        ending::answer_all(orphans, &reason);
-        ending::answer_orphans(&reason);
+        let reason =
+            if let Some(reason) = run.begun(begun) { reason } else { run.serve(&mut state).await };
+        // Boxed as a whole: an idle actor need not have room for its end.
+        Box::pin(finish(Remaining { run, state, reason, factory })).await;
         drop(tenant.0.take());
     }
+}
+
+/// What there is when a generation ends.
+struct Remaining<'c, A: Actor> {
+    run: Run<'c, A>,
+    state: StateOf<A>,
+    reason: Box<ExitReason>,
+    factory: Option<Box<Factory<A>>>,
+}
+
+async fn finish<A: Actor>(remaining: Remaining<'_, A>) {
+    let Remaining { mut run, mut state, reason, factory } = remaining;
+    // Taken before the next await: after it, this may be another thread.
+    let orphans = ending::take_orphans();
+    let reason = run.leave(&mut state, reason).await;
+    let Run { cell, ctx, mut batch, .. } = run;
+    let flight = clear_up(state, ctx.extras, &mut batch);
+    let factory = factory.map(|factory| *factory);
+    cell.ended(Remains { reason: ExitReason::clone(&reason), factory, batch, flight });
+    ending::answer_all(orphans, &reason);
+    ending::answer_orphans(&reason);
 }
 
 /// Drops what a generation had; what it was to handle goes back to the head of `batch`.
@@ -133,42 +164,57 @@ fn clear_up<A: Actor>(
     flight.unwrap_or_default()
 }
 
-/// Runs the constructor. Its panic or error is the actor's end.
-async fn start<A: Actor>(cell: &Cell<A>, factory: &mut Factory<A>) -> Result<A, Box<ExitReason>> {
-    made(cell, factory).await.map_err(Box::new)
+/// How far a constructor got.
+enum Made<A: Actor> {
+    Now(Result<A, Box<ExitReason>>),
+    Later(<A::Mode as Mode<A>>::Starting),
 }
 
-async fn made<A: Actor>(cell: &Cell<A>, factory: &mut Factory<A>) -> Result<A, ExitReason> {
-    let starting = guard(|| factory.make()).map_err(panicked)?;
-    let result = match starting.0 {
-        StartStep::Done(result) => result,
-        StartStep::Later(mut future) => {
-            let result = poll_fn(|cx| {
-                if let Some(reason) = aborted(cell) {
-                    return Poll::Ready(Err(reason));
-                }
-                cell.lanes.register(cx.waker());
-                match guard(|| Pin::new(&mut future).poll(cx)) {
-                    Ok(Poll::Pending) => {
-                        aborted(cell).map_or(Poll::Pending, |reason| Poll::Ready(Err(reason)))
-                    }
-                    Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
-                    Err(report) => Poll::Ready(Err(panicked(report))),
-                }
-            })
-            .await;
-            if result.is_err() {
-                ending::drop_ending(future);
-            }
-            result?
+/// Runs the constructor. Its panic or error is the actor's end.
+fn make<A: Actor>(cell: &Cell<A>, factory: &mut Factory<A>) -> Made<A> {
+    Made::Now(match guard(|| factory.make()) {
+        Ok(Starting(StartStep::Later(starting))) => return Made::Later(starting),
+        Ok(Starting(StartStep::Done(result))) => accepted(cell, result),
+        Err(report) => Err(Box::new(panicked(report))),
+    })
+}
+
+/// Waits for a constructor that awaits.
+async fn started<A: Actor>(
+    cell: &Cell<A>,
+    mut starting: <A::Mode as Mode<A>>::Starting,
+) -> Result<A, Box<ExitReason>> {
+    let result = poll_fn(|cx| {
+        if let Some(reason) = aborted(cell) {
+            return Poll::Ready(Err(reason));
         }
-    };
+        cell.lanes.register(cx.waker());
+        match guard(|| Pin::new(&mut starting).poll(cx)) {
+            Ok(Poll::Pending) => {
+                aborted(cell).map_or(Poll::Pending, |reason| Poll::Ready(Err(reason)))
+            }
+            Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
+            Err(report) => Poll::Ready(Err(panicked(report))),
+        }
+    })
+    .await;
+    match result {
+        Ok(result) => accepted(cell, result),
+        Err(reason) => {
+            ending::drop_ending(starting);
+            Err(Box::new(reason))
+        }
+    }
+}
+
+/// What the constructor gave, unless a signal has ended the actor meanwhile.
+fn accepted<A: Actor>(cell: &Cell<A>, result: Result<A, ErrorText>) -> Result<A, Box<ExitReason>> {
     match aborted(cell) {
         Some(reason) => {
             ending::drop_ending(result);
-            Err(reason)
+            Err(Box::new(reason))
         }
-        None => result.map_err(ExitReason::StartFailed),
+        None => result.map_err(|error| Box::new(ExitReason::StartFailed(error))),
     }
 }
 
@@ -182,9 +228,23 @@ type Handled = Result<(), ExitReason>;
 /// A [`Turn`] that borrows nothing any more.
 enum After {
     Handled(Result<(), Box<ExitReason>>),
+    Only,
     Retried,
     Empty,
     Over,
+}
+
+/// How an actor stands to its mailbox. Most messages come to an actor that sleeps, and are alone: such a one costs the
+/// actor one look at the mailbox, not one for the message and another to fall asleep.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Working,
+    /// It is idle; what comes wakes it.
+    Asleep,
+    /// It has been woken, and has not looked yet.
+    Awake,
+    /// It was idle as soon as it took the envelope it handles.
+    Resting,
 }
 
 struct Run<'c, A: Actor> {
@@ -196,8 +256,12 @@ struct Run<'c, A: Actor> {
     /// As many unreleased ones are given back together; 0 where slots are free as soon as they are taken.
     release_at: u32,
     budget: u16,
+    /// Asleep, awake for what came meanwhile, or neither.
+    rest: Rest,
     /// Whether the envelope before came from a source, so that it is the mailbox's turn.
     mailbox_first: bool,
+    /// Whether the end comes when everything that waits has been handled.
+    is_draining: bool,
     /// Whether the current message context must be cleared.
     has_context: bool,
 }
@@ -222,69 +286,70 @@ impl<'c, A: Actor> Run<'c, A> {
             unreleased: 0,
             release_at,
             budget: BUDGET,
+            rest: Rest::Working,
             mailbox_first: false,
+            is_draining: false,
             has_context: false,
         }
     }
 
-    /// Runs `started`.
-    async fn begin(&mut self, state: &mut StateOf<A>) -> Result<(), Box<ExitReason>> {
-        match self.hook(state, |actor, ctx| actor.started(ctx)).await {
-            Err(HookEnd::Failed(error)) => Err(Box::new(ExitReason::StartFailed(error))),
-            Err(HookEnd::Ended(reason)) => Err(Box::new(reason)),
-            Ok(()) => {
-                self.cell.entered(Phase::Running);
-                Ok(())
-            }
-        }
-    }
-
     /// Handles messages until there is a reason to end.
-    async fn serve(&mut self, state: &mut StateOf<A>) -> Box<ExitReason> {
-        loop {
-            if self.cell.lanes.is_signalled()
-                && let Err(reason) = Box::pin(self.signals(state)).await
-            {
-                return Box::new(reason);
-            }
-            if self.ctx.extras.is_some()
-                && let Some(reason) = self.heed_ending()
-            {
-                return Box::new(reason);
-            }
-            // In two steps, since a turn borrows everything.
-            let after = match self.turn(state) {
-                Turn::Handled => After::Handled(Ok(())),
-                Turn::Waits(drive) => After::Handled(drive.await.map(drop).map_err(Box::new)),
-                Turn::Ended(reason) => After::Handled(Err(reason)),
-                Turn::Retried => After::Retried,
-                Turn::Empty => After::Empty,
-                Turn::Over => After::Over,
-            };
-            let handled = match after {
-                After::Handled(handled) => handled,
-                After::Retried => Box::pin(self.handle_again(state)).await.map_err(Box::new),
-                After::Empty => {
-                    if let Err(reason) = self.next().await {
-                        return Box::new(reason);
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
+    fn serve(&mut self, state: &mut StateOf<A>) -> impl Future<Output = Box<ExitReason>> {
+        async move {
+            loop {
+                if self.cell.lanes.is_signalled() {
+                    match self.hear() {
+                        Ok(None) => {}
+                        Ok(Some(signal)) => {
+                            if let Err(reason) = Box::pin(self.signals_from(state, signal)).await {
+                                return Box::new(reason);
+                            }
+                        }
+                        Err(reason) => return reason,
                     }
-                    continue;
                 }
-                After::Over => {
-                    self.budget = BUDGET;
-                    yield_now().await;
-                    if let Err(reason) = self.look_at_sources().await {
-                        return Box::new(reason);
+                if self.ctx.extras.is_some()
+                    && let Some(reason) = self.heed_ending()
+                {
+                    return Box::new(reason);
+                }
+                // In two steps, since a turn borrows everything.
+                let after = match self.turn(state) {
+                    Turn::Handled => After::Handled(Ok(())),
+                    Turn::Waits(drive) => After::Handled(drive.await.map(drop).map_err(Box::new)),
+                    Turn::Ended(reason) => After::Handled(Err(reason)),
+                    Turn::Only => After::Only,
+                    Turn::Retried => After::Retried,
+                    Turn::Empty => After::Empty,
+                    Turn::Over => After::Over,
+                };
+                let handled = match after {
+                    After::Handled(handled) => handled,
+                    After::Retried => Box::pin(self.handle_again(state)).await.map_err(Box::new),
+                    After::Only if self.ctx.extras.is_some() => Ok(()),
+                    After::Only | After::Empty => {
+                        if let Err(reason) = self.next().await {
+                            return Box::new(reason);
+                        }
+                        continue;
                     }
-                    continue;
+                    After::Over => {
+                        self.budget = BUDGET;
+                        yield_now().await;
+                        if let Err(reason) = self.look_at_sources().await {
+                            return Box::new(reason);
+                        }
+                        continue;
+                    }
+                };
+                // What hooks, streams and gates do is no part of the message before.
+                if std::mem::take(&mut self.has_context) {
+                    current::with_mut(|here| here.message = None);
                 }
-            };
-            // What hooks, streams and gates do is no part of the message before.
-            if std::mem::take(&mut self.has_context) {
-                current::with_mut(|here| here.message = None);
-            }
-            if let Err(reason) = handled {
-                return reason;
+                if let Err(reason) = handled {
+                    return reason;
+                }
             }
         }
     }

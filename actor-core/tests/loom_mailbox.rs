@@ -72,6 +72,14 @@ fn consume(
             if done(&seen, &signals) {
                 return std::task::Poll::Ready(());
             }
+            // As the run loop does: what is alone is taken with going idle.
+            if let Some(envelope) = mailbox.take_only(&mut unreleased) {
+                seen.push(envelope);
+                if !done(&seen, &signals) && mailbox.is_idle() {
+                    return std::task::Poll::Pending;
+                }
+                continue;
+            }
             match mailbox.take(&mut batch, std::mem::take(&mut unreleased), cx.waker()) {
                 Taken::Batch => {
                     unreleased = u32::try_from(batch.len()).unwrap();

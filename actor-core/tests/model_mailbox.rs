@@ -166,6 +166,16 @@ fn history(seed: u64, steps: u32) {
             }
             60..80 => {
                 let mut batch = VecDeque::new();
+                if random.below(2) == 0 {
+                    let mut back = 0;
+                    if let Some(envelope) = real.take_only(&mut back) {
+                        assert_eq!(Some(envelope), naive.queue.pop_front(), "{context}");
+                        assert!(naive.queue.is_empty() && naive.line.is_empty(), "{context}");
+                        assert!(naive.signals.is_empty() && !naive.sealed, "{context}");
+                        assert!(rule != Rule::Displace && real.is_idle(), "{context}");
+                    }
+                    continue;
+                }
                 let back = random.below(u64::try_from(naive.held).unwrap() + 1);
                 naive.held -= usize::try_from(back).unwrap();
                 naive.move_up();

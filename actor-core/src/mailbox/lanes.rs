@@ -11,77 +11,31 @@
 //!    overtakes it. So order per sender holds across waiting, too.
 //! 3. `Idle` is entered only under the lock, with both lanes empty and the consumer's waker stored; a push
 //!    leaves `Idle` under the same lock and wakes. A signal wakes always, since the consumer may be
-//!    waiting inside a handler.
-//! 4. After `seal` or `close` nothing is admitted any more; an envelope in line is taken back by its sender.
+//!    waiting inside a handler. A consumer that takes the only envelope is idle at once: it need not look again.
+//! 4. The consumer is a task, whose waker only schedules it: it is woken under the lock, by reference, since a copy
+//!    of the waker would cost two more atomic operations than the wake itself.
+//! 5. After `seal` or `close` nothing is admitted any more; an envelope in line is taken back by its sender.
 
 use std::collections::VecDeque;
 use std::task::Waker;
 
 use crate::sync::{AtomicU8, Mutex, Ordering};
 
+// The path is said because the loom test reads this file from elsewhere.
+#[path = "lanes/outcome.rs"]
+mod outcome;
+
+pub(crate) use outcome::{Admission, InLine, Refused, Rule, Taken};
+
 const SIGNALLED: u8 = 1;
 const ABORTED: u8 = 2;
-
-/// What happens to a message that finds no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
-    /// It waits in line.
-    Wait,
-    /// It is handed back.
-    Reject,
-    /// It displaces the oldest waiting one.
-    Displace,
-}
+const IDLE: u8 = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Idle,
     Busy,
     Sealed,
-}
-
-/// Why an envelope was not taken.
-#[derive(Debug)]
-pub(crate) enum Refused<E> {
-    /// No room, and the rule says so.
-    Full(E),
-    /// The mailbox takes nothing any more.
-    Closed(E),
-}
-
-/// What became of an envelope that may wait.
-#[derive(Debug)]
-pub(crate) enum Admission<E> {
-    /// It is in; with the envelope it displaced, if any.
-    Admitted(Option<E>),
-    /// It waits in line under this ticket.
-    Waiting(u64),
-    /// It was not taken.
-    Refused(Refused<E>),
-}
-
-/// What the state of a place in line is.
-#[derive(Debug)]
-pub(crate) enum InLine<E> {
-    /// Still waiting.
-    Waiting,
-    /// Admitted.
-    Admitted,
-    /// The mailbox closed first; the envelope comes back.
-    Closed(E),
-}
-
-/// What the consumer found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// The batch has envelopes.
-    Batch,
-    /// A signal waits.
-    Signal,
-    /// Nothing; the waker is stored.
-    Idle,
-    /// Nothing, and nothing will come: sealed and drained.
-    Drained,
 }
 
 struct Waiting<E> {
@@ -153,18 +107,40 @@ impl<E, S> Lanes<E, S> {
             Room::Displace => {
                 let displaced = inner.queue.pop_front();
                 inner.outstanding -= u32::from(displaced.is_some());
-                let waker = inner.admit(envelope);
+                self.admit(&mut inner, envelope);
                 drop(inner);
-                wake(waker);
                 return Ok(displaced);
             }
             Room::No => return Err(Refused::Full(envelope)),
             Room::Closed => return Err(Refused::Closed(envelope)),
         }
-        let waker = inner.admit(envelope);
-        drop(inner);
-        wake(waker);
+        self.admit(&mut inner, envelope);
         Ok(None)
+    }
+
+    #[inline]
+    fn admit(&self, inner: &mut Inner<E, S>, envelope: E) {
+        // Most of many actors never have two messages waiting.
+        if inner.queue.capacity() == 0 {
+            inner.queue.reserve_exact(1);
+        }
+        inner.queue.push_back(envelope);
+        inner.outstanding += 1;
+        if inner.phase == Phase::Idle {
+            self.rouse(inner);
+        }
+    }
+
+    /// Ends idleness, if it is one, and wakes the consumer.
+    #[inline]
+    fn rouse(&self, inner: &mut Inner<E, S>) {
+        if inner.phase == Phase::Idle {
+            inner.phase = Phase::Busy;
+        }
+        self.flags.store(inner.flags(), Ordering::Release);
+        if let Some(consumer) = &inner.consumer {
+            consumer.wake_by_ref();
+        }
     }
 
     /// Takes `envelope`, or puts it in line, to be admitted as soon as there is room.
@@ -248,15 +224,13 @@ impl<E, S> Lanes<E, S> {
         if inner.is_closed {
             return Some(signal);
         }
+        // Most hear one in their life, at its end.
+        if inner.signals.capacity() == 0 {
+            inner.signals.reserve_exact(1);
+        }
         inner.signals.push_back(Signalled { signal, aborts: abort });
         inner.aborts += u32::from(abort);
-        self.flags.store(inner.flags(), Ordering::Release);
-        if inner.phase == Phase::Idle {
-            inner.phase = Phase::Busy;
-        }
-        let waker = inner.consumer.clone();
-        drop(inner);
-        wake(waker);
+        self.rouse(&mut inner);
         None
     }
 
@@ -268,6 +242,11 @@ impl<E, S> Lanes<E, S> {
     /// Whether a signal waits that ends the running handler.
     pub(crate) fn is_aborted(&self) -> bool {
         self.flags.load(Ordering::Acquire) & ABORTED != 0
+    }
+
+    /// Whether nothing has come since the consumer went idle.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & IDLE != 0
     }
 
     /// The next signal, and whether it aborts; a flag falls with the last signal that raised it.
@@ -304,7 +283,7 @@ impl<E, S> Lanes<E, S> {
                 Taken::Drained
             } else {
                 inner.store(waker);
-                inner.phase = Phase::Idle;
+                self.rest(&mut inner);
                 Taken::Idle
             }
         } else {
@@ -323,6 +302,30 @@ impl<E, S> Lanes<E, S> {
         taken
     }
 
+    /// The envelope of a queue that holds one, and nothing else is to be heeded: for a consumer that was idle, and is
+    /// idle again at once. Releases `count` slots and the envelope's own.
+    #[inline]
+    pub(crate) fn take_only(&self, count: &mut u32) -> Option<E> {
+        let mut inner = self.inner.lock();
+        let is_alone = inner.queue.len() == 1
+            && inner.signals.is_empty()
+            && inner.line.as_ref().is_none_or(|line| line.waiting.is_empty())
+            && inner.phase == Phase::Busy
+            && inner.rule != Rule::Displace
+            && inner.consumer.is_some();
+        if !is_alone {
+            return None;
+        }
+        inner.outstanding = inner.outstanding.saturating_sub(std::mem::take(count) + 1);
+        self.rest(&mut inner);
+        inner.queue.pop_front()
+    }
+
+    fn rest(&self, inner: &mut Inner<E, S>) {
+        inner.phase = Phase::Idle;
+        self.flags.store(inner.flags(), Ordering::Release);
+    }
+
     /// How many messages may wait.
     pub(crate) fn capacity(&self) -> usize {
         usize::try_from(self.inner.lock().capacity).unwrap_or(usize::MAX)
@@ -338,6 +341,7 @@ impl<E, S> Lanes<E, S> {
     pub(crate) fn seal(&self) -> Vec<E> {
         let mut inner = self.inner.lock();
         inner.phase = Phase::Sealed;
+        self.flags.store(inner.flags(), Ordering::Release);
         let (left, wakers) = inner.dissolve_line();
         drop(inner);
         wakers.into_iter().for_each(Waker::wake);
@@ -374,6 +378,7 @@ impl<E, S> Lanes<E, S> {
         inner.consumer = None;
         inner.outstanding = u32::try_from(inner.queue.len()).unwrap_or(u32::MAX);
         inner.phase = Phase::Busy;
+        self.flags.store(inner.flags(), Ordering::Release);
         let wakers = inner.release(0);
         drop(inner);
         wake_all(wakers);
@@ -399,7 +404,8 @@ impl<E, S> Inner<E, S> {
     fn flags(&self) -> u8 {
         let signalled = if self.signals.is_empty() { 0 } else { SIGNALLED };
         let aborted = if self.aborts == 0 { 0 } else { ABORTED };
-        signalled | aborted
+        let idle = if self.phase == Phase::Idle { IDLE } else { 0 };
+        signalled | aborted | idle
     }
 
     #[inline]
@@ -414,18 +420,6 @@ impl<E, S> Inner<E, S> {
             Room::Displace
         } else {
             Room::No
-        }
-    }
-
-    #[inline]
-    fn admit(&mut self, envelope: E) -> Option<Waker> {
-        self.queue.push_back(envelope);
-        self.outstanding += 1;
-        if self.phase == Phase::Idle {
-            self.phase = Phase::Busy;
-            self.consumer.clone()
-        } else {
-            None
         }
     }
 
@@ -483,11 +477,5 @@ impl<E, S> Inner<E, S> {
 fn wake_all(wakers: Option<Vec<Waker>>) {
     if let Some(wakers) = wakers {
         wakers.into_iter().for_each(Waker::wake);
-    }
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }

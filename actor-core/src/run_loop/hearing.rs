@@ -14,70 +14,96 @@ impl<A: Actor> Run<'_, A> {
         }
     }
 
-    /// Takes nothing new; the end comes when everything that waits has been handled.
+    /// Takes nothing new; the end comes when everything that waits has been handled. The cell keeps the reason.
     pub(super) fn drain(&mut self, reason: ExitReason) {
-        if self.ctx.extras().draining.is_some() {
+        if std::mem::replace(&mut self.is_draining, true) {
             return;
         }
         self.cell.stopping(&reason);
         for envelope in self.cell.lanes.seal() {
             self.cell.reject(envelope, Undelivered::ActorGone(reason.clone()));
         }
-        self.ctx.extras().draining = Some(reason);
     }
 
     /// Hears every signal that waits.
     pub(super) async fn signals(&mut self, state: &mut StateOf<A>) -> Handled {
-        while self.cell.lanes.is_signalled() {
-            self.signal(state).await?;
-            let extras = self.ctx.extras.as_ref();
-            if extras.is_some_and(|extras| matches!(extras.ending, Some(Ending::Now(_)))) {
-                break;
-            }
+        while let Some(signal) = self.hear().map_err(|reason| *reason)? {
+            self.heed(state, *signal).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn signal(&mut self, state: &mut StateOf<A>) -> Handled {
-        match self.cell.lanes.pop_signal().map(|(signal, _)| signal) {
-            // The latter is for stand-ins.
-            None | Some(Signal::FarEnd { .. }) => Ok(()),
-            Some(Signal::Kill(reason) | Signal::Shutdown(reason)) => Err(reason),
-            Some(Signal::Stop(reason)) => {
-                self.drain(reason);
-                Ok(())
-            }
-            Some(Signal::Unreferenced) => {
-                if self.cell.is_unreferenced() {
+    /// Heeds `signal`, and hears the others.
+    pub(super) async fn signals_from(
+        &mut self,
+        state: &mut StateOf<A>,
+        signal: Box<Signal>,
+    ) -> Handled {
+        self.heed(state, *signal).await?;
+        self.signals(state).await
+    }
+
+    /// Hears the signals that wait, up to one that a hook must heed: that one is handed back. Most actors hear only ever
+    /// one, a stop, and it should not cost them a future.
+    pub(super) fn hear(&mut self) -> Result<Option<Box<Signal>>, Box<ExitReason>> {
+        while self.cell.lanes.is_signalled() && !self.ends_now() {
+            match self.cell.lanes.pop_signal().map(|(signal, _)| signal) {
+                // The latter is for stand-ins.
+                None | Some(Signal::FarEnd { .. }) => {}
+                Some(Signal::Kill(reason) | Signal::Shutdown(reason)) => {
+                    return Err(Box::new(reason));
+                }
+                Some(Signal::Stop(reason)) => self.drain(reason),
+                Some(Signal::Unreferenced) if self.cell.is_unreferenced() => {
                     self.cell.tell_to_end();
                     self.drain(ExitReason::Normal);
                 }
-                Ok(())
-            }
-            Some(Signal::Exit { from, reason }) => {
-                if self.ctx.extras.as_ref().is_some_and(|extras| extras.traps_exits) {
-                    let monitor = crate::id::MonitorRef::LINK;
-                    self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason)).await
-                } else if reason.is_abnormal() {
-                    Err(ExitReason::Linked { from, reason: Arc::new(reason) })
-                } else {
-                    Ok(())
-                }
-            }
-            Some(Signal::Down { monitor, reason }) => {
-                let watched =
-                    self.ctx.extras.as_mut().and_then(|extras| extras.watching.remove(&monitor));
-                match watched {
-                    Some(_) => {
-                        self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason)).await
+                Some(Signal::Unreferenced) => {}
+                Some(Signal::Exit { from, reason }) => {
+                    if self.ctx.extras.as_ref().is_some_and(|extras| extras.traps_exits) {
+                        return Ok(Some(Box::new(Signal::Exit { from, reason })));
                     }
-                    // The watch was taken back.
-                    None => Ok(()),
+                    if reason.is_abnormal() {
+                        let reason = Arc::new(reason);
+                        return Err(Box::new(ExitReason::Linked { from, reason }));
+                    }
                 }
+                Some(Signal::Down { monitor, reason }) => {
+                    let extras = self.ctx.extras.as_mut();
+                    // If there is none, the watch was taken back.
+                    if extras.is_some_and(|extras| extras.watching.remove(&monitor).is_some()) {
+                        return Ok(Some(Box::new(Signal::Down { monitor, reason })));
+                    }
+                }
+                Some(signal @ Signal::ChildExited(_)) => return Ok(Some(Box::new(signal))),
             }
-            Some(Signal::ChildExited(exited)) => {
+        }
+        Ok(None)
+    }
+
+    fn ends_now(&self) -> bool {
+        let extras = self.ctx.extras.as_ref();
+        extras.is_some_and(|extras| matches!(extras.ending, Some(Ending::Now(_))))
+    }
+
+    /// Runs the hook for a signal that [`hear`](Self::hear) handed back.
+    async fn heed(&mut self, state: &mut StateOf<A>, signal: Signal) -> Handled {
+        match signal {
+            Signal::Exit { from: _, reason } => {
+                let monitor = crate::id::MonitorRef::LINK;
+                self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason)).await
+            }
+            Signal::Down { monitor, reason } => {
+                self.run_hook(state, |actor, ctx| actor.down(ctx, monitor, reason)).await
+            }
+            Signal::ChildExited(exited) => {
                 self.run_hook(state, |actor, ctx| actor.child_exited(ctx, exited)).await
             }
+            Signal::Kill(_)
+            | Signal::Shutdown(_)
+            | Signal::Stop(_)
+            | Signal::FarEnd { .. }
+            | Signal::Unreferenced => Ok(()),
         }
     }
 
@@ -93,26 +119,36 @@ impl<A: Actor> Run<'_, A> {
         })
     }
 
-    pub(super) async fn hook(
+    async fn hook(
         &mut self,
         state: &mut StateOf<A>,
         hook: impl for<'a> FnOnce(&'a mut A, &'a mut Context<A>) -> Hook<'a, A>,
     ) -> Result<(), HookEnd> {
         self.finish_beside().await.map_err(HookEnd::Ended)?;
+        match self.hook_now(state, hook) {
+            Hooked::Done(result) => result.map_err(|end| *end),
+            Hooked::Waits(drive) => hooked(drive.await).map_err(|end| *end),
+        }
+    }
+
+    /// Runs a hook as far as it goes without waiting; nothing may run beside.
+    pub(super) fn hook_now<'r>(
+        &'r mut self,
+        state: &'r mut StateOf<A>,
+        hook: impl FnOnce(&'r mut A, &'r mut Context<A>) -> Hook<'r, A>,
+    ) -> Hooked<'r, A> {
         self.ctx.sender = crate::id::CallerId::NOBODY;
         let Some(actor) = A::Mode::actor(state) else {
-            return Ok(());
+            return Hooked::Done(Ok(()));
         };
-        let step = guard(|| hook(actor, &mut self.ctx))
-            .map_err(|report| HookEnd::Ended(panicked(report)))?;
-        match step.0 {
-            HookStep::Done(result) => result.map_err(HookEnd::Failed),
-            HookStep::Later(future) => {
+        match guard(|| hook(actor, &mut self.ctx)) {
+            Err(report) => Hooked::Done(Err(Box::new(HookEnd::Ended(panicked(report))))),
+            Ok(Hook(HookStep::Done(result))) => {
+                Hooked::Done(result.map_err(|error| Box::new(HookEnd::Failed(error))))
+            }
+            Ok(Hook(HookStep::Later(future))) => {
                 let owed = &mut self.unreleased;
-                match Drive::new(self.cell, future, owed, None, None).await {
-                    Ok(result) => result.unwrap_or(Ok(())).map_err(HookEnd::Failed),
-                    Err(reason) => Err(HookEnd::Ended(reason)),
-                }
+                Hooked::Waits(Box::new(Drive::new(self.cell, future, owed, None, None)))
             }
         }
     }
@@ -143,33 +179,51 @@ impl<A: Actor> Run<'_, A> {
         .await
     }
 
+    /// What follows from `started`: nothing, or the end.
+    pub(super) fn begun(&self, begun: Result<(), Box<HookEnd>>) -> Option<Box<ExitReason>> {
+        match begun.map_err(|end| *end) {
+            Err(HookEnd::Failed(error)) => Some(Box::new(ExitReason::StartFailed(error))),
+            Err(HookEnd::Ended(reason)) => Some(Box::new(reason)),
+            Ok(()) => {
+                self.cell.entered(Phase::Running);
+                None
+            }
+        }
+    }
+
     /// The end: `stopping` unless the state is not to be trusted, then the children.
     pub(super) async fn leave(
         &mut self,
         state: &mut StateOf<A>,
-        mut reason: Box<ExitReason>,
+        reason: Box<ExitReason>,
     ) -> Box<ExitReason> {
         let trusted = !matches!(
             *reason,
             ExitReason::Panic(_) | ExitReason::Killed | ExitReason::StartFailed(_)
         );
-        if trusted {
-            let why = ExitReason::clone(&reason);
-            let end = self
-                .hook(state, move |actor, ctx| {
-                    if let Some(extras) = &mut ctx.extras {
-                        extras.ending = None;
-                    }
-                    actor.stopping(ctx, why)
-                })
-                .await;
-            match end {
-                Ok(()) => {}
-                Err(HookEnd::Failed(error)) => {
-                    tracing::warn!(actor = %self.cell.actor_id(), %error, "`stopping` failed");
+        let why = ExitReason::clone(&reason);
+        let left = if trusted {
+            self.hook(state, move |actor, ctx| {
+                if let Some(extras) = &mut ctx.extras {
+                    extras.ending = None;
                 }
-                Err(HookEnd::Ended(end)) => *reason = end,
+                actor.stopping(ctx, why)
+            })
+            .await
+        } else {
+            Ok(())
+        };
+        self.left(left, reason)
+    }
+
+    /// The end goes on: what follows from `stopping`, then the children.
+    fn left(&mut self, left: Result<(), HookEnd>, mut reason: Box<ExitReason>) -> Box<ExitReason> {
+        match left {
+            Ok(()) => {}
+            Err(HookEnd::Failed(error)) => {
+                tracing::warn!(actor = %self.cell.actor_id(), %error, "`stopping` failed");
             }
+            Err(HookEnd::Ended(end)) => *reason = end,
         }
         if let Some(extras) = &mut self.ctx.extras {
             for (monitor, watched) in extras.watching.drain() {
@@ -198,6 +252,23 @@ impl<A: Actor> Run<'_, A> {
                 "actor crashed"
             );
         }
+    }
+}
+
+/// How far a hook got.
+pub(super) enum Hooked<'r, A: Actor> {
+    Done(Result<(), Box<HookEnd>>),
+    /// It awaits. Boxed, as a handler's is.
+    Waits(Box<Drive<'r, A, <A::Mode as Mode<A>>::Hooking<'r>>>),
+}
+
+/// What a hook that awaited came to.
+pub(super) fn hooked(
+    driven: Result<Option<Result<(), ErrorText>>, ExitReason>,
+) -> Result<(), Box<HookEnd>> {
+    match driven {
+        Ok(result) => result.unwrap_or(Ok(())).map_err(|error| Box::new(HookEnd::Failed(error))),
+        Err(reason) => Err(Box::new(HookEnd::Ended(reason))),
     }
 }
 

@@ -17,6 +17,21 @@ impl<A: Actor> Run<'_, A> {
     /// No `async fn`, for its size.
     pub(super) fn next(&mut self) -> impl Future<Output = Handled> {
         poll_fn(move |cx| {
+            let rest = std::mem::replace(&mut self.rest, Rest::Working);
+            if self.ctx.extras.is_none() {
+                match rest {
+                    Rest::Resting if self.cell.lanes.is_idle() => {
+                        self.rest = Rest::Asleep;
+                        return Poll::Pending;
+                    }
+                    Rest::Asleep => {
+                        self.rest = Rest::Awake;
+                        self.budget = BUDGET;
+                        return Poll::Ready(Ok(()));
+                    }
+                    Rest::Working | Rest::Awake | Rest::Resting => {}
+                }
+            }
             if std::mem::take(&mut self.mailbox_first)
                 && self.batch.is_empty()
                 && !self.is_at_capacity()
@@ -46,16 +61,19 @@ impl<A: Actor> Run<'_, A> {
             let unreleased = std::mem::take(&mut self.unreleased);
             match self.cell.lanes.take(&mut self.batch, unreleased, cx.waker()) {
                 Taken::Batch | Taken::Signal => Poll::Ready(Ok(())),
-                Taken::Idle => Poll::Pending,
+                Taken::Idle => {
+                    self.rest = Rest::Asleep;
+                    Poll::Pending
+                }
                 Taken::Drained if self.is_busy() => {
                     self.cell.lanes.register(cx.waker());
                     Poll::Pending
                 }
-                Taken::Drained => {
-                    let extras = self.ctx.extras.as_ref();
-                    let reason = extras.and_then(|extras| extras.draining.clone());
-                    Poll::Ready(Err(reason.unwrap_or(ExitReason::Normal)))
-                }
+                Taken::Drained => Poll::Ready(Err(if self.is_draining {
+                    self.cell.last_reason()
+                } else {
+                    ExitReason::Normal
+                })),
             }
         })
     }
@@ -81,8 +99,8 @@ impl<A: Actor> Run<'_, A> {
                 return Some(Ok(()));
             }
             let concurrency = if A::Mode::SHARED { A::MAX_CONCURRENCY.max(1) } else { usize::MAX };
-            let draining = extras.draining.is_some();
-            match guard(|| extras.poll(cx, concurrency, draining)) {
+            let is_draining = self.is_draining;
+            match guard(|| extras.poll(cx, concurrency, is_draining)) {
                 Ok(None) => return None,
                 Ok(Some(FromSource::Envelope(envelope))) => extras.from_source = Some(envelope),
                 Ok(Some(FromSource::Parked(envelope, holds_slot))) => {

@@ -9,6 +9,8 @@ use super::*;
 pub(super) enum Turn<'r, A: Actor> {
     /// Done.
     Handled,
+    /// Done, and there was only this to do, unless the handler has made it otherwise.
+    Only,
     /// The handler awaits.
     ///
     /// Boxed: it would lie in the future of every actor that only ever handles plain methods.
@@ -37,6 +39,15 @@ impl<A: Actor> Run<'_, A> {
             if context.is_none() && !is_careful {
                 self.ctx.sender = *caller;
                 return self.handle_front(state);
+            }
+        }
+        if self.rest == Rest::Awake {
+            self.rest = Rest::Working;
+            if self.ctx.extras.is_none()
+                && let Some(envelope) = self.cell.lanes.take_only(&mut self.unreleased)
+            {
+                self.rest = Rest::Resting;
+                return self.handle_only(state, envelope);
             }
         }
         let from_source = self.ctx.extras.as_mut().and_then(|extras| extras.from_source.take());
@@ -85,6 +96,32 @@ impl<A: Actor> Run<'_, A> {
                 self.batch.pop_front();
                 Turn::Ended(Box::new(reason))
             }
+        }
+    }
+
+    /// The other common case: the one envelope that woke the actor.
+    #[inline]
+    fn handle_only<'r>(
+        &'r mut self,
+        state: &'r mut StateOf<A>,
+        mut envelope: BoxedEnvelope<A>,
+    ) -> Turn<'r, A> {
+        let Meta { caller, context, is_careful } = envelope.meta();
+        if context.is_some() || *is_careful {
+            return match self.in_turn(envelope) {
+                Some(envelope) => self.handle(state, envelope),
+                None => Turn::Handled,
+            };
+        }
+        self.ctx.sender = *caller;
+        match guard(|| envelope.run(state, &mut self.ctx)) {
+            Ok(Step(None)) => Turn::Only,
+            Ok(Step(Some(future))) => {
+                let name = envelope.message_name();
+                let owed = &mut self.unreleased;
+                Turn::Waits(Box::new(Drive::new(self.cell, future, owed, Some(name), None)))
+            }
+            Err(report) => Turn::Ended(Box::new(during(report, envelope.message_name()))),
         }
     }
 

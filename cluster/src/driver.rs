@@ -336,7 +336,7 @@ impl Driver {
     }
 
     fn publish_view(&self) {
-        self.directory.view.store(Arc::new(View::new(self.core.view())));
+        self.directory.view.store(Arc::new(View::new(self.core.view().clone())));
     }
 
     fn now(&self) -> Time {

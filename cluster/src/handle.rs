@@ -202,6 +202,12 @@ impl Cluster {
         self.shared.transport.node()
     }
 
+    /// Which of its lives this is.
+    #[must_use]
+    pub fn life(&self) -> Incarnation {
+        self.admission().presence().incarnation
+    }
+
     /// Where we listen: what others pass to [`Cluster::join`].
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
@@ -309,6 +315,11 @@ impl Cluster {
     /// Tells the others how busy we are, with the next heartbeats.
     pub async fn load(&self, load: LoadDigest) {
         self.tell(Input::Load(load)).await;
+    }
+
+    /// Takes no more work: the others place nothing here from now on.
+    pub async fn drain(&self) {
+        self.tell(Input::Drain).await;
     }
 
     /// Takes up a revocation signed by the authority, closes what it concerns and passes it on.

@@ -18,4 +18,6 @@ pub mod handle;
 pub mod exchange;
 pub mod error;
 
-pub use handle::{Cluster, ClusterConfig};
+pub use handle::{Cluster, ClusterConfig, Upper};
+pub use mobula_proto::id::{Incarnation, NodeId};
+pub use mobula_proto::member::{Details, Record, Status};

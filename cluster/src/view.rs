@@ -11,41 +11,54 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use mobula_proto::id::NodeId;
 use mobula_proto::member::{Record, Status};
+use mobula_proto::membership;
 use parking_lot::Mutex;
 
 use crate::admission::Admitted;
 use crate::lanes::AddressBook;
 
-/// A snapshot of the membership.
-#[derive(Clone, Debug, Default)]
+/// A snapshot of the membership. A copy shares its memory.
+#[derive(Clone, Debug)]
 pub struct View {
-    records: BTreeMap<NodeId, Record>,
+    known: membership::View,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self { known: membership::View::new() }
+    }
 }
 
 impl View {
-    pub(crate) fn new(records: impl Iterator<Item = Record>) -> Self {
-        Self { records: records.map(|record| (record.node, record)).collect() }
+    pub(crate) const fn new(known: membership::View) -> Self {
+        Self { known }
     }
 
     /// What is known of `node`, if anything.
     #[must_use]
     pub fn get(&self, node: NodeId) -> Option<&Record> {
-        self.records.get(&node)
+        self.known.get(node)
     }
 
-    /// All that is known, those down or gone included, by name.
+    /// All that is known, those down or gone included, in an order that depends on the names alone.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
-        self.records.values()
+        self.known.iter()
     }
 
     /// Members that take part: alive, suspect or leaving; ourselves included.
     pub fn live(&self) -> impl Iterator<Item = &Record> {
-        self.records.values().filter(|record| record.status.is_live())
+        self.known.iter().filter(|record| record.status.is_live())
     }
 
     /// Members on which something may be placed: alive, neither suspect nor leaving.
     pub fn alive(&self) -> impl Iterator<Item = &Record> {
-        self.records.values().filter(|record| record.status == Status::Alive)
+        self.known.iter().filter(|record| record.status == Status::Alive)
+    }
+
+    /// How many members take part.
+    #[must_use]
+    pub const fn live_count(&self) -> usize {
+        self.known.live_count()
     }
 }
 

@@ -327,8 +327,7 @@ fn build(
     let broken = |text: String| StartError::Transport(io::Error::other(text));
     let transport = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
         .and_then(move |stream, point| divert(stream, point, sockets.clone()))
-        // Either of two equal errors; flat, so that the cause can be found again.
-        .map_err(|error| error.into_inner())
+        .map_err(|error| SocketError(error.into_inner()))
         .upgrade(Version::V1)
         .authenticate(guarded)
         .multiplex(yamux::Config::default())
@@ -372,6 +371,11 @@ fn build(
         .with_idle_connection_timeout(Duration::from_secs(365 * 24 * 3600));
     Ok(Swarm::new(transport, behaviour, public.to_peer_id(), config))
 }
+
+/// The library joins errors to pairs that show only the source of what they hold; so the cause must be a source.
+#[derive(Debug, thiserror::Error)]
+#[error("socket failed")]
+struct SocketError(#[source] io::Error);
 
 /// Sends sockets of our own to their acceptor; libp2p sees a connection that ended.
 async fn divert(

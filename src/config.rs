@@ -27,6 +27,9 @@ pub struct NodeConfig {
     pub arbiters: usize,
     /// Tasks that may wait; one more fails as queue full. Default: 1 000 000.
     pub queued_tasks_max: usize,
+    /// How the node takes part in a cluster. Default: not at all.
+    #[cfg(feature = "cluster")]
+    pub cluster: Option<crate::ClusterConfig>,
 }
 
 /// The least amount of a resource that is told from zero.
@@ -41,6 +44,8 @@ impl Default for NodeConfig {
             store_bytes: 1 << 30,
             arbiters: 1,
             queued_tasks_max: 1_000_000,
+            #[cfg(feature = "cluster")]
+            cluster: None,
         }
     }
 }
@@ -64,6 +69,10 @@ impl NodeConfig {
         if let Some(resources) = read("MOBULA_RESOURCES") {
             config.resources = parse_resources(&resources)?;
         }
+        #[cfg(feature = "cluster")]
+        {
+            config.cluster = crate::ClusterConfig::from_environment(&read)?;
+        }
         Ok(config)
     }
 
@@ -81,6 +90,10 @@ impl NodeConfig {
                 });
             }
             amount(&format!("resource `{name}`"), *value)?;
+        }
+        #[cfg(feature = "cluster")]
+        if let Some(cluster) = &self.cluster {
+            cluster.validate()?;
         }
         at_least_one("store_bytes", self.store_bytes > 0)?;
         at_least_one("arbiters", self.arbiters > 0)?;

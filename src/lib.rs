@@ -36,8 +36,16 @@
 //!
 //! Where to go on: [`actor`](macro@actor), [`task`](macro@task), [`Node`], [`Supervisor`], [`put()`], [`get()`], [`wait()`].
 
+extern crate self as mobula;
+
 // Composition.
 mod config;
+#[cfg(feature = "cluster")]
+mod inspector;
+#[cfg(feature = "cluster")]
+mod membership;
+#[cfg(feature = "cluster")]
+mod members;
 mod entry;
 mod node;
 mod telemetry;
@@ -47,6 +55,12 @@ pub mod prelude;
 pub mod testkit;
 
 pub use config::{ConfigError, NodeConfig};
+#[cfg(feature = "cluster")]
+pub use inspector::{ActorRow, FunctionRow, NodeRow, ObjectRow};
+#[cfg(feature = "cluster")]
+pub use members::{MemberRow, Members};
+#[cfg(feature = "cluster")]
+pub use membership::ClusterConfig;
 pub use node::{Node, NodeBuilder, NodeError, NodeStatus};
 pub use wiring::naming::{actor, actor_in, list_named_actors};
 pub use wiring::objects::RemoteCall;
@@ -62,9 +76,9 @@ pub use mobula_actor_core::{
     CallerId, Calls, ChildExited, Context, DEFAULT_NAMESPACE, DeadLetter, DeadLetterReason,
     DeadLetterTap, DeadLetters, DeadlockPath, Deferred, ErrorText, Exclusive, ExitReason, Factory,
     FlightRecord, Handler, Hook, IntoArg, IntoStart, Kind, Local, LocalHandler, LookupError,
-    Mailbox, Message, Method, MonitorRef, NoCalls, Overflow, PanicReport, Pin, Placement, Receive,
-    Recipient, Reply, Returned, Shared, SharedHandler, SpawnError, System, Target, TellError,
-    TimerKey, Undelivered, UnknownOutcome, WeakRef, spawn,
+    Mailbox, Message, Method, MonitorRef, NoCalls, NodeId, Overflow, PanicReport, Pin, Placement,
+    Receive, Recipient, Reply, Returned, Shared, SharedHandler, SpawnError, System, Target,
+    TellError, TimerKey, Undelivered, UnknownOutcome, WeakRef, spawn,
 };
 
 // Supervision.

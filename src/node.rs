@@ -18,6 +18,10 @@ use mobula_supervision::report::{CrashReport, CrashReports};
 use mobula_tasks::{ResourceAmount, Scheduler, SchedulerConfig};
 
 use crate::config::{ConfigError, NodeConfig};
+#[cfg(feature = "cluster")]
+use crate::inspector::Inspector;
+#[cfg(feature = "cluster")]
+use crate::wiring::cluster::Membership;
 
 /// How long a killed actor is waited for.
 const KILL_DEADLINE: Duration = Duration::from_secs(1);
@@ -46,7 +50,7 @@ const SPIN_ROUNDS: u32 = 300;
 #[derive(Clone)]
 pub struct Node(Arc<Rooms>);
 
-struct Rooms {
+pub(crate) struct Rooms {
     system: System,
     store: Arc<Store>,
     scheduler: Arc<Scheduler>,
@@ -54,6 +58,10 @@ struct Rooms {
     _root: ActorRef<RootSupervisor>,
     store_actor: ActorRef<StoreActor>,
     config: NodeConfig,
+    #[cfg(feature = "cluster")]
+    membership: std::sync::OnceLock<Membership>,
+    #[cfg(feature = "cluster")]
+    inspector: std::sync::OnceLock<ActorRef<Inspector>>,
 }
 
 impl Node {
@@ -72,6 +80,33 @@ impl Node {
     pub fn current() -> Option<Self> {
         let rooms = mobula_actor_core::current_system()?.extension::<Slot>()?;
         rooms.0.upgrade().map(Self)
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(crate) const fn rooms(&self) -> &Arc<Rooms> {
+        &self.0
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(crate) fn cluster(&self) -> Option<&mobula_cluster::Cluster> {
+        self.0.membership.get().map(|membership| &membership.cluster)
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(crate) fn own_inspector(&self) -> Option<ActorRef<Inspector>> {
+        self.0.inspector.get().cloned()
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(crate) fn set_membership(&self, membership: Membership, inspector: ActorRef<Inspector>) {
+        // A node takes part once, when it starts.
+        let _ = self.0.membership.set(membership);
+        let _ = self.0.inspector.set(inspector);
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(crate) fn of(rooms: &std::sync::Weak<Rooms>) -> Option<Self> {
+        rooms.upgrade().map(Self)
     }
 
     /// Runs `future` as belonging to this node, as a caller of its own.
@@ -187,6 +222,10 @@ impl Node {
                 let _ = tokio::time::timeout(KILL_DEADLINE, actor.closed()).await;
             }
         }
+        #[cfg(feature = "cluster")]
+        if let Some(membership) = self.0.membership.get() {
+            membership.cluster.leave().await;
+        }
         system.clear_extensions();
     }
 
@@ -266,6 +305,13 @@ impl NodeBuilder {
         self
     }
 
+    /// Takes part in a cluster: see [`ClusterConfig`](crate::ClusterConfig).
+    #[cfg(feature = "cluster")]
+    pub fn cluster(mut self, cluster: crate::ClusterConfig) -> Self {
+        self.config.cluster = Some(cluster);
+        self
+    }
+
     /// Threads for pinned actors.
     pub const fn arbiters(mut self, count: usize) -> Self {
         self.config.arbiters = count;
@@ -316,9 +362,27 @@ impl NodeBuilder {
         let root = RootSupervisor::spawn(&system);
         root.ready().await.map_err(NodeError::Root)?;
         let store_actor = StoreActor::spawn(&system, &store);
-        let rooms = Rooms { system, store, scheduler, _root: root, store_actor, config };
+        let rooms = Rooms {
+            system,
+            store,
+            scheduler,
+            _root: root,
+            store_actor,
+            config,
+            #[cfg(feature = "cluster")]
+            membership: std::sync::OnceLock::new(),
+            #[cfg(feature = "cluster")]
+            inspector: std::sync::OnceLock::new(),
+        };
         let node = Node(Arc::new(rooms));
         node.0.system.set_extension(Arc::new(Slot(Arc::downgrade(&node.0))));
+        #[cfg(feature = "cluster")]
+        if let Some(cluster) = &node.0.config.cluster {
+            if let Err(error) = node.take_part(cluster).await {
+                node.shutdown().await;
+                return Err(error);
+            }
+        }
         Ok(node)
     }
 }
@@ -336,4 +400,12 @@ pub enum NodeError {
     /// The root supervisor did not start: a defect of mobula's; please report it.
     #[error("the root supervisor did not start: {0}")]
     Root(ExitReason),
+    /// The node could not listen. Mend the address.
+    #[cfg(feature = "cluster")]
+    #[error(transparent)]
+    Listen(#[from] mobula_cluster::error::StartError),
+    /// Nobody let the node in.
+    #[cfg(feature = "cluster")]
+    #[error(transparent)]
+    Join(#[from] mobula_cluster::error::JoinError),
 }

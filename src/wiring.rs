@@ -1,5 +1,11 @@
 //! Where the rooms meet: translation and forwarding, no decisions.
 
+#[cfg(feature = "cluster")]
+pub(crate) mod bulk;
+#[cfg(feature = "cluster")]
+pub(crate) mod cluster;
 pub(crate) mod commands;
 pub(crate) mod naming;
 pub(crate) mod objects;
+#[cfg(feature = "cluster")]
+pub(crate) mod placement;

@@ -16,14 +16,16 @@ use std::task::{Context, Poll};
 
 use serde::{Deserialize, Serialize};
 
-use crate::actor::BoxFuture;
+use crate::actor::{Actor, BoxFuture};
+use crate::actor_ref::ActorRef;
 use crate::current::MessageContext;
-use crate::error::{SpawnError, Undelivered, UnknownOutcome};
+use crate::error::{LookupError, SpawnError, Undelivered, UnknownOutcome};
 use crate::exit::ExitReason;
 use crate::handle::ActorHandle;
 use crate::id::{ActorId, CallerId, NodeId};
 use crate::mailbox::Mailbox;
 use crate::spawn::Placement;
+use crate::system::System;
 use crate::wire::baggage::Hold;
 
 pub mod inbound;
@@ -45,6 +47,29 @@ impl fmt::Display for Home {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.actor, self.node)
     }
+}
+
+/// A reference to the actor at `home`, whose type is known beforehand: a node's own services, say. Others travel in
+/// messages.
+///
+/// # Errors
+/// [`LookupError`]: no such actor lives here, it has another type, or the node is alone.
+pub fn refer<A: Actor>(system: &System, home: Home) -> Result<ActorRef<A>, LookupError> {
+    let unknown = || LookupError::NoSuchName(home.to_string());
+    let remote = system.remote().ok_or_else(unknown)?;
+    let handle = if remote.here() == (home.node, home.incarnation) {
+        system.directory().actor(home.actor).ok_or_else(unknown)?
+    } else {
+        if let Some(actor) = stand_in::refer(system, &remote, home) {
+            return Ok(actor);
+        }
+        return Err(unknown());
+    };
+    ActorRef::from_handle(&handle).ok_or_else(|| LookupError::WrongType {
+        name: home.to_string(),
+        found: handle.type_name(),
+        expected: A::NAME,
+    })
 }
 
 /// The way to other nodes. Implemented by the cluster, hung into a system by

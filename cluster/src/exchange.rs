@@ -12,6 +12,7 @@
 //! 4. Between two nodes everything about one actor, calls and signals, travels in one order.
 //!
 //! - [`Courier`]: the port to the lanes.
+//! - [`carrier`]: the lanes behind that port.
 //! - [`message`]: what travels beside calls.
 //! - `peer`: what is known of one other node.
 //! - `link`: outbound, one for each stand-in.
@@ -32,6 +33,7 @@ use mobula_actor_core::{
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
+pub mod carrier;
 pub mod message;
 mod arrivals;
 mod link;
@@ -127,6 +129,19 @@ impl Exchange {
     pub fn reached(&self, node: NodeId, life: u64) {
         let peer = self.peer(node);
         peer.reached(life, &|signal| self.signal(&peer, signal));
+    }
+
+    /// Something came from `node`: if nothing was known of it, it can be reached.
+    pub(crate) fn heard(&self, node: NodeId, life: u64) {
+        if self.known(node).is_none_or(|peer| peer.is_unknown()) {
+            self.reached(node, life);
+        }
+    }
+
+    /// The life of `node` that there is contact with.
+    #[must_use]
+    pub fn life_of(&self, node: NodeId) -> Option<u64> {
+        self.known(node)?.life()
     }
 
     /// A member is down, has left, or an association with it ended with parcels unacknowledged. Calls in flight end as

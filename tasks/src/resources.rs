@@ -58,6 +58,13 @@ impl Quantity {
         Self(count.saturating_mul(UNITS_PER_WHOLE))
     }
 
+    /// The amount as a number, for people to read.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "for people: nobody counts to 2^53 of these")]
+    pub fn as_f64(self) -> f64 {
+        self.0 as f64 / UNITS_PER_WHOLE as f64
+    }
+
     /// Whether nothing is asked for.
     #[must_use]
     pub const fn is_zero(self) -> bool {

@@ -112,11 +112,13 @@ impl Peer {
 
     /// Contact: holds are taken anew for every stand-in, since the other side has forgotten them.
     pub(super) fn reached(&self, life: u64, send: &dyn Fn(Signal)) {
-        let mut state = self.state.lock();
-        if state.life == Some(life) {
-            return;
+        match self.life() {
+            Some(known) if known == life => return,
+            Some(_) => self.lost(),
+            None => {}
         }
-        let again = state.last_life.replace(life).is_some();
+        let mut state = self.state.lock();
+        state.last_life = Some(life);
         state.life = Some(life);
         let over: Vec<_> = state
             .stand_ins
@@ -124,9 +126,10 @@ impl Peer {
             .flat_map(|(_, stand_ins)| stand_ins)
             .collect();
         let mut holds = Vec::new();
-        if again {
-            for ((_, actor), stand_ins) in &state.stand_ins {
-                holds.extend(stand_ins.iter().map(|_| Signal::Hold { actor: *actor, life }));
+        for ((_, actor), stand_ins) in &mut state.stand_ins {
+            for stand_in in stand_ins {
+                stand_in.only_watches = false;
+                holds.push(Signal::Hold { actor: *actor, life });
             }
         }
         drop(state);
@@ -175,6 +178,11 @@ impl Peer {
         self.state.lock().life == Some(life)
     }
 
+    /// Whether there never was contact.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.state.lock().last_life.is_none()
+    }
+
     pub(super) fn life(&self) -> Option<u64> {
         self.state.lock().life
     }
@@ -194,12 +202,14 @@ impl Peer {
         visit: &mut dyn FnMut(Option<&ActorHandle>) -> ActorHandle,
     ) -> bool {
         let mut state = self.state.lock();
+        // Without contact the hold is taken when there is some.
+        let is_reached = state.life == Some(home.incarnation);
         let stand_ins = state.stand_ins.entry((home.incarnation, home.actor)).or_default();
         if let Some(living) = stand_ins.iter_mut().find(|one| one.handle.is_alive()) {
             visit(Some(&living.handle));
             if std::mem::take(&mut living.only_watches) {
                 living.unheld = Some(ticket.into_iter().collect());
-                return true;
+                return is_reached;
             }
             if let (Some(waiting), Some(ticket)) = (&mut living.unheld, ticket) {
                 waiting.push(ticket);
@@ -209,7 +219,7 @@ impl Peer {
         let handle = visit(None);
         let unheld = Some(ticket.into_iter().collect());
         stand_ins.push(StandIn { handle, gate: Arc::default(), unheld, only_watches: false });
-        true
+        is_reached
     }
 
     /// The gate of this stand-in; one that was spawned there is held already.
@@ -340,10 +350,8 @@ impl Peer {
     /// The actor ended; true if that node wants to know.
     pub(super) fn ended_here(&self, actor: ActorId, for_good: bool) -> bool {
         let mut state = self.state.lock();
-        let is_held = state
-            .held
-            .get(&actor)
-            .is_some_and(|held| held.count > 0 || held.is_of_interest);
+        let is_held =
+            state.held.get(&actor).is_some_and(|held| held.count > 0 || held.is_of_interest);
         let gone = for_good.then(|| state.held.remove(&actor));
         drop(state);
         drop(gone);

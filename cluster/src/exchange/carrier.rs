@@ -1,0 +1,224 @@
+//! The carrier: the exchange's parcels over lanes, and the membership's news to the exchange.
+//!
+//! Calls wait for room before they are sent, but answers and signals cannot: whoever gives them has no way to wait.
+//! So what finds a lane full goes into an overflow, in order, and nothing overtakes it; the bound on calls in
+//! flight bounds it, and beyond [`OVERFLOW_MAX_BYTES`] the contact is given up rather than the memory.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use mobula_actor_core::NodeId;
+use mobula_proto::association::{Lost, Receipt};
+use mobula_proto::error::SendError;
+use mobula_proto::id::{Incarnation, NodeId as Name};
+use mobula_proto::membership::MembershipEvent;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{Courier, CourierError, Exchange};
+use crate::handle::Cluster;
+use crate::lanes::{Inbound, LaneSender, Lanes, Origin};
+
+/// Bytes of answers and signals that may wait for one node.
+pub const OVERFLOW_MAX_BYTES: usize = 256 * 1024 * 1024;
+
+/// All parcels of a pair of nodes go by one lane: more were not measured to pay.
+const LANE: u8 = 0;
+
+/// Joins an exchange to lanes. Made first, since each needs the other.
+#[derive(Default)]
+pub struct Carrier {
+    lanes: OnceLock<Lanes>,
+    exchange: OnceLock<Weak<Exchange>>,
+    ways: RwLock<HashMap<NodeId, Arc<Way>>>,
+}
+
+/// The way to one node.
+struct Way {
+    sender: LaneSender,
+    overflow: Mutex<Overflow>,
+}
+
+#[derive(Default)]
+struct Overflow {
+    parcels: VecDeque<Bytes>,
+    size_bytes: usize,
+}
+
+impl Carrier {
+    /// A carrier that carries nothing yet.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Joins both sides, and feeds the exchange with what becomes of members. Before the node joins others.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn open(self: &Arc<Self>, cluster: &Cluster, exchange: &Arc<Exchange>) {
+        // Opened twice, the first stands.
+        let _ = self.lanes.set(cluster.lanes().clone());
+        let _ = self.exchange.set(Arc::downgrade(exchange));
+        tokio::spawn(follow(cluster.clone(), Arc::downgrade(exchange), Arc::clone(self)));
+    }
+
+    fn exchange(&self) -> Option<Arc<Exchange>> {
+        self.exchange.get()?.upgrade()
+    }
+
+    fn way(&self, to: NodeId) -> Option<Arc<Way>> {
+        if let Some(way) = self.ways.read().get(&to) {
+            return Some(Arc::clone(way));
+        }
+        let sender = self.lanes.get()?.sender(Name(to.0), LANE).ok()?;
+        let way = Arc::new(Way { sender, overflow: Mutex::default() });
+        Some(Arc::clone(self.ways.write().entry(to).or_insert(way)))
+    }
+
+    /// The next parcel to `node` takes a new association.
+    fn forget(&self, node: NodeId) {
+        let way = self.ways.write().remove(&node);
+        drop(way);
+    }
+
+    /// The association began anew: what either side holds of the other is agreed upon again.
+    fn renew(&self, node: NodeId, life: Option<u64>) {
+        let Some(exchange) = self.exchange() else { return };
+        exchange.lost(node);
+        if let Some(life) = life {
+            exchange.reached(node, life);
+        }
+    }
+
+    fn life_of(&self, node: NodeId) -> Option<u64> {
+        self.exchange()?.life_of(node)
+    }
+}
+
+impl fmt::Debug for Carrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Carrier").field("ways", &self.ways.read().len()).finish_non_exhaustive()
+    }
+}
+
+impl Courier for Carrier {
+    fn send(&self, to: NodeId, parcel: Bytes) -> Result<(), CourierError> {
+        let way = self.way(to).ok_or(CourierError::Unreachable(to))?;
+        let mut overflow = way.overflow.lock();
+        if overflow.parcels.is_empty() {
+            match way.sender.send_shared(&parcel) {
+                Ok(()) => return Ok(()),
+                Err(SendError::Full { .. }) => {}
+                Err(SendError::TooLong { size_bytes, limit_bytes }) => {
+                    return Err(CourierError::TooLarge { size_bytes, max_bytes: limit_bytes });
+                }
+                Err(_closed) => {
+                    drop(overflow);
+                    self.forget(to);
+                    return Err(CourierError::Unreachable(to));
+                }
+            }
+        }
+        if overflow.size_bytes + parcel.len() > OVERFLOW_MAX_BYTES {
+            return Err(CourierError::Unreachable(to));
+        }
+        overflow.size_bytes += parcel.len();
+        overflow.parcels.push_back(parcel);
+        Ok(())
+    }
+
+    fn poll_room(&self, to: NodeId, cx: &mut Context<'_>) -> Poll<()> {
+        match self.way(to) {
+            Some(way) => way.sender.poll_room(cx),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl Inbound for Carrier {
+    fn message(
+        &self,
+        from: Origin,
+        _lane: u8,
+        payload: &[u8],
+        receipt: Receipt,
+    ) -> Option<Receipt> {
+        if let Some(exchange) = self.exchange() {
+            let node = NodeId(from.node.0);
+            // Who writes to us is there, even if the membership has not told us yet.
+            exchange.heard(node, from.life.0);
+            if let Err(error) = exchange.receive(node, payload) {
+                tracing::warn!(%node, %error, "a parcel could not be read");
+            }
+        }
+        Some(receipt)
+    }
+
+    fn lost(&self, peer: Name, lost: Lost) {
+        let node = NodeId(peer.0);
+        tracing::warn!(%node, sent = lost.sent.len(), unsent = lost.unsent.len(), "an association was lost");
+        let life = self.life_of(node);
+        self.forget(node);
+        self.renew(node, life);
+    }
+
+    fn peer_lost(&self, peer: Name) {
+        let node = NodeId(peer.0);
+        self.renew(node, self.life_of(node));
+    }
+
+    fn peer_restarted(&self, peer: Name, _ended: Incarnation, begun: Incarnation) {
+        self.renew(NodeId(peer.0), Some(begun.0));
+    }
+
+    fn writable(&self, peer: Name, _lane: u8) {
+        let Some(way) = self.ways.read().get(&NodeId(peer.0)).cloned() else { return };
+        let mut overflow = way.overflow.lock();
+        while let Some(parcel) = overflow.parcels.front() {
+            if way.sender.send_shared(parcel).is_err() {
+                break;
+            }
+            let sent = overflow.parcels.pop_front();
+            overflow.size_bytes -= sent.map_or(0, |parcel| parcel.len());
+        }
+    }
+}
+
+/// Tells the exchange what becomes of members, as long as there is one.
+async fn follow(cluster: Cluster, exchange: Weak<Exchange>, carrier: Arc<Carrier>) {
+    let mut events = cluster.events();
+    let own = cluster.node();
+    loop {
+        let event = events.recv().await;
+        let Some(exchange) = exchange.upgrade() else { return };
+        match event {
+            Ok(MembershipEvent::Joined(member) | MembershipEvent::Healed(member))
+                if member.node != own =>
+            {
+                exchange.reached(NodeId(member.node.0), member.details.life.0);
+            }
+            Ok(MembershipEvent::Down { node, .. } | MembershipEvent::Left(node)) => {
+                let node = NodeId(node.0);
+                carrier.forget(node);
+                exchange.lost(node);
+            }
+            Ok(_) => {}
+            // Too slow for the events: the view has them all.
+            Err(RecvError::Lagged(_)) => {
+                for record in cluster.view().records().filter(|record| record.node != own) {
+                    let node = NodeId(record.node.0);
+                    if record.status.is_live() {
+                        exchange.reached(node, record.details.life.0);
+                    } else {
+                        exchange.lost(node);
+                    }
+                }
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The cluster as a program sees it from one of its nodes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use mobula_actor_core::{ActorId, ActorRef, AskError, Message, NodeId};
+use mobula_cluster::{Cluster, Record};
+use serde::{Deserialize, Serialize};
+
+use crate::inspector::{ActorRow, FunctionRow, Inspector, NodeRow, ObjectRow};
+use crate::membership::ClusterConfig;
+use crate::node::{Node, NodeError};
+use crate::wiring::cluster::{self, OBSERVER};
+
+/// How long a node may take to answer for itself.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+/// A member as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MemberRow {
+    /// Who.
+    pub node: NodeId,
+    /// `alive`, `suspect`, `leaving`, `down` or `left`.
+    pub status: String,
+    /// Where it listens.
+    pub addresses: Vec<String>,
+    /// What others may place by.
+    pub labels: BTreeMap<String, String>,
+    /// Whether nothing is placed on it.
+    pub observer: bool,
+    /// Whether it is the node that was asked.
+    pub is_here: bool,
+}
+
+/// What the members answered for themselves; those that did not are named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Members<T> {
+    /// Each node with its answer, by id.
+    pub answers: Vec<(NodeId, T)>,
+    /// Nodes that gave none in time, with the reason.
+    pub silent: Vec<(NodeId, String)>,
+}
+
+impl Node {
+    /// Listens and joins, with everything that belongs to it.
+    pub(crate) async fn take_part(&self, config: &ClusterConfig) -> Result<(), NodeError> {
+        let rooms = Arc::downgrade(self.rooms());
+        let inspector = self.enter_sync(|| Inspector::remote(rooms));
+        let membership = cluster::start(self.system(), config, &inspector).await?;
+        self.set_membership(membership, inspector);
+        Ok(())
+    }
+
+    /// This node's name in its cluster; `None` if it is alone.
+    #[must_use]
+    pub fn id(&self) -> Option<NodeId> {
+        self.cluster().map(|cluster| NodeId(cluster.node().0))
+    }
+
+    /// Where it listens: what others name to join. Empty if it is alone.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        self.cluster().map(Cluster::addresses).unwrap_or_default()
+    }
+
+    /// Every node that is known of, those down or gone included, by id. Empty if this one is alone.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<MemberRow> {
+        let Some(cluster) = self.cluster() else { return Vec::new() };
+        let own = cluster.node();
+        let rows = cluster.view().records().map(|record| row(record, record.node == own)).collect();
+        rows
+    }
+
+    /// Waits until at least `count` members are alive, this one included, or until `limit`.
+    ///
+    /// # Errors
+    /// How many there were in the end.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn wait_for_nodes(&self, count: usize, limit: Duration) -> Result<(), usize> {
+        let Some(cluster) = self.cluster() else { return if count <= 1 { Ok(()) } else { Err(1) } };
+        let mut events = cluster.events();
+        let enough = async {
+            while cluster.view().alive().count() < count {
+                // Whatever came, or was missed: the view says.
+                let _ = events.recv().await;
+            }
+        };
+        let waited = tokio::time::timeout(limit, enough).await;
+        waited.map_err(|_elapsed| cluster.view().alive().count())
+    }
+
+    /// Waits until the member `node` is down or has left.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn node_gone(&self, node: NodeId) {
+        let Some(cluster) = self.cluster() else { return };
+        let mut events = cluster.events();
+        let is_live = || cluster.view().live().any(|record| record.node.0 == node.0);
+        while is_live() {
+            let _ = events.recv().await;
+        }
+    }
+
+    /// Every node's summary.
+    pub async fn cluster_status(&self) -> Members<NodeRow> {
+        self.gather(|inspector| async move { inspector.status().timeout(ANSWER_LIMIT).await }).await
+    }
+
+    /// Every node's citizens.
+    pub async fn cluster_actors(&self) -> Members<Vec<ActorRow>> {
+        self.gather(|inspector| async move { inspector.actors().timeout(ANSWER_LIMIT).await }).await
+    }
+
+    /// Every node's objects.
+    pub async fn cluster_objects(&self) -> Members<Vec<ObjectRow>> {
+        self.gather(|inspector| async move { inspector.objects().timeout(ANSWER_LIMIT).await })
+            .await
+    }
+
+    /// Every node's task functions.
+    pub async fn cluster_functions(&self) -> Members<Vec<FunctionRow>> {
+        self.gather(|inspector| async move { inspector.functions().timeout(ANSWER_LIMIT).await })
+            .await
+    }
+
+    /// Why a citizen waits, or what it does; by every node that has one of this id.
+    pub async fn why(&self, id: ActorId) -> Members<Option<String>> {
+        self.gather(move |inspector| async move { inspector.why(id).timeout(ANSWER_LIMIT).await })
+            .await
+    }
+
+    /// Asks every live member's inspector at the same time.
+    async fn gather<T, M, F>(&self, ask: impl Fn(ActorRef<Inspector>) -> F) -> Members<T>
+    where
+        M: Message,
+        F: Future<Output = Result<T, AskError<M>>>,
+    {
+        let mut members = Members { answers: Vec::new(), silent: Vec::new() };
+        let asked: Vec<(NodeId, Option<ActorRef<Inspector>>)> = match self.cluster() {
+            Some(cluster) => {
+                let view = cluster.view();
+                let own = cluster.node();
+                let live = view.live().map(|record| {
+                    let inspector = if record.node == own {
+                        self.own_inspector()
+                    } else {
+                        cluster::inspector(self.system(), record)
+                    };
+                    (NodeId(record.node.0), inspector)
+                });
+                live.collect()
+            }
+            None => vec![(NodeId::HERE, self.own_inspector())],
+        };
+        let ask = &ask;
+        let answers = join_all(asked.into_iter().map(|(node, inspector)| async move {
+            let answer = match inspector {
+                Some(inspector) => ask(inspector).await.map_err(|error| error.to_string()),
+                None => Err("it has no inspector that this build knows".to_owned()),
+            };
+            (node, answer)
+        }));
+        for (node, answer) in self.enter(answers).await {
+            match answer {
+                Ok(answer) => members.answers.push((node, answer)),
+                Err(why) => members.silent.push((node, why)),
+            }
+        }
+        members
+    }
+}
+
+fn row(record: &Record, is_here: bool) -> MemberRow {
+    MemberRow {
+        node: NodeId(record.node.0),
+        status: format!("{:?}", record.status).to_lowercase(),
+        addresses: record.details.addresses.clone(),
+        labels: record.details.labels.clone(),
+        observer: record.details.roles.iter().any(|role| role == OBSERVER),
+        is_here,
+    }
+}

@@ -1,0 +1,192 @@
+//! How a node takes part in a cluster: where it listens, whom it joins, what it shows to be let in.
+//!
+//! A node alone needs none of this. One that says [`listen`](ClusterConfig::listen) is a cluster of one, which others
+//! join by its address; no address is special, and the first node may be the first to go.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::config::ConfigError;
+
+/// How long a node that cannot reach anybody tries to join, unless told otherwise.
+pub const JOIN_LIMIT: Duration = Duration::from_secs(30);
+
+/// How a node takes part in a cluster.
+///
+/// # Examples
+/// ```
+/// use mobula::ClusterConfig;
+/// let config = ClusterConfig::listen("127.0.0.1:0".parse()?);
+/// assert_eq!(config.name, "mobula");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClusterConfig {
+    /// The cluster's name, 1 to 64 bytes: nodes of different clusters never join; `MOBULA_CLUSTER`. Default: `mobula`.
+    pub name: String,
+    /// Where to listen, for everything; port 0 takes any free one; `MOBULA_LISTEN`.
+    pub listen: SocketAddr,
+    /// What others should dial instead, `host:port`; `MOBULA_ADVERTISE`, separated by commas.
+    pub advertise: Vec<String>,
+    /// Members to join by, `host:port`, tried in turn; `MOBULA_JOIN`, separated by commas. Empty: wait to be joined.
+    pub join: Vec<String>,
+    /// How long to try.
+    pub join_limit: Duration,
+    /// What all members know and nobody else, at least 16 bytes; `MOBULA_SECRET`. Without one the node lets everybody
+    /// in, and may therefore only listen on loopback.
+    pub secret: Option<String>,
+    /// What others may place by, such as `zone=a`; `MOBULA_LABELS`, separated by commas.
+    pub labels: BTreeMap<String, String>,
+    /// Nothing is placed on this node unless it is named; `MOBULA_ROLE=observer`.
+    pub observer: bool,
+}
+
+impl ClusterConfig {
+    /// A node that listens here, and is otherwise as usual.
+    #[must_use]
+    pub fn listen(listen: SocketAddr) -> Self {
+        Self {
+            name: "mobula".to_owned(),
+            listen,
+            advertise: Vec::new(),
+            join: Vec::new(),
+            join_limit: JOIN_LIMIT,
+            secret: None,
+            labels: BTreeMap::new(),
+            observer: false,
+        }
+    }
+
+    /// What the environment says; `None` if it says neither where to listen nor whom to join.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable that cannot be read.
+    pub fn from_environment(
+        read: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Self>, ConfigError> {
+        let list = |variable: &str| -> Vec<String> {
+            let text = read(variable).unwrap_or_default();
+            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Into::into).collect()
+        };
+        let join = list("MOBULA_JOIN");
+        let listen = match read("MOBULA_LISTEN") {
+            Some(text) => match text.trim().parse() {
+                Ok(listen) => listen,
+                Err(_unreadable) => {
+                    return Err(ConfigError::Unreadable {
+                        variable: "MOBULA_LISTEN",
+                        text,
+                        expected: "an address and a port such as 10.0.0.5:7000 or 127.0.0.1:0",
+                    });
+                }
+            },
+            None if join.is_empty() => return Ok(None),
+            None => SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
+        let mut labels = BTreeMap::new();
+        for label in list("MOBULA_LABELS") {
+            let Some((name, value)) = label.split_once('=') else {
+                return Err(ConfigError::Unreadable {
+                    variable: "MOBULA_LABELS",
+                    text: label,
+                    expected: "names and values such as zone=a,disk=ssd",
+                });
+            };
+            labels.insert(name.trim().to_owned(), value.trim().to_owned());
+        }
+        let mut config = Self::listen(listen);
+        config.join = join;
+        config.advertise = list("MOBULA_ADVERTISE");
+        config.labels = labels;
+        config.secret = read("MOBULA_SECRET").filter(|secret| !secret.is_empty());
+        config.observer = read("MOBULA_ROLE").is_some_and(|role| role == "observer");
+        if let Some(name) = read("MOBULA_CLUSTER").filter(|name| !name.is_empty()) {
+            config.name = name;
+        }
+        Ok(Some(config))
+    }
+
+    /// Checks what can be checked before anything is opened.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first wrong setting and says what it may be.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let out = |setting: &str, allowed: &str| {
+            Err(ConfigError::OutOfRange { setting: setting.into(), allowed: allowed.into() })
+        };
+        if self.name.is_empty() || self.name.len() > 64 {
+            return out("the cluster's name", "1 to 64 bytes");
+        }
+        if self.secret.as_ref().is_some_and(|secret| secret.len() < 16) {
+            return out("the cluster's secret", "at least 16 bytes, drawn at random");
+        }
+        if self.secret.is_none() && !self.listen.ip().is_loopback() {
+            return out(
+                "the cluster's secret",
+                "given where a node listens beyond loopback: without one everybody would be let in",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A secret is not for logs.
+impl std::fmt::Debug for ClusterConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClusterConfig")
+            .field("name", &self.name)
+            .field("listen", &self.listen)
+            .field("advertise", &self.advertise)
+            .field("join", &self.join)
+            .field("secret", &self.secret.as_ref().map(|_| ".."))
+            .field("labels", &self.labels)
+            .field("observer", &self.observer)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(pairs: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        move |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    #[test]
+    fn a_program_that_is_told_nothing_is_alone() {
+        assert_eq!(ClusterConfig::from_environment(|_| None).unwrap(), None);
+    }
+
+    #[test]
+    fn the_environment_names_addresses_labels_and_the_secret() {
+        let config = ClusterConfig::from_environment(reading(&[
+            ("MOBULA_JOIN", "10.0.0.1:7000, 10.0.0.2:7000"),
+            ("MOBULA_LABELS", "zone=a, disk=ssd"),
+            ("MOBULA_SECRET", "sixteen bytes or more"),
+            ("MOBULA_ROLE", "observer"),
+        ]));
+        let config = config.unwrap().unwrap();
+        assert_eq!(config.join, ["10.0.0.1:7000", "10.0.0.2:7000"]);
+        assert_eq!(config.labels["disk"], "ssd");
+        assert!(config.observer && config.listen.ip().is_loopback());
+        assert!(!format!("{config:?}").contains("sixteen"), "a secret is not shown");
+        config.validate().unwrap();
+    }
+
+    #[test]
+    fn a_node_without_a_secret_listens_on_loopback_only() {
+        let mut config = ClusterConfig::listen("0.0.0.0:7000".parse().unwrap());
+        assert!(config.validate().unwrap_err().to_string().contains("secret"));
+        config.secret = Some("short".into());
+        assert!(config.validate().unwrap_err().to_string().contains("16 bytes"));
+    }
+
+    #[test]
+    fn a_wrong_address_is_named() {
+        let error = ClusterConfig::from_environment(reading(&[("MOBULA_LISTEN", "here")]));
+        assert!(error.unwrap_err().to_string().contains("MOBULA_LISTEN is `here`"));
+    }
+}

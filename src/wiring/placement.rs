@@ -1,0 +1,99 @@
+//! Where actors go: the cluster's view and what was asked for, as one answer.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use mobula_actor_core::remote::SpawnKind;
+use mobula_actor_core::{NodeId, Placement, SpawnError};
+use mobula_cluster::exchange::Placer;
+use mobula_cluster::{Cluster, Record};
+use parking_lot::Mutex;
+
+use super::cluster::{OBSERVER, Profile};
+
+/// Chooses nodes, and remembers what it placed where, so that many spawns at once do not all go to one node.
+pub(crate) struct Placing {
+    cluster: Cluster,
+    build: u64,
+    /// What this build provides, sorted.
+    provided: Vec<u64>,
+    placed: Mutex<HashMap<NodeId, u64>>,
+}
+
+impl Placing {
+    pub(crate) fn new(cluster: Cluster, build: u64, provided: Vec<u64>) -> Self {
+        Self { cluster, build, provided, placed: Mutex::default() }
+    }
+
+    /// Whether a member runs a program that can do this. Another build is asked when it is met; until then, no.
+    fn can(&self, record: &Record, key: u64) -> bool {
+        Profile::of(record).build == self.build && self.provided.binary_search(&key).is_ok()
+    }
+
+    fn choose(&self, placement: &Placement, able: &[Record]) -> Option<NodeId> {
+        let mut placed = self.placed.lock();
+        let count = |placed: &HashMap<NodeId, u64>, record: &Record| {
+            placed.get(&id(record)).copied().unwrap_or(0)
+        };
+        let own = self.cluster.node();
+        let least = |records: &mut dyn Iterator<Item = &Record>| {
+            records.min_by_key(|record| (count(&placed, record), record.node)).map(id)
+        };
+        let any = || least(&mut able.iter());
+        let chosen = match placement {
+            Placement::Pack => {
+                let here = able.iter().find(|record| record.node == own);
+                here.map(id).or_else(any)
+            }
+            Placement::OnNode { node, or_elsewhere } => {
+                let there = able.iter().find(|record| id(record) == *node).map(id);
+                there.or_else(|| or_elsewhere.then(any).flatten())
+            }
+            Placement::Labelled { name, value, or_elsewhere } => {
+                let fits = |record: &&Record| record.details.labels.get(name) == Some(value);
+                let there = least(&mut able.iter().filter(fits));
+                there.or_else(|| or_elsewhere.then(any).flatten())
+            }
+            Placement::Near(object) => {
+                let mut nodes = object.bytes_by_node();
+                nodes.sort_by_key(|(node, bytes)| (std::cmp::Reverse(*bytes), *node));
+                let mut there = nodes.iter().map(|(node, _)| *node);
+                there.find(|node| able.iter().any(|record| id(record) == *node)).or_else(any)
+            }
+            _ => any(),
+        }?;
+        *placed.entry(chosen).or_default() += 1;
+        Some(chosen)
+    }
+}
+
+impl fmt::Debug for Placing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Placing").field("node", &self.cluster.node()).finish_non_exhaustive()
+    }
+}
+
+impl Placer for Placing {
+    fn place(&self, placement: &Placement, kind: &SpawnKind) -> Result<Option<NodeId>, SpawnError> {
+        let view = self.cluster.view();
+        let members: Vec<_> = view.alive().cloned().collect();
+        let able: Vec<_> = members
+            .iter()
+            .filter(|record| self.can(record, kind.key))
+            .filter(|record| !record.details.roles.iter().any(|role| role == OBSERVER))
+            .cloned()
+            .collect();
+        self.choose(placement, &able).map(Some).ok_or_else(|| SpawnError::NoPlace {
+            actor: kind.name,
+            why: format!(
+                "{placement:?} was asked for, and of {} members {} can run it",
+                members.len(),
+                able.len()
+            ),
+        })
+    }
+}
+
+const fn id(record: &Record) -> NodeId {
+    NodeId(record.node.0)
+}

@@ -1,0 +1,108 @@
+//! Nodes of one process that meet over real sockets on loopback.
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::new_without_default,
+    clippy::unwrap_used,
+    clippy::use_self,
+    reason = "a test's actors are public for the macro's sake alone, and a test may fail by a panic"
+)]
+
+use std::time::Duration;
+
+use mobula::prelude::*;
+use mobula::{ClusterConfig, Placement};
+
+/// Far more than anything here takes: a bound on failure, not a measure.
+const LIMIT: Duration = Duration::from_secs(30);
+
+async fn node(join: &[String]) -> Node {
+    let mut config = ClusterConfig::listen("127.0.0.1:0".parse().unwrap());
+    config.join = join.to_vec();
+    config.secret = Some("a secret of the test's own".to_owned());
+    Node::builder().num_cpus(1.0).cluster(config).start().await.unwrap()
+}
+
+async fn nodes(count: usize) -> Vec<Node> {
+    let mut nodes = vec![node(&[]).await];
+    while nodes.len() < count {
+        let addresses = nodes[0].addresses();
+        nodes.push(node(&addresses).await);
+    }
+    for one in &nodes {
+        one.wait_for_nodes(count, LIMIT).await.unwrap();
+    }
+    nodes
+}
+
+pub struct Counter(u64);
+
+#[mobula::actor]
+impl Counter {
+    pub fn new(start: u64) -> Self {
+        Self(start)
+    }
+    pub fn add(&mut self, by: u64) -> u64 {
+        self.0 += by;
+        self.0
+    }
+    pub async fn ask_other(&mut self, other: ActorRef<Counter>) -> u64 {
+        other.add(1).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_actor_is_spawned_on_another_node_asked_told_and_passed_on() {
+    let nodes = nodes(3).await;
+    let there = nodes[1].id().unwrap();
+    let further = nodes[2].id().unwrap();
+    nodes[0]
+        .enter(async {
+            let on = |node| Placement::OnNode { node, or_elsewhere: false };
+            let counter = Counter::options().on(on(there)).remote(1);
+            assert_eq!(counter.add(1).await.unwrap(), 2);
+            for _ in 0..1000 {
+                counter.add(1).tell().await.unwrap();
+            }
+            assert_eq!(counter.add(0).await.unwrap(), 1002);
+            let asker = Counter::options().on(on(further)).remote(1);
+            assert_eq!(asker.ask_other(counter.clone()).await.unwrap(), 1003);
+            counter.kill().await.unwrap();
+            assert!(counter.add(1).await.unwrap_err().is_safe_to_retry());
+        })
+        .await;
+    let status = nodes[2].cluster_status().await;
+    assert_eq!(status.answers.len(), 3, "{status:?}");
+    for node in &nodes {
+        node.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_node_may_be_the_first_to_go() {
+    let mut nodes = nodes(4).await;
+    let first = nodes.remove(0);
+    let gone = first.id().unwrap();
+    let counter = first.enter(async { Counter::remote(7) }).await;
+    drop(counter);
+    first.shutdown().await;
+    drop(first);
+    for node in &nodes {
+        tokio::time::timeout(LIMIT, node.node_gone(gone)).await.unwrap();
+    }
+    let there = nodes[2].id().unwrap();
+    nodes[0]
+        .enter(async {
+            let on = Placement::OnNode { node: there, or_elsewhere: false };
+            assert_eq!(Counter::options().on(on).remote(1).add(1).await.unwrap(), 2);
+        })
+        .await;
+    for node in &nodes {
+        node.shutdown().await;
+    }
+}

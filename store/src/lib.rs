@@ -25,6 +25,7 @@ mod argument;
 
 // Objects of other nodes.
 pub mod remote;
+pub mod attach;
 mod exchange;
 mod elsewhere;
 

@@ -19,10 +19,7 @@
 //!
 //! Pure: no clock, no I/O, no tasks.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
 
@@ -35,44 +32,15 @@ use crate::{
     time::Time,
 };
 
+mod limits;
+mod queries;
 mod wanted;
 mod handover;
 
+pub use limits::{OwnerLimits, TooManyShared};
+
 #[cfg(test)]
 mod tests;
-
-/// Settings and limits of an owner.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct OwnerLimits {
-    /// So many objects may be known to other stores at a time; 2^20 unless said otherwise.
-    pub objects_max: usize,
-    /// A value of at most so many bytes travels in the answer; 100 KiB unless said otherwise.
-    pub inline_max_bytes: u64,
-    /// An object outlives the crash of a borrower by this; longer than a message is under way. 5 s.
-    pub crash_grace: Duration,
-    /// A backup frees nothing for so long after it has taken over; lease and margin of the node. 4.5 s.
-    pub takeover_margin: Duration,
-}
-
-impl Default for OwnerLimits {
-    fn default() -> Self {
-        Self {
-            objects_max: 1 << 20,
-            inline_max_bytes: 100 << 10,
-            crash_grace: Duration::from_secs(5),
-            takeover_margin: Duration::from_millis(4500),
-        }
-    }
-}
-
-/// Too many objects are known to other stores. Drop references, or put fewer and larger objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{objects_max} objects are known to other nodes, which is the limit; drop references")]
-pub struct TooManyShared {
-    /// The limit.
-    pub objects_max: usize,
-}
 
 /// What the store's own table knows of an object's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,59 +141,6 @@ impl Owner {
             dead: Dead::default(),
             mutant,
         }
-    }
-
-    /// How many objects other stores know.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.objects.len()
-    }
-
-    /// Whether no other store knows an object.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.objects.is_empty()
-    }
-
-    /// Whether the object is in the table.
-    #[must_use]
-    pub fn knows(&self, object: ObjectId) -> bool {
-        self.objects.contains_key(&object)
-    }
-
-    /// Which stores need the object.
-    pub fn borrowers(&self, object: ObjectId) -> impl Iterator<Item = StoreId> {
-        let words = self.objects.get(&object).map(|owned| &owned.words);
-        words.into_iter().flatten().filter(|(_, (_, held))| *held).map(|(store, _)| *store)
-    }
-
-    /// Which stores have a sealed copy.
-    pub fn locations(&self, object: ObjectId) -> impl Iterator<Item = StoreId> {
-        self.objects.get(&object).into_iter().flat_map(|owned| owned.spread.copies())
-    }
-
-    /// What it keeps to.
-    #[must_use]
-    pub const fn limits(&self) -> &OwnerLimits {
-        &self.limits
-    }
-
-    /// The size of an object of which a copy is known.
-    #[must_use]
-    pub fn bytes(&self, object: ObjectId) -> Option<u64> {
-        self.objects.get(&object)?.spread.bytes()
-    }
-
-    /// Whether somebody waits for the object's producer.
-    #[must_use]
-    pub fn is_awaited(&self, object: ObjectId) -> bool {
-        self.objects.get(&object).is_some_and(|owned| !owned.waiting.is_empty() || owned.durable)
-    }
-
-    /// Who would take over.
-    #[must_use]
-    pub fn backup(&self, object: ObjectId) -> Option<StoreId> {
-        self.objects.get(&object)?.backup
     }
 
     // What happens here.

@@ -2,34 +2,14 @@
 //!
 //! The store knows nothing of networks. It hands messages to whoever implements [`Remote`] and is handed those of
 //! others; everything between, what it takes to keep objects alive and to find their values, is its own.
-//! The whole of the wiring:
-//!
-//! | when | the node calls |
-//! |---|---|
-//! | it has a name | [`Store::attach`] |
-//! | a message of a store comes | [`Store::receive`] |
-//! | a store is gone, or never was | [`Store::node_down`] |
-//! | time passes, or [`Store::tick`] said so | [`Store::tick`] |
-//! | it sends something that may contain references | [`collect_refs`](crate::collect_refs), then [`Store::pin`] |
-//! | something with a [`Parcel`] comes | [`Store::unpack`], also when it cannot be delivered |
-//! | something with a parcel was not, or perhaps not, delivered | [`Store::undelivered`], [`Store::uncertain`] |
-//! | a task ran here for an object of elsewhere | [`Store::deliver`], and sends what that gives to the keeper |
-//! | a task may run again for a lost result | [`Store::remember`] |
+//! What the node calls in turn stands in [`attach`](crate::attach).
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use crate::{
-    codec::Object,
-    collect::Collected,
-    error::TaskError,
-    exchange::Exchange,
-    lineage::Recipe,
-    message::{Message, Parcel, PinId},
+    message::Message,
     object_id::{ObjectId, StoreId},
-    object_ref::ObjectRef,
-    owner::OwnerLimits,
     ownership::PinError,
-    store::Store,
     time::Time,
 };
 
@@ -40,16 +20,16 @@ pub trait Remote: Send + Sync + fmt::Debug + 'static {
     fn now(&self) -> Time;
 
     /// Sends `message` to another store. It may be lost, doubled or overtaken; to a store that is not a member it
-    /// goes nowhere, and [`Store::node_down`] should follow. [`Message::is_bulk`] says which belong on a
+    /// goes nowhere, and [`Store::node_down`](crate::Store::node_down) should follow. [`Message::is_bulk`] says which belong on a
     /// connection of their own.
     fn send(&self, to: StoreId, message: Message);
 
     /// The other stores that may back up a durable object, those on other hosts if there are any.
     fn members(&self) -> Vec<StoreId>;
 
-    /// Runs a task again that made `outputs`: what [`Store::remember`] was given. Its results must come as before,
-    /// by [`Store::deliver`] somewhere and [`Store::receive`] here; if they cannot come at all, by
-    /// [`Store::cannot_rebuild`].
+    /// Runs a task again that made `outputs`: what [`Store::remember`](crate::Store::remember) was given. Its results must come as before,
+    /// by [`Store::deliver`](crate::Store::deliver) somewhere and [`Store::receive`](crate::Store::receive) here; if they cannot come at all, by
+    /// [`Store::cannot_rebuild`](crate::Store::cannot_rebuild).
     fn rebuild(&self, call: Vec<u8>, outputs: Vec<ObjectId>);
 }
 
@@ -97,7 +77,7 @@ pub enum UnpackError {
     GivenUp,
 }
 
-/// Why a result cannot be sent to the object's keeper. Send it what [`Store::deliver`] gives for the error instead.
+/// Why a result cannot be sent to the object's keeper. Send it what [`Store::deliver`](crate::Store::deliver) gives for the error instead.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeliverError {
@@ -121,161 +101,4 @@ pub struct Whereabouts {
     pub bytes: Option<u64>,
     /// Who else has a copy, if this store keeps it.
     pub copies: Vec<StoreId>,
-}
-
-impl Store {
-    /// Joins this store to others through `port`. `seed` begins the random choice of sources.
-    ///
-    /// # Errors
-    /// [`AttachError::Attached`]: once is enough.
-    pub fn attach(
-        &self,
-        port: Arc<dyn Remote>,
-        limits: OwnerLimits,
-        seed: u64,
-    ) -> Result<(), AttachError> {
-        let exchange = Exchange::new(self.home(), port, limits, seed);
-        self.home().elsewhere.set(exchange).map_err(|_attached| AttachError::Attached)
-    }
-
-    fn exchange(&self) -> Option<Arc<Exchange>> {
-        let elsewhere = self.home().elsewhere.get()?;
-        Arc::clone(elsewhere).into_any().downcast().ok()
-    }
-
-    // What the node hears.
-
-    /// A message of another store has come.
-    pub fn receive(&self, from: StoreId, message: Message) {
-        if let Some(exchange) = self.exchange() {
-            exchange.receive(from, message);
-        }
-    }
-
-    /// A store is gone, for good: a node that comes back is another store. Its borrows end; gets of objects that it
-    /// kept fail with [`GetError::OwnerDied`](crate::GetError::OwnerDied) unless somebody takes over.
-    pub fn node_down(&self, store: StoreId) {
-        if let Some(exchange) = self.exchange() {
-            exchange.node_down(store);
-        }
-    }
-
-    /// Repeats what was not answered, and ends what is over. Gives the time when there will be something to do; call
-    /// it then, and at least four times a second while objects are shared.
-    #[expect(clippy::must_use_candidate, reason = "who ticks by a fixed clock needs no answer")]
-    pub fn tick(&self) -> Option<Time> {
-        self.exchange()?.tick()
-    }
-
-    // References in messages.
-
-    /// Pins references that are about to be sent to `to`: they live until they have arrived there. `None` if there
-    /// are none; otherwise the parcel must travel with the message.
-    ///
-    /// # Errors
-    /// [`PinError`]: too much is on its way; the message must not be sent.
-    pub fn pin(&self, to: StoreId, references: Collected) -> Result<Option<Parcel>, PinError> {
-        match self.exchange() {
-            Some(exchange) if !references.is_empty() => exchange.pin(to, references.0).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// Decodes a message that came with a parcel: its references lead to objects here, and its sender is told that
-    /// they have arrived. For a message that cannot be delivered, decode nothing.
-    ///
-    /// # Errors
-    /// [`UnpackError::GivenUp`]: it came too late; `decode` was not called.
-    pub fn unpack<R>(
-        &self,
-        from: StoreId,
-        parcel: Option<&Parcel>,
-        decode: impl FnOnce() -> R,
-    ) -> Result<R, UnpackError> {
-        match (self.exchange(), parcel) {
-            (Some(exchange), Some(parcel)) => exchange.unpack(self, from, parcel, decode),
-            _ => Ok(crate::collect::arrive(self, decode)),
-        }
-    }
-
-    /// The message under this pin was not delivered and never will be.
-    pub fn undelivered(&self, pin: PinId) {
-        if let Some(exchange) = self.exchange() {
-            exchange.undelivered(pin);
-        }
-    }
-
-    /// Nobody knows whether the message under this pin was delivered. If it comes after all, late, it is refused.
-    pub fn uncertain(&self, pin: PinId) {
-        if let Some(exchange) = self.exchange() {
-            exchange.uncertain(pin);
-        }
-    }
-
-    // Results of tasks that run here for others.
-
-    /// The result of a task that ran here for `object`, which `keeper` keeps: gives the message to send there. A small
-    /// value travels in it; a large one stays here until its keeper says that nobody needs it.
-    ///
-    /// # Errors
-    /// [`DeliverError`]: the value cannot be sent now; nothing was kept.
-    pub fn deliver<T: Object>(
-        &self,
-        object: ObjectId,
-        keeper: StoreId,
-        result: Result<Arc<T>, TaskError>,
-    ) -> Result<Message, DeliverError> {
-        self.exchange().ok_or(DeliverError::Alone)?.deliver(object, keeper, result)
-    }
-
-    /// Remembers how objects of this store are made, should they be lost.
-    pub fn remember(&self, recipe: Recipe) {
-        if let Some(exchange) = self.exchange() {
-            exchange.remember(recipe);
-        }
-    }
-
-    /// A rebuild that was asked for will not take place; whoever waits for the object is told.
-    pub fn cannot_rebuild(&self, object: ObjectId, text: &str) {
-        if let Some(exchange) = self.exchange() {
-            exchange.cannot_rebuild(object, text);
-        }
-    }
-
-    // Objects that outlive their owner.
-
-    /// Keeps an object's bookkeeping and a copy at one more store, so that it outlives this one.
-    ///
-    /// # Errors
-    /// [`TransferError`]: the object is as durable as before.
-    pub fn make_durable<T>(&self, object: &ObjectRef<T>) -> Result<(), TransferError> {
-        let id = object.id();
-        let exchange = self.exchange().ok_or(TransferError::Alone { object: id })?;
-        exchange.make_durable(object.hold())
-    }
-
-    /// Hands an object with a value over to another store, for instance that of a named actor. References go on
-    /// working. It is done once that store has a copy.
-    ///
-    /// # Errors
-    /// [`TransferError`]: it stays here.
-    pub fn transfer<T>(&self, object: &ObjectRef<T>, to: StoreId) -> Result<(), TransferError> {
-        let id = object.id();
-        let exchange = self.exchange().ok_or(TransferError::Alone { object: id })?;
-        exchange.transfer(object.hold(), to)
-    }
-
-    /// What is known here of an object's place, for schedulers.
-    #[must_use]
-    pub fn whereabouts(&self, object: ObjectId) -> Option<Whereabouts> {
-        match self.exchange() {
-            Some(exchange) => exchange.whereabouts(object),
-            None => self.home().ledger.find(object).map(|entry| Whereabouts {
-                keeper: self.id(),
-                is_here: entry.is_ready(),
-                bytes: Some(entry.listing().bytes),
-                copies: Vec::new(),
-            }),
-        }
-    }
 }

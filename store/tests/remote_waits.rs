@@ -1,9 +1,9 @@
 //! Waiting for objects of other nodes: as for one's own, from any thread, and never for ever.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 #![expect(clippy::expect_used, reason = "helpers of tests may fail like tests")]
 
 #[path = "exchange/cluster.rs"]
+#[expect(dead_code, reason = "the other tests use the rest")]
 mod cluster;
 
 use std::{

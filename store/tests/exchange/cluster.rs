@@ -3,8 +3,6 @@
 //! Messages travel as bytes, so that whatever cannot be encoded shows. They are delivered when the test says so, in
 //! order, or by a task that delivers at once.
 
-#![allow(dead_code, reason = "each test file uses its part")]
-
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{

@@ -130,8 +130,9 @@ mod tests {
         let mut rng = rand::rngs::SmallRng::seed_from_u64(3);
         let mut loads = Loads::default();
         loads.set_own(NodeId(9), 100, LoadDigest([1; 12]));
-        let sent =
-            |loads: &mut Loads, rng: &mut _| (0..32).map(|_| loads.take(rng).len()).sum::<usize>();
+        let sent = |loads: &mut Loads, rng: &mut rand::rngs::SmallRng| {
+            (0..32).map(|_| loads.take(rng).len()).sum::<usize>()
+        };
         assert_eq!(sent(&mut loads, &mut rng), 3);
         loads.set_own(NodeId(9), 100, LoadDigest([1; 12]));
         assert_eq!(sent(&mut loads, &mut rng), 2, "the same load is no change");

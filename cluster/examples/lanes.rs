@@ -3,14 +3,25 @@
 //! `cargo run --release -p mobula-cluster --example lanes` starts itself a second time as the far end and prints one line
 //! a figure. Nothing here runs in CI's verdict.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "a measuring program: it prints, and stops at the first surprise"
+)]
+
 use std::io::{BufRead as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mobula_cluster::admission::rules::Presence;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use mobula_cluster::admission::rules::{Presence, Purpose};
 use mobula_cluster::admission::{Admission, AdmissionMode};
+use mobula_cluster::bulk::{Bulk, Content, Source};
 use mobula_cluster::identity::Identity;
 use mobula_cluster::lanes::{AddressBook, Inbound, LaneSender, Lanes, Origin};
 use mobula_cluster::transport::libp2p::{Endpoint, EndpointConfig};
@@ -74,9 +85,22 @@ impl Inbound for End {
     }
 }
 
+const OBJECT_BYTES: usize = 1 << 30;
+
+/// One object, zeros all through, made when first asked for.
+struct Zeros(std::sync::OnceLock<Bytes>);
+
+impl Source for Zeros {
+    fn open(&self, _: Origin, _: Bytes) -> BoxFuture<'_, Option<Arc<dyn Content>>> {
+        let object = self.0.get_or_init(|| vec![1; OBJECT_BYTES].into()).clone();
+        Box::pin(std::future::ready(Some(Arc::new(object) as Arc<dyn Content>)))
+    }
+}
+
 struct Node {
     endpoint: Endpoint,
     lanes: Lanes,
+    bulk: Bulk,
     end: Arc<End>,
     book: Arc<Book>,
 }
@@ -101,15 +125,20 @@ async fn start() -> Node {
         Settings::default(),
     );
     *end.lanes.lock() = Some(lanes.clone());
-    let accepting = lanes.clone();
+    let source = Arc::new(Zeros(std::sync::OnceLock::new()));
+    let bulk = Bulk::new(Arc::new(endpoint.clone()), Arc::clone(&book) as _, source);
+    let (accepting, serving) = (lanes.clone(), bulk.clone());
     tokio::spawn(async move {
         while let Some(arrival) = arrivals.recv().await {
             if let Arrival::Link(link) = arrival {
-                accepting.accept(link);
+                match link.purpose {
+                    Purpose::Bulk => serving.accept(link),
+                    _ => accepting.accept(link),
+                }
             }
         }
     });
-    Node { endpoint, lanes, end, book }
+    Node { endpoint, lanes, bulk, end, book }
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -156,6 +185,15 @@ fn main() {
         round_trips(&here.end, &sender).await;
         in_flight(&here.end, &sender).await;
         one_way(&here.end, &sender).await;
+        let beside = here.bulk.clone();
+        let warm = fetch(beside.clone(), node, "warm").await;
+        println!("bulk, first 1 GiB (pages made meanwhile): {warm:.2} GB/s");
+        let alone = fetch(beside.clone(), node, "alone").await;
+        println!("bulk, 1 GiB: {alone:.2} GB/s");
+        let fetching = tokio::spawn(fetch(beside, node, "beside"));
+        round_trips(&here.end, &sender).await;
+        println!("... beside bulk (done before the end: {})", fetching.is_finished());
+        println!("bulk beside round trips: {:.2} GB/s", fetching.await.unwrap());
     });
     child.kill().unwrap();
     child.wait().unwrap();
@@ -172,14 +210,15 @@ async fn ask(end: &End, sender: &LaneSender) {
 }
 
 async fn round_trips(end: &End, sender: &LaneSender) {
+    const COUNT: usize = 10_000;
     let mut times = Vec::new();
-    for _ in 0..20_000 {
+    for _ in 0..COUNT {
         let begun = Instant::now();
         ask(end, sender).await;
         times.push(begun.elapsed());
     }
     times.sort();
-    println!("round trip: p50 {:?}, p99 {:?}", times[10_000], times[19_800]);
+    println!("round trip: p50 {:?}, p99 {:?}", times[COUNT / 2], times[COUNT * 99 / 100]);
 }
 
 async fn in_flight(end: &End, sender: &LaneSender) {
@@ -204,6 +243,18 @@ async fn in_flight(end: &End, sender: &LaneSender) {
         }
     }
     rate("64 in flight", TOTAL, begun.elapsed());
+}
+
+#[expect(clippy::cast_precision_loss, reason = "printed with three digits")]
+async fn fetch(bulk: Bulk, node: NodeId, key: &'static str) -> f64 {
+    let begun = Instant::now();
+    let mut transfer = bulk.fetch(node, key.into(), None).await.unwrap();
+    let mut bytes = 0;
+    while let Some(chunk) = transfer.next().await {
+        bytes += chunk.unwrap().len();
+    }
+    assert_eq!(bytes, OBJECT_BYTES);
+    bytes as f64 / begun.elapsed().as_secs_f64() / 1e9
 }
 
 async fn one_way(end: &End, sender: &LaneSender) {

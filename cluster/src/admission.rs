@@ -48,7 +48,7 @@ pub enum AdmissionMode {
     /// By a secret that all share, at least 16 random bytes. It cannot be taken back from one node.
     Secret(Vec<u8>),
     /// By certificates that an authority signs.
-    Ca(CaMode),
+    Ca(Box<CaMode>),
 }
 
 /// What a node needs where certificates are demanded: the authority, and at least one of the other three.
@@ -153,7 +153,8 @@ impl Admission {
                 }
                 Gate::Secret(secret)
             }
-            AdmissionMode::Ca(mut ca) => {
+            AdmissionMode::Ca(ca) => {
+                let mut ca = *ca;
                 if let (Some(issuer), None) = (&ca.issuer, &ca.certificate) {
                     let terms = (Role::Member, Capabilities::ALL);
                     ca.certificate = Some(issuer.certify(own, terms, clock()));
@@ -351,7 +352,6 @@ impl Admission {
     }
 
     /// The listener's decision: exchanges a token first, if one is shown here, and then judges the certificate.
-    #[expect(clippy::type_complexity, reason = "three results of one look at the state")]
     fn weigh(
         &self,
         scene: &Scene<'_>,

@@ -63,6 +63,8 @@ pub struct ClusterConfig {
     pub membership: MembershipConfig,
     /// Lanes and their limits.
     pub lanes: Settings,
+    /// Which life this is, if that was decided before; `None` draws one from the wall clock.
+    pub life: Option<Incarnation>,
     /// Makes the node's choices repeatable in tests; `None` draws from the operating system.
     pub seed: Option<u64>,
 }
@@ -80,9 +82,16 @@ impl ClusterConfig {
             hello: Vec::new(),
             membership: MembershipConfig::default(),
             lanes: Settings::default(),
+            life: None,
             seed: None,
         }
     }
+}
+
+/// A life that starts now: greater than any earlier one of this node, if its clock was not set back.
+#[must_use]
+pub fn new_life() -> Incarnation {
+    Incarnation::starting_at(wall_time_millis(), rng(None).random())
 }
 
 /// What the rooms above provide.
@@ -128,7 +137,8 @@ impl Cluster {
     /// Dropping the future releases everything.
     pub async fn start(config: ClusterConfig, upper: Upper) -> Result<Self, StartError> {
         let mut rng = rng(config.seed);
-        let incarnation = Incarnation::starting_at(wall_time_millis(), rng.random());
+        let drawn = Incarnation::starting_at(wall_time_millis(), rng.random());
+        let incarnation = config.life.unwrap_or(drawn);
         let presence = Presence { incarnation, addresses: Vec::new(), hello: config.hello.clone() };
         let public = config.identity.public();
         let admission = Admission::new(public, config.cluster.clone(), config.admission, presence)?;

@@ -288,7 +288,7 @@ impl Peer {
         core.association.taken(now, receipt);
         let waker = core.wake_if_due(now, receipt.lane);
         drop(core);
-        waker.map(Waker::wake);
+        wake(waker);
     }
 
     fn close(&self) {
@@ -364,6 +364,12 @@ impl Core {
 
     fn wake(&mut self, lane: u8) -> Option<Waker> {
         self.slots.get_mut(usize::from(lane)).and_then(|slot| slot.waker.take())
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 
@@ -463,7 +469,7 @@ impl LaneSender {
             Peer::keep(&self.peer, &mut core, self.lane);
         }
         drop(core);
-        waker.map(Waker::wake);
+        wake(waker);
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ pub mod handle;
 pub mod exchange;
 pub mod error;
 
-pub use handle::{Cluster, ClusterConfig, Upper};
+pub use handle::{Cluster, ClusterConfig, Upper, new_life};
+pub use identity::Identity;
 pub use mobula_proto::id::{Incarnation, NodeId};
 pub use mobula_proto::member::{Details, Record, Status};

@@ -5,6 +5,8 @@
 //!
 //! Invariant: each refusal names its reason at the dialing end.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -186,12 +188,12 @@ fn certificate(node: PublicKey, issued: u64, expires: u64) -> Signed<Certificate
 }
 
 fn shows(certificate: Signed<Certificate>) -> AdmissionMode {
-    AdmissionMode::Ca(CaMode {
+    AdmissionMode::Ca(Box::new(CaMode {
         authority: authority().public(),
         certificate: Some(certificate),
         token: None,
         issuer: None,
-    })
+    }))
 }
 
 #[tokio::test]
@@ -225,21 +227,21 @@ async fn certificates_open_until_they_expire_or_are_revoked() {
 async fn a_token_becomes_a_certificate_at_the_issuer() {
     let issuer = start(
         "c",
-        AdmissionMode::Ca(CaMode {
+        AdmissionMode::Ca(Box::new(CaMode {
             authority: authority().public(),
             certificate: None,
             token: None,
             issuer: Some(Issuer::new(authority(), 100)),
-        }),
+        })),
     )
     .await;
     let with = |token| {
-        AdmissionMode::Ca(CaMode {
+        AdmissionMode::Ca(Box::new(CaMode {
             authority: authority().public(),
             certificate: None,
             token: Some(token),
             issuer: None,
-        })
+        }))
     };
     let token = authority().token([5; 16], (Role::Member, Capabilities::SPAWN), UnixTime(2_000), 1);
     let first = start("c", with(token.clone())).await;

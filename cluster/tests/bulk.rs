@@ -2,6 +2,8 @@
 //!
 //! Invariant: what arrives is what was asked for, however often the connection broke.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -6,6 +6,8 @@
 //!
 //! Invariant: every message sent arrives exactly once and in order, or comes back as lost.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

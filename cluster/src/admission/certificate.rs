@@ -140,7 +140,8 @@ impl<S: Statement> Signed<S> {
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         let text = text.trim();
-        if text.len() % 2 != 0 || text.len() > 4 * STATEMENT_BYTES_MAX || !text.is_ascii() {
+        if !text.len().is_multiple_of(2) || text.len() > 4 * STATEMENT_BYTES_MAX || !text.is_ascii()
+        {
             return None;
         }
         let bytes: Option<Vec<u8>> = (0..text.len() / 2)

@@ -32,12 +32,18 @@ struct Way {
     writer: Option<Waker>,
 }
 
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
 type Shared = Arc<Mutex<Way>>;
 
 impl Way {
     fn wake(&mut self) {
-        self.reader.take().map(Waker::wake);
-        self.writer.take().map(Waker::wake);
+        wake(self.reader.take());
+        wake(self.writer.take());
     }
 }
 
@@ -147,7 +153,7 @@ impl AsyncRead for Plug {
                 way.queue.pop_front();
             }
             way.queued_bytes -= count;
-            way.writer.take().map(Waker::wake);
+            wake(way.writer.take());
             return Poll::Ready(Ok(count));
         }
     }
@@ -175,7 +181,7 @@ impl AsyncWrite for Plug {
         let after = way.queue.back().map_or(arrival, |(due, _)| arrival.max(*due));
         way.queue.push_back((after, Bytes::copy_from_slice(&bytes[..count])));
         way.queued_bytes += count;
-        way.reader.take().map(Waker::wake);
+        wake(way.reader.take());
         Poll::Ready(Ok(count))
     }
 

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::inspector::{ActorRow, FunctionRow, Inspector, NodeRow, ObjectRow};
 use crate::membership::ClusterConfig;
 use crate::node::{Node, NodeError};
-use crate::wiring::cluster::{self, OBSERVER};
+use crate::wiring::cluster::{self, Name, OBSERVER, Services};
+use crate::wiring::stores::StoreService;
 
 /// How long a node may take to answer for itself.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
@@ -47,11 +48,18 @@ pub struct Members<T> {
 
 impl Node {
     /// Listens and joins, with everything that belongs to it.
-    pub(crate) async fn take_part(&self, config: &ClusterConfig) -> Result<(), NodeError> {
+    pub(crate) async fn take_part(
+        &self,
+        config: &ClusterConfig,
+        name: Name,
+    ) -> Result<(), NodeError> {
         let rooms = Arc::downgrade(self.rooms());
-        let inspector = self.enter_sync(|| Inspector::remote(rooms));
-        let membership = cluster::start(self.system(), config, &inspector).await?;
-        self.set_membership(membership, inspector);
+        let services = self.enter_sync(|| Services {
+            inspector: Inspector::remote(rooms),
+            store: StoreService::spawn(self.store()),
+        });
+        let membership = cluster::start(self.system(), config, name, &services).await?;
+        self.set_membership(membership, services);
         Ok(())
     }
 

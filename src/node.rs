@@ -21,7 +21,7 @@ use crate::config::{ConfigError, NodeConfig};
 #[cfg(feature = "cluster")]
 use crate::inspector::Inspector;
 #[cfg(feature = "cluster")]
-use crate::wiring::cluster::Membership;
+use crate::wiring::cluster::{Membership, Name, Services};
 
 /// How long a killed actor is waited for.
 const KILL_DEADLINE: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ pub(crate) struct Rooms {
     #[cfg(feature = "cluster")]
     membership: std::sync::OnceLock<Membership>,
     #[cfg(feature = "cluster")]
-    inspector: std::sync::OnceLock<ActorRef<Inspector>>,
+    services: std::sync::OnceLock<Services>,
 }
 
 impl Node {
@@ -94,14 +94,14 @@ impl Node {
 
     #[cfg(feature = "cluster")]
     pub(crate) fn own_inspector(&self) -> Option<ActorRef<Inspector>> {
-        self.0.inspector.get().cloned()
+        self.0.services.get().map(|services| services.inspector.clone())
     }
 
     #[cfg(feature = "cluster")]
-    pub(crate) fn set_membership(&self, membership: Membership, inspector: ActorRef<Inspector>) {
+    pub(crate) fn set_membership(&self, membership: Membership, services: Services) {
         // A node takes part once, when it starts.
         let _ = self.0.membership.set(membership);
-        let _ = self.0.inspector.set(inspector);
+        let _ = self.0.services.set(services);
     }
 
     #[cfg(feature = "cluster")]
@@ -354,6 +354,12 @@ impl NodeBuilder {
         for (name, amount) in &config.resources {
             tasks_config = tasks_config.resource(name.clone(), *amount);
         }
+        #[cfg(feature = "cluster")]
+        let name = Name::new();
+        #[cfg(feature = "cluster")]
+        if config.cluster.is_some() {
+            store_config = store_config.id(name.store());
+        }
         let store = Arc::new(Store::new(store_config));
         system.set_extension(Arc::clone(&store));
         let scheduler =
@@ -372,13 +378,13 @@ impl NodeBuilder {
             #[cfg(feature = "cluster")]
             membership: std::sync::OnceLock::new(),
             #[cfg(feature = "cluster")]
-            inspector: std::sync::OnceLock::new(),
+            services: std::sync::OnceLock::new(),
         };
         let node = Node(Arc::new(rooms));
         node.0.system.set_extension(Arc::new(Slot(Arc::downgrade(&node.0))));
         #[cfg(feature = "cluster")]
         if let Some(cluster) = &node.0.config.cluster {
-            if let Err(error) = node.take_part(cluster).await {
+            if let Err(error) = node.take_part(cluster, name).await {
                 node.shutdown().await;
                 return Err(error);
             }

@@ -9,3 +9,5 @@ pub(crate) mod naming;
 pub(crate) mod objects;
 #[cfg(feature = "cluster")]
 pub(crate) mod placement;
+#[cfg(feature = "cluster")]
+pub(crate) mod stores;

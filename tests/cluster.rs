@@ -51,6 +51,15 @@ impl Counter {
         self.0 += by;
         self.0
     }
+    pub async fn sum(&mut self, numbers: ObjectRef<Vec<u64>>) -> u64 {
+        numbers.get().await.unwrap().iter().sum()
+    }
+    pub async fn length(&mut self, bytes: ObjectRef<Vec<u8>>) -> usize {
+        bytes.get().await.unwrap().len()
+    }
+    pub async fn make(&mut self, count: u64) -> ObjectRef<Vec<u64>> {
+        mobula::put((0..count).collect::<Vec<u64>>()).await.unwrap()
+    }
     pub async fn ask_other(&mut self, other: ActorRef<Counter>) -> u64 {
         other.add(1).await.unwrap()
     }
@@ -78,6 +87,28 @@ async fn an_actor_is_spawned_on_another_node_asked_told_and_passed_on() {
         .await;
     let status = nodes[2].cluster_status().await;
     assert_eq!(status.answers.len(), 3, "{status:?}");
+    for node in &nodes {
+        node.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_are_read_where_their_references_arrive() {
+    let nodes = nodes(2).await;
+    let there = nodes[1].id().unwrap();
+    nodes[0]
+        .enter(async {
+            let on = Placement::OnNode { node: there, or_elsewhere: false };
+            let reader = Counter::options().on(on).remote(0);
+            let small = mobula::put(vec![1_u64, 2, 3]).await.unwrap();
+            // As a value it is resolved here; as a reference it is read there.
+            assert_eq!(reader.sum(&small).await.unwrap(), 6);
+            let large = mobula::put(vec![7_u8; 20_000_000]).await.unwrap();
+            assert_eq!(reader.length(&large).await.unwrap(), 20_000_000);
+            let made = reader.make(1000).await.unwrap();
+            assert_eq!(made.get().await.unwrap().len(), 1000);
+        })
+        .await;
     for node in &nodes {
         node.shutdown().await;
     }

@@ -8,10 +8,13 @@ use mobula_actor_core::{ActorId, ActorRef, NodeId, System};
 use mobula_cluster::admission::AdmissionMode;
 use mobula_cluster::exchange::carrier::Carrier;
 use mobula_cluster::exchange::{Courier, Exchange, Placer};
-use mobula_cluster::{Cluster, Details, Record, Upper};
+use mobula_cluster::{Cluster, Details, Identity, Incarnation, Record, Upper};
+use mobula_store::owner::OwnerLimits;
+use mobula_store::{Store, StoreId};
 use serde::{Deserialize, Serialize};
 
 use super::placement::Placing;
+use super::stores::{self, StorePort, StoreService};
 use crate::inspector::Inspector;
 use crate::membership::ClusterConfig;
 use crate::node::NodeError;
@@ -32,6 +35,9 @@ pub(crate) struct Profile {
     /// Its inspector.
     #[serde(default)]
     pub(crate) inspector: Option<ActorId>,
+    /// What hears other stores.
+    #[serde(default)]
+    pub(crate) store: Option<ActorId>,
 }
 
 impl Profile {
@@ -44,19 +50,51 @@ impl Profile {
 /// The role of nodes on which nothing is placed.
 pub(crate) const OBSERVER: &str = "observer";
 
+/// Who the node will be, decided before anything of it starts: objects carry its name.
+#[derive(Debug)]
+pub(crate) struct Name {
+    identity: Identity,
+    life: Incarnation,
+}
+
+impl Name {
+    pub(crate) fn new() -> Self {
+        Self { identity: Identity::generate(), life: mobula_cluster::new_life() }
+    }
+
+    pub(crate) fn store(&self) -> StoreId {
+        let node = mobula_store::NodeId(self.identity.node().0);
+        StoreId::new(node, mobula_store::Incarnation(self.life.0))
+    }
+}
+
+/// The actors by which other nodes reach the rooms of this one.
+pub(crate) struct Services {
+    pub(crate) inspector: ActorRef<Inspector>,
+    pub(crate) store: ActorRef<StoreService>,
+}
+
 /// Listens, and joins whom the configuration names.
 pub(crate) async fn start(
     system: &System,
     config: &ClusterConfig,
-    inspector: &ActorRef<Inspector>,
+    name: Name,
+    services: &Services,
 ) -> Result<Membership, NodeError> {
     let mode = match &config.secret {
         Some(secret) => AdmissionMode::Secret(secret.clone().into_bytes()),
         None => AdmissionMode::Open,
     };
     let provided = Table::linked().provided();
-    let profile = Profile { build: fingerprint(&provided), inspector: Some(inspector.id()) };
+    let profile = Profile {
+        build: fingerprint(&provided),
+        inspector: Some(services.inspector.id()),
+        store: Some(services.store.id()),
+    };
     let mut settings = mobula_cluster::ClusterConfig::new(&config.name, mode, config.listen);
+    let me = name.store();
+    settings.identity = name.identity;
+    settings.life = Some(name.life);
     settings.endpoint.advertise.clone_from(&config.advertise);
     settings.details = Details {
         labels: config.labels.clone(),
@@ -75,6 +113,14 @@ pub(crate) async fn start(
     let exchange = Exchange::new(system.clone(), here, courier, placer);
     system.set_remote(Arc::clone(&exchange) as Arc<dyn Remote>);
     carrier.open(&cluster, &exchange);
+    if let Some(store) = system.extension::<Store>() {
+        let port = StorePort::new(me, system.clone(), cluster.clone());
+        let remote = Arc::clone(&port) as Arc<dyn mobula_store::Remote>;
+        // Attached twice, the first stands; the seed only spreads choices.
+        let _ = store.attach(remote, OwnerLimits::default(), me.incarnation.0);
+        tokio::spawn(stores::keep_ticking(Arc::downgrade(&store)));
+        tokio::spawn(stores::follow(cluster.clone(), Arc::downgrade(&store), port));
+    }
     if !config.join.is_empty() {
         cluster.join(&config.join, config.join_limit).await?;
     }

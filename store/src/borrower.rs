@@ -109,6 +109,12 @@ impl Borrower {
         self.objects.get(&object).is_some_and(|borrowed| borrowed.holds > 0)
     }
 
+    /// Whether the keeper counts this store's need, or there is nothing left to count.
+    #[must_use]
+    pub fn is_settled(&self, object: ObjectId) -> bool {
+        self.objects.get(&object).is_none_or(|borrowed| borrowed.heard || borrowed.lost.is_some())
+    }
+
     /// Why a borrowed object will never have a value, if that is known.
     #[must_use]
     pub fn loss(&self, object: ObjectId) -> Option<&Loss> {

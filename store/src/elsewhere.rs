@@ -6,6 +6,8 @@
 
 use std::{any::Any, fmt, sync::Arc};
 
+use mobula_actor_core::wire::baggage::Ticket;
+
 use crate::{error::GetError, object_id::ObjectId};
 
 /// Who is told of objects that several stores know. Called with no lock of an entry or the index held.
@@ -18,6 +20,9 @@ pub(crate) trait Elsewhere: Any + Send + Sync + fmt::Debug {
 
     /// An entry for a foreign object is about to be made, or was made in vain: see [`let_go`](Self::let_go).
     fn hold(&self, object: ObjectId);
+
+    /// A reference to a foreign object arrived in a message whose sender keeps it until the ticket is dropped.
+    fn arrived(&self, object: ObjectId, ticket: Ticket);
 
     /// An entry for a foreign object is needed no longer.
     fn let_go(&self, object: ObjectId);

@@ -18,6 +18,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use mobula_actor_core::wire::baggage::Ticket;
 use parking_lot::Mutex;
 use rand::{SeedableRng, rngs::SmallRng};
 
@@ -66,6 +67,8 @@ struct State {
     copies: BTreeMap<ObjectId, Copy>,
     pulls: BTreeMap<ObjectId, Pulling>,
     served: Served,
+    /// References whose senders keep them until they are counted here.
+    tickets: BTreeMap<ObjectId, Vec<Ticket>>,
     /// Pending objects whose end is listened for.
     awaited: BTreeSet<ObjectId>,
 }
@@ -127,6 +130,7 @@ impl Exchange {
             copies: BTreeMap::new(),
             pulls: BTreeMap::new(),
             served: Served::default(),
+            tickets: BTreeMap::new(),
             awaited: BTreeSet::new(),
         };
         let home = Arc::downgrade(home);
@@ -147,7 +151,11 @@ impl Exchange {
         let result = decision(&mut desk);
         self.translate(&mut desk);
         let todo = std::mem::take(&mut desk.todo);
+        let State { core, tickets, .. } = &mut *state;
+        let settled: Vec<_> =
+            tickets.extract_if(.., |object, _| core.borrower.is_settled(*object)).collect();
         drop(state);
+        drop(settled);
         for each in todo {
             self.act(each);
         }
@@ -325,6 +333,11 @@ impl Elsewhere for Exchange {
             let carried = Carried { object, keeper, backup };
             desk.state.core.borrower.hold(carried, desk.now, &mut desk.effects);
         });
+    }
+
+    fn arrived(&self, object: ObjectId, ticket: Ticket) {
+        // If it is counted already, the ticket goes at once.
+        self.decide(|desk| desk.state.tickets.entry(object).or_default().push(ticket));
     }
 
     fn let_go(&self, object: ObjectId) {

@@ -15,6 +15,7 @@ use std::{
     marker::PhantomData,
 };
 
+use mobula_actor_core::wire::baggage;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
@@ -160,6 +161,7 @@ impl<T> fmt::Debug for ObjectRef<T> {
 impl<T> Serialize for ObjectRef<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         collect::met(&self.hold);
+        baggage::pack(|| Box::new(self.hold.clone()));
         serializer.serialize_newtype_struct(REFERENCE_NAME, &self.key())
     }
 }

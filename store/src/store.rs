@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use mobula_actor_core::current_system;
+use mobula_actor_core::{current_system, wire::baggage};
 use serde::Serialize;
 
 use crate::{
@@ -165,6 +165,9 @@ impl Store {
         elsewhere.hold(object);
         let make = || Entry::borrowed(&self.home, object, ValueType::of::<T>());
         let (hold, is_new) = LocalHold::find_or_make(&self.home.ledger, object, make);
+        if let Some(ticket) = baggage::ticket() {
+            elsewhere.arrived(object, ticket);
+        }
         if !is_new {
             elsewhere.let_go(object);
             return Some(check_type::<T>(hold.entry()).map(|()| hold));

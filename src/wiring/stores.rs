@@ -1,0 +1,171 @@
+//! Objects across nodes: what one store says to another, as messages between two actors.
+//!
+//! The stores' protocol stands on any channel, also one that loses and reorders, and repeats itself; so what finds no
+//! room here is dropped.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use mobula_actor_core::remote::{Home, refer};
+use mobula_actor_core::{ActorRef, Mailbox, System};
+use mobula_cluster::Cluster;
+use mobula_store::message::Message;
+use mobula_store::{Incarnation, NodeId, Remote, Store, StoreId, Time};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::cluster::Profile;
+
+/// How often stores repeat what was not answered.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Messages of other stores that may wait.
+const MAILBOX: u32 = 64 * 1024;
+
+/// Hears other stores on behalf of this node's.
+pub(crate) struct StoreService {
+    store: Store,
+}
+
+#[crate::actor]
+impl StoreService {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// A store says something.
+    pub fn hear(&self, from: StoreId, message: Message) {
+        self.store.receive(from, message);
+    }
+}
+
+impl StoreService {
+    pub(crate) fn spawn(store: &Store) -> ActorRef<Self> {
+        Self::options().mailbox(Mailbox::bounded(MAILBOX).reject()).detached().remote(store.clone())
+    }
+}
+
+/// This node's way to other stores.
+pub(crate) struct StorePort {
+    me: StoreId,
+    system: System,
+    cluster: Cluster,
+    origin: Instant,
+    services: Mutex<HashMap<StoreId, ActorRef<StoreService>>>,
+}
+
+impl StorePort {
+    pub(crate) fn new(me: StoreId, system: System, cluster: Cluster) -> Arc<Self> {
+        let services = Mutex::default();
+        Arc::new(Self { me, system, cluster, origin: Instant::now(), services })
+    }
+
+    fn service(&self, to: StoreId) -> Option<ActorRef<StoreService>> {
+        let mut services = self.services.lock();
+        if let Some(service) = services.get(&to) {
+            return Some(service.clone());
+        }
+        let view = self.cluster.view();
+        let record = view.records().find(|record| record.node.0 == to.node.0)?;
+        if record.details.life.0 != to.incarnation.0 || !record.status.is_live() {
+            return None;
+        }
+        let actor = Profile::of(record).store?;
+        let node = mobula_actor_core::NodeId(to.node.0);
+        let home = Home { node, incarnation: to.incarnation.0, actor };
+        let service = refer::<StoreService>(&self.system, home).ok()?;
+        services.insert(to, service.clone());
+        Some(service)
+    }
+
+    /// The store is gone: the next of its node is another one.
+    pub(crate) fn forget(&self, store: StoreId) {
+        let gone = self.services.lock().remove(&store);
+        drop(gone);
+    }
+}
+
+impl fmt::Debug for StorePort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StorePort({})", self.me)
+    }
+}
+
+impl Remote for StorePort {
+    fn now(&self) -> Time {
+        Time(u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn send(&self, to: StoreId, message: Message) {
+        let me = self.me;
+        let Some(service) = self.service(to) else { return };
+        let sent = mobula_actor_core::sync_scope(
+            mobula_actor_core::Current::root(self.system.clone()),
+            || service.hear(me, message).try_tell(),
+        );
+        if sent.is_err() {
+            tracing::debug!(%to, "a store's message found no room; it will be repeated");
+        }
+    }
+
+    fn members(&self) -> Vec<StoreId> {
+        let own = self.cluster.node();
+        let view = self.cluster.view();
+        let others = view.alive().filter(|record| record.node != own);
+        others
+            .map(|record| StoreId::new(NodeId(record.node.0), Incarnation(record.details.life.0)))
+            .collect()
+    }
+
+    fn rebuild(&self, _call: Vec<u8>, outputs: Vec<mobula_store::ObjectId>) {
+        if let Some(store) = self.system.extension::<Store>() {
+            for object in outputs {
+                store.cannot_rebuild(object, "tasks are not repeated across nodes");
+            }
+        }
+    }
+}
+
+/// Lets the store repeat itself as long as there is one.
+pub(crate) async fn keep_ticking(store: Weak<Store>) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        match store.upgrade() {
+            Some(store) => drop(store.tick()),
+            None => return,
+        }
+    }
+}
+
+/// Tells the store of nodes that are gone.
+pub(crate) async fn follow(cluster: Cluster, store: Weak<Store>, port: Arc<StorePort>) {
+    let mut known: HashMap<u64, u64> = HashMap::new();
+    let mut events = cluster.events();
+    loop {
+        let Some(store) = store.upgrade() else { return };
+        for record in cluster.view().records() {
+            let (node, life) = (record.node.0, record.details.life.0);
+            let before = known.get(&node).copied();
+            let ended = match before {
+                Some(before) if before != life || !record.status.is_live() => Some(before),
+                Some(_) | None => None,
+            };
+            if let Some(ended) = ended {
+                let gone = StoreId::new(NodeId(node), Incarnation(ended));
+                store.node_down(gone);
+                port.forget(gone);
+                known.remove(&node);
+            }
+            if record.status.is_live() {
+                known.insert(node, life);
+            }
+        }
+        drop(store);
+        match events.recv().await {
+            Ok(_) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+            Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}

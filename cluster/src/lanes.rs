@@ -12,6 +12,10 @@
 //! - nothing here calls [`Inbound`] while it holds a lock, so an implementation may send from within;
 //! - a lane holds at most `resend_max_bytes` (4 MiB) of what was not acknowledged.
 //!
+//! Measured (two processes on loopback, 2 cores shared with other work, 100-byte messages, Noise): round trip p50 39–83 µs,
+//! p99 64–156 µs; 64 in flight 450–830 k/s; one way 2.5–3.5 M/s; round trip beside a bulk transfer p50 95 µs, p99 2.5 ms.
+//! Again: `cargo run --release -p mobula-cluster --example lanes`.
+//!
 //! `keeper` keeps one lane connected, `pump` moves bytes while it is.
 
 use std::collections::BTreeMap;

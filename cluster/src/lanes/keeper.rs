@@ -124,11 +124,11 @@ impl Keeper {
             }
         };
         peer.connected(*lane, None);
-        if let Some(error) = error {
+        if let Some((has_served, error)) = error {
             tracing::debug!(node = %peer.node, lane, %error, "lane cut");
-            // A connection that served for a while is dialed anew at once.
-            let served = begun.elapsed() > BACKOFF_MAX && matches!(error, LinkError::Broken(_));
-            self.failures = if served { 0 } else { self.failures.saturating_add(1) };
+            // One that served is dialed anew almost at once; one that never spoke is a failure like a refused dial.
+            let served = has_served && matches!(error, LinkError::Broken(_));
+            self.failures = if served { 1 } else { self.failures.saturating_add(1) };
         }
         next
     }

@@ -38,8 +38,8 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// Rounds of one poll, so that a busy lane lets others run.
 const ROUNDS_MAX: usize = 32;
 
-/// Pumps until the connection ends or the association is closed.
-pub(super) async fn run(peer: &Peer, lane: u8, link: Link) -> LinkError {
+/// Pumps until the connection ends or the association is closed; whether a frame came, and why it ended.
+pub(super) async fn run(peer: &Peer, lane: u8, link: Link) -> (bool, LinkError) {
     let capabilities = link.peer.standing.capabilities;
     let from = Origin { node: peer.node, life: link.life(), capabilities };
     let now = Instant::now();
@@ -57,8 +57,10 @@ pub(super) async fn run(peer: &Peer, lane: u8, link: Link) -> LinkError {
         outputs: Vec::new(),
         alarm: Box::pin(sleep_until(now)),
         unheard: None,
+        has_served: false,
     };
-    poll_fn(|context| pump.poll(context)).await
+    let error = poll_fn(|context| pump.poll(context)).await;
+    (pump.has_served, error)
 }
 
 struct Pump<'a> {
@@ -78,6 +80,7 @@ struct Pump<'a> {
     alarm: Pin<Box<Sleep>>,
     /// Since when something waits to be acknowledged and nothing was heard.
     unheard: Option<Instant>,
+    has_served: bool,
 }
 
 /// Whether a direction moved.
@@ -194,6 +197,7 @@ impl Pump<'_> {
                         Err(error) => failure = Some(error),
                     }
                     taken += size;
+                    self.has_served = true;
                 }
                 Ok(None) => break,
                 Err(error) => failure = Some(error.into()),

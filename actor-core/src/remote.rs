@@ -29,6 +29,7 @@ use crate::system::System;
 use crate::wire::baggage::Hold;
 
 pub mod inbound;
+pub(crate) mod outbound;
 pub mod stand_in;
 pub mod table;
 

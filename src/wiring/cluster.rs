@@ -22,8 +22,8 @@ use crate::node::NodeError;
 /// A node among others.
 pub(crate) struct Membership {
     pub(crate) cluster: Cluster,
-    pub(crate) exchange: Arc<Exchange>,
-    pub(crate) placing: Arc<Placing>,
+    /// Its last owner beside the system, which forgets it when the node stops.
+    _exchange: Arc<Exchange>,
 }
 
 /// What a node says of itself beside addresses and labels.
@@ -124,7 +124,7 @@ pub(crate) async fn start(
     if !config.join.is_empty() {
         cluster.join(&config.join, config.join_limit).await?;
     }
-    Ok(Membership { cluster, exchange, placing })
+    Ok(Membership { cluster, _exchange: exchange })
 }
 
 /// The same number for the same table, whatever machine or order.

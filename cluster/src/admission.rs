@@ -7,39 +7,34 @@
 //! Invariant: [`Admission::dial`] and [`Admission::listen`] return a peer only after both ends have proved membership.
 
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use mobula_proto::wire::codec;
+use futures_util::io::{AsyncRead, AsyncWrite};
 use parking_lot::Mutex;
 use rand::RngCore as _;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 pub mod certificate;
+pub mod ledger;
 pub mod rules;
+pub mod clock;
+mod frames;
 
-use certificate::{
-    Capabilities, Certificate, Issuer, Revocation, Revocations, Role, Signed, Token, UnixTime,
-};
+use certificate::{Capabilities, Certificate, Revocation, Role, Signed, Token, UnixTime};
+use ledger::{Issuer, Revocations};
 use rules::{
     ADDRESSES_MAX, Answer, CLUSTER_NAME_BYTES_MAX, Closing, Gate, HELLO_BYTES_MAX, Opening, Own,
     PROTOCOL_VERSION, Presence, Proof, Purpose, Refusal, SECRET_BYTES_MIN, Scene, Side, Standing,
     Verdict,
 };
 
+use self::clock::{Clock, wall_time};
+use self::frames::{LARGE_FRAME_BYTES_MAX, SMALL_FRAME_BYTES_MAX, receive, send, within_limit};
 use crate::error::{AdmissionError, ConfigError};
 use crate::identity::PublicKey;
 
 /// How long a handshake may take.
 pub const ADMISSION_LIMIT: Duration = Duration::from_secs(3);
-
-/// Largest frame that carries no presence.
-const SMALL_FRAME_BYTES_MAX: usize = 4 * 1024;
-/// Largest frame that does.
-const LARGE_FRAME_BYTES_MAX: usize = HELLO_BYTES_MAX + 2 * SMALL_FRAME_BYTES_MAX;
 
 /// How membership is proved. The same on all nodes of a cluster.
 pub enum AdmissionMode {
@@ -93,9 +88,6 @@ pub struct Admission {
     state: Mutex<State>,
     clock: Clock,
 }
-
-/// Where the wall time comes from: certificates end at a date.
-pub type Clock = fn() -> UnixTime;
 
 struct State {
     gate: Gate,
@@ -399,60 +391,8 @@ fn legible(presence: &Presence) -> Result<(), Refusal> {
     check_presence(presence).map_err(|_beyond_limits| Refusal::Malformed)
 }
 
-fn wall_time() -> UnixTime {
-    UnixTime(wall_time_millis() / 1_000)
-}
-
-/// Milliseconds since 1970, for dates of certificates and the first incarnation of a life.
-#[expect(clippy::disallowed_methods, reason = "both are dates; tests bring a clock of their own")]
-pub(crate) fn wall_time_millis() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
 fn nonce() -> [u8; 32] {
     let mut nonce = [0; 32];
     rand::rng().fill_bytes(&mut nonce);
     nonce
-}
-
-async fn within_limit<T>(
-    handshake: impl Future<Output = Result<T, AdmissionError>>,
-) -> Result<T, AdmissionError> {
-    let limit = ADMISSION_LIMIT;
-    tokio::time::timeout(limit, handshake).await.unwrap_or(Err(AdmissionError::TimedOut { limit }))
-}
-
-async fn send<S: AsyncWrite + Unpin>(
-    stream: &mut S,
-    frame: &impl Serialize,
-) -> Result<(), AdmissionError> {
-    let body =
-        codec::encode(frame).map_err(|error| AdmissionError::Broken(io::Error::other(error)))?;
-    let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
-    let bytes = [&length.to_be_bytes(), body.as_slice()].concat();
-    let sent = async {
-        stream.write_all(&bytes).await?;
-        stream.flush().await
-    };
-    sent.await.map_err(AdmissionError::Broken)
-}
-
-async fn receive<S: AsyncRead + Unpin, T: DeserializeOwned>(
-    stream: &mut S,
-    bytes_max: usize,
-) -> Result<T, AdmissionError> {
-    let mut length = [0; 4];
-    stream.read_exact(&mut length).await.map_err(AdmissionError::Broken)?;
-    let length = u32::from_be_bytes(length) as usize;
-    if length > bytes_max {
-        return Err(AdmissionError::Refused(Refusal::Malformed));
-    }
-    // Grows with what arrives, so that a length alone costs nothing.
-    let mut body = Vec::with_capacity(length.min(SMALL_FRAME_BYTES_MAX));
-    let taken = stream.take(length as u64).read_to_end(&mut body).await;
-    if taken.map_err(AdmissionError::Broken)? < length {
-        return Err(AdmissionError::Broken(io::ErrorKind::UnexpectedEof.into()));
-    }
-    codec::decode(&body).map_err(|_unreadable| AdmissionError::Refused(Refusal::Malformed))
 }

@@ -24,8 +24,9 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::admission::certificate::{Revocation, Signed};
+use crate::admission::clock::wall_time_millis;
 use crate::admission::rules::{Presence, Purpose};
-use crate::admission::{Admission, AdmissionMode, Admitted, wall_time_millis};
+use crate::admission::{Admission, AdmissionMode, Admitted};
 use crate::bulk::{Bulk, Source};
 use crate::driver::{Driver, Happening, MEMBERS_TOPIC, Queues, REVOCATIONS_TOPIC};
 use crate::error::{JoinError, OpenError, StartError, TopicError};

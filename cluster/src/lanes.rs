@@ -23,9 +23,8 @@ use std::fmt;
 use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
-use bytes::Bytes;
 use mobula_proto::association::{Association, Lost, Output, Receipt, Settings};
 use mobula_proto::error::SendError;
 use mobula_proto::id::{Incarnation, NodeId};
@@ -37,6 +36,9 @@ use tokio::time::Instant;
 
 mod keeper;
 mod pump;
+mod sender;
+
+pub use self::sender::LaneSender;
 
 use crate::admission::Admitted;
 use crate::admission::certificate::Capabilities;
@@ -374,106 +376,5 @@ impl Core {
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
-    }
-}
-
-/// Sends messages to one node on one lane.
-#[derive(Clone)]
-pub struct LaneSender {
-    peer: Arc<Peer>,
-    lane: u8,
-}
-
-impl fmt::Debug for LaneSender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LaneSender")
-            .field("peer", &self.peer.node)
-            .field("lane", &self.lane)
-            .finish_non_exhaustive()
-    }
-}
-
-impl LaneSender {
-    /// Who is at the other end.
-    #[must_use]
-    pub fn node(&self) -> NodeId {
-        self.peer.node
-    }
-
-    /// Puts a copy of `payload` into the lane's buffer and wakes its task if it sleeps. Never blocks, and needs no
-    /// runtime around it.
-    ///
-    /// Messages of one lane arrive in the order of these calls, each at most once. At most 16 MiB less a header.
-    ///
-    /// # Errors
-    /// - [`SendError::Full`]: wait for [`Inbound::writable`], or use [`LaneSender::send_waiting`]. Not sent.
-    /// - [`SendError::TooLong`]: put it into the store. Not sent.
-    /// - [`SendError::Closed`]: the node is down. Not sent; a new sender may reach its next life.
-    pub fn send(&self, payload: &[u8]) -> Result<(), SendError> {
-        self.put(|association, now, lane| association.send(now, lane, payload))
-    }
-
-    /// As [`LaneSender::send`], but a payload of 16 KiB or more is shared, not copied.
-    ///
-    /// # Errors
-    /// As [`LaneSender::send`].
-    pub fn send_shared(&self, payload: &Bytes) -> Result<(), SendError> {
-        self.put(|association, now, lane| association.send_shared(now, lane, payload))
-    }
-
-    /// As [`LaneSender::send`], but waits while the lane is full. Waiting senders are not served in order.
-    ///
-    /// # Errors
-    /// All of [`LaneSender::send`] but `Full`.
-    ///
-    /// # Cancel safety
-    /// Dropped before it is done, it has sent nothing.
-    pub async fn send_waiting(&self, payload: &[u8]) -> Result<(), SendError> {
-        let lane = &self.peer.lanes[usize::from(self.lane)];
-        loop {
-            let mut room = std::pin::pin!(lane.room.notified());
-            room.as_mut().enable();
-            match self.send(payload) {
-                Err(SendError::Full { .. }) => room.await,
-                other => return other,
-            }
-        }
-    }
-
-    /// Ready while less than half of the lane's buffer is taken, or the node is down: the next [`LaneSender::send`] says
-    /// which. The task is woken when room was made.
-    pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
-        let limit = self.peer.shared.settings.resend_max_bytes / 2;
-        let mut core = self.peer.core.lock();
-        if core.is_closed || core.association.buffered_bytes(self.lane) <= limit {
-            return Poll::Ready(());
-        }
-        let waiting = &mut core.slots[usize::from(self.lane)].waiting;
-        if !waiting.iter().any(|known| known.will_wake(context.waker())) {
-            waiting.push(context.waker().clone());
-        }
-        Poll::Pending
-    }
-
-    /// Bytes in the lane's buffer that are not acknowledged.
-    #[must_use]
-    pub fn buffered_bytes(&self) -> usize {
-        self.peer.core.lock().association.buffered_bytes(self.lane)
-    }
-
-    fn put(
-        &self,
-        send: impl FnOnce(&mut Association, Time, u8) -> Result<u64, SendError>,
-    ) -> Result<(), SendError> {
-        let now = self.peer.shared.now();
-        let mut core = self.peer.core.lock();
-        send(&mut core.association, now, self.lane)?;
-        let waker = core.wake(self.lane);
-        if core.slots[usize::from(self.lane)].offers.is_none() {
-            Peer::keep(&self.peer, &mut core, self.lane);
-        }
-        drop(core);
-        wake(waker);
-        Ok(())
     }
 }

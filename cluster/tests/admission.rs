@@ -15,8 +15,9 @@ use futures_util::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, identify, noise, ping, tcp, yamux};
 use mobula_cluster::admission::certificate::{
-    Authority, Capabilities, Certificate, Issuer, Role, Signed, UnixTime,
+    Authority, Capabilities, Certificate, Role, Signed, UnixTime,
 };
+use mobula_cluster::admission::ledger::Issuer;
 use mobula_cluster::admission::rules::{Presence, Purpose, Refusal};
 use mobula_cluster::admission::{Admission, AdmissionMode, CaMode};
 use mobula_cluster::error::{ConfigError, OpenError, StartError};

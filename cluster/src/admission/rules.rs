@@ -27,8 +27,9 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::admission::certificate::{
-    Capabilities, Certificate, Revocations, Role, Signed, Token, UnixTime, octets,
+    Capabilities, Certificate, Role, Signed, Token, UnixTime, octets,
 };
+use crate::admission::ledger::Revocations;
 use crate::identity::PublicKey;
 
 /// The version of everything that nodes say to each other; both ends must have the same.

@@ -1,6 +1,8 @@
 //! Statements hold for what was signed, and nothing else.
 
 use super::*;
+use crate::admission::ledger::{Issuer, Revocations};
+use crate::admission::rules::Refusal;
 
 fn authority() -> Authority {
     Authority::new("c", Identity::from_seed(&[1; 32]).unwrap())

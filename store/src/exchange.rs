@@ -190,7 +190,14 @@ impl Exchange {
             Effect::Inline { to, object } => desk.todo.push(Todo::Inline { to, object }),
             Effect::Export(object) => {
                 let is_own = object.owner() == self.me;
-                if let Some(hold) = is_own.then(|| self.revive(object)).flatten() {
+                let hold = is_own.then(|| self.revive(object)).flatten();
+                let (own, foreign): (Option<_>, _) = match hold {
+                    Some(hold) if hold.entry().is_foreign() => (None, Some(hold)),
+                    hold => (hold, None),
+                };
+                // One that came back is borrowed here from this store itself.
+                desk.todo.extend(foreign.map(Todo::LetGo));
+                if let Some(hold) = own {
                     let old = desk.state.exports.insert(object, hold);
                     desk.todo.extend(old.map(Todo::LetGo));
                 }
@@ -204,10 +211,16 @@ impl Exchange {
                 kept.into_iter().for_each(|kept| desk.let_go(kept));
             }
             Effect::HandedOver { object, keeper } => {
+                if let Some(copy) = desk.state.copies.get_mut(&object) {
+                    copy.keeper = keeper;
+                }
                 if let Some(hold) = self.revive(object) {
-                    hold.entry().set_foreign();
-                    let carried = Carried { object, keeper, backup: None };
-                    desk.state.core.borrower.hold(carried, desk.now, &mut desk.effects);
+                    // One that was adopted here is borrowed already.
+                    if !hold.entry().is_foreign() {
+                        hold.entry().set_foreign();
+                        let carried = Carried { object, keeper, backup: None };
+                        desk.state.core.borrower.hold(carried, desk.now, &mut desk.effects);
+                    }
                     desk.todo.push(Todo::LetGo(hold));
                 }
             }

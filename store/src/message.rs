@@ -195,6 +195,8 @@ pub enum Message {
         object: ObjectId,
         /// The new keeper.
         keeper: StoreId,
+        /// How often the object was handed over, up to this keeper.
+        term: u64,
     },
 
     // Between the sender and the receiver of references.
@@ -274,6 +276,8 @@ pub enum Message {
     Adopted {
         /// The object.
         object: ObjectId,
+        /// Of the offer that is accepted.
+        term: u64,
     },
 }
 

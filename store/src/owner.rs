@@ -329,11 +329,11 @@ impl Owner {
     }
 
     fn is_moved(&self, from: StoreId, object: ObjectId, out: &mut Vec<Effect>) -> bool {
-        let keeper = self.moved_to(object);
-        if let Some(keeper) = keeper {
-            out.push(Effect::Send { to: from, message: Message::Moved { object, keeper } });
+        let away = self.moved.get(&object).copied();
+        if let Some(Away { keeper, term }) = away {
+            out.push(Effect::Send { to: from, message: Message::Moved { object, keeper, term } });
         }
-        keeper.is_some()
+        away.is_some()
     }
 }
 

@@ -143,11 +143,13 @@ impl Ownership {
                 self.borrower.counted(from, object, (sequence, held, backup), now, out);
             }
             Message::Gone { object, reason } => self.borrower.gone(from, object, reason, now, out),
-            Message::Moved { object, keeper } if keeper != self.me && self.owner.knows(object) => {
+            Message::Moved { object, keeper, term }
+                if keeper != self.me && self.owner.knows(object) =>
+            {
                 // Whoever claims an object that was offered to it has adopted it.
-                self.owner.adopted(from, object, out);
+                self.owner.adopted(from, object, term, out);
             }
-            Message::Moved { object, keeper } => {
+            Message::Moved { object, keeper, .. } => {
                 self.borrower.moved(from, object, keeper, now, out);
             }
             Message::Unpin { pin } => self.pins.unpin(from, pin, out),
@@ -156,7 +158,7 @@ impl Ownership {
                 let arrived = self.borrower.is_arriving(from, pin);
                 self.pins.close(from, pin, arrived, out);
             }
-            Message::Adopted { object } => self.owner.adopted(from, object, out),
+            Message::Adopted { object, term } => self.owner.adopted(from, object, term, out),
             Message::Mirrored { .. } => {}
             drivers @ (Message::Answer { .. }
             | Message::Evict { .. }

@@ -375,6 +375,27 @@ fn an_object_handed_over_survives_its_maker() {
 }
 
 #[test]
+fn an_object_handed_over_and_back_is_let_go_like_any_other() {
+    let cluster = Cluster::new(3);
+    let object = put(&cluster, 1, vec![4_u8; 300 << 10]);
+    cluster.store(1).transfer(&object, id(2)).unwrap();
+    cluster.deliver();
+    let at_second = cluster.send(1, 2, &object);
+    cluster.deliver();
+    cluster.store(2).transfer(&at_second, id(1)).unwrap();
+    cluster.pass(GRACE);
+    let third = cluster.send(2, 3, &at_second);
+    cluster.deliver();
+    assert_eq!(cluster.store(3).whereabouts(object.id()).unwrap().keeper, id(1));
+    assert_eq!(cluster.get(&third).unwrap().len(), 300 << 10);
+    drop((object, at_second, third));
+    cluster.pass(GRACE);
+    for node in 1..=3 {
+        assert_eq!(cluster.objects(node), (0, 0), "node {node}");
+    }
+}
+
+#[test]
 fn a_value_of_another_type_is_unreadable_and_says_so() {
     let cluster = Cluster::new(2);
     let object = put(&cluster, 1, "text".to_owned());

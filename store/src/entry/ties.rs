@@ -48,6 +48,11 @@ impl Entry {
         self.ties.fetch_or(FOREIGN | AWAY, Ordering::AcqRel);
     }
 
+    /// Whether somebody else keeps the object, or did.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.ties.load(Ordering::Acquire) & FOREIGN != 0
+    }
+
     /// The value of an own object came to be elsewhere: those who wait for it here want it from there.
     pub(crate) fn set_away(&self) {
         self.ties.fetch_or(AWAY, Ordering::AcqRel);

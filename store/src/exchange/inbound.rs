@@ -121,7 +121,7 @@ impl Exchange {
             let has_copy = desk.state.copies.contains_key(&object);
             match record {
                 Some(Record { bytes: Some(bytes), locations, .. }) if !has_copy => {
-                    let purpose = Purpose::Copy { keeper: from, adopted: false };
+                    let purpose = Purpose::Copy { keeper: from, adopted: None };
                     self.pull_for_others(desk, object, (bytes, locations), purpose);
                 }
                 Some(_) => {}
@@ -132,27 +132,34 @@ impl Exchange {
 
     fn adopt(&self, from: StoreId, object: ObjectId, record: Record) {
         let (bytes, locations) = (record.bytes.unwrap_or(0), record.locations.clone());
+        let term = record.term;
         self.decide(|desk| {
             desk.state.core.owner.adopt(from, object, record, desk.now, &mut desk.effects);
             let here = desk.state.copies.contains_key(&object);
             if here {
-                self.confirm(desk, object, from, bytes);
+                self.confirm(desk, object, (from, term), bytes);
             } else {
-                let purpose = Purpose::Copy { keeper: from, adopted: true };
+                let purpose = Purpose::Copy { keeper: from, adopted: Some(term) };
                 self.pull_for_others(desk, object, (bytes, locations), purpose);
             }
         });
     }
 
     /// A copy of an adopted object is here: from now on this store keeps it.
-    pub(super) fn confirm(&self, desk: &mut Desk<'_>, object: ObjectId, from: StoreId, bytes: u64) {
+    pub(super) fn confirm(
+        &self,
+        desk: &mut Desk<'_>,
+        object: ObjectId,
+        (from, term): (StoreId, u64),
+        bytes: u64,
+    ) {
         let State { core, rng, copies, .. } = &mut *desk.state;
         if let Some(copy) = copies.get_mut(&object) {
             copy.keeper = self.me;
             core.owner.hosted(self.me, object);
             core.owner.located(self.me, object, bytes, rng, &mut desk.effects);
         }
-        desk.todo.push(Todo::Send(from, Message::Adopted { object }));
+        desk.todo.push(Todo::Send(from, Message::Adopted { object, term }));
     }
 
     pub(crate) fn node_down(&self, store: StoreId) {

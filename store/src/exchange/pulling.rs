@@ -52,8 +52,8 @@ pub(super) enum Purpose {
     /// A copy for others.
     Copy {
         keeper: StoreId,
-        /// It is to be kept here.
-        adopted: bool,
+        /// It is to be kept here, and this is the term of the offer.
+        adopted: Option<u64>,
     },
 }
 
@@ -309,8 +309,8 @@ impl Exchange {
         match purpose {
             Some(Purpose::Copy { keeper, adopted }) => {
                 desk.cancel_pull(object);
-                if adopted {
-                    self.confirm(desk, object, keeper, 0);
+                if let Some(term) = adopted {
+                    self.confirm(desk, object, (keeper, term), 0);
                 }
                 if desk.state.core.borrower.holds(object) {
                     desk.state.core.borrower.want(object, desk.now, &mut desk.effects);
@@ -342,8 +342,8 @@ impl Exchange {
         let value = CopyValue::Encoded(Encoded::Bytes(Arc::new(buffer)));
         self.keep_copy(object, Copy { value, bytes, keeper, inner: held });
         self.decide(|desk| {
-            if adopted {
-                self.confirm(desk, object, keeper, bytes);
+            if let Some(term) = adopted {
+                self.confirm(desk, object, (keeper, term), bytes);
             } else {
                 desk.todo
                     .push(Todo::Send(keeper, Message::Located { object, bytes, hosted: true }));

@@ -156,7 +156,7 @@ impl Owner {
     fn announce(&mut self, object: ObjectId, now: Time, out: &mut Vec<Effect>) {
         let Some(owned) = self.objects.get(&object) else { return };
         let silent = |(_, word): &(&StoreId, &(Sequence, bool))| **word == (Sequence(0), true);
-        let message = Message::Moved { object, keeper: self.me };
+        let message = Message::Moved { object, keeper: self.me, term: owned.term };
         let before = out.len();
         for (store, _) in owned.words.iter().filter(silent) {
             out.push(Effect::Send { to: *store, message: message.clone() });
@@ -195,8 +195,10 @@ impl Owner {
         let is_full = self.moved.len() >= self.limits.objects_max;
         // One offer at a time: two stores that both accepted would both keep it.
         let is_offered = owned.moving_to.is_some_and(|other| other != to);
+        // Nor before all whom it came with have spoken: the last keeper may not know yet that it is not the keeper.
+        let is_settling = owned.words.values().any(|word| *word == (Sequence(0), true));
         let is_wrong = to == self.me || self.dead.contains(to) || !owned.sealed;
-        if is_offered || is_wrong || is_full {
+        if is_offered || is_settling || is_wrong || is_full {
             return false;
         }
         if owned.moving_to.is_none() {
@@ -229,9 +231,12 @@ impl Owner {
     }
 
     /// The other store keeps it now: everybody who asks here is sent there.
-    pub fn adopted(&mut self, from: StoreId, object: ObjectId, out: &mut Vec<Effect>) {
-        let is_offered =
-            self.objects.get(&object).is_some_and(|owned| owned.moving_to == Some(from));
+    pub fn adopted(&mut self, from: StoreId, object: ObjectId, term: u64, out: &mut Vec<Effect>) {
+        // An offer of the past may be accepted again, late: only the present one counts.
+        let is_offered = self
+            .objects
+            .get(&object)
+            .is_some_and(|owned| owned.moving_to == Some(from) && owned.term + 1 == term);
         if !is_offered {
             return;
         }
@@ -239,8 +244,8 @@ impl Owner {
         if let Some(at) = owned.keep_until {
             self.wakes.remove(&(at, object));
         }
-        self.moved.insert(object, Away { keeper: from, term: owned.term + 1 });
-        let moved = Message::Moved { object, keeper: from };
+        self.moved.insert(object, Away { keeper: from, term });
+        let moved = Message::Moved { object, keeper: from, term };
         let mut told: BTreeSet<StoreId> = owned.words.keys().copied().collect();
         told.append(&mut owned.waiting);
         told.extend(owned.spread.give_up());

@@ -193,7 +193,7 @@ fn a_backup_takes_over_keeps_what_is_needed_and_frees_only_after_the_margin() {
     backup.mirrored(store(1), object(), version, Some(record), &mut out);
     out.clear();
     backup.down(store(1), Time(0), &mut rng, &mut out);
-    let moved = Message::Moved { object: object(), keeper: store(4) };
+    let moved = Message::Moved { object: object(), keeper: store(4), term: 0 };
     assert_eq!(out, [Effect::Send { to: store(2), message: moved }, Effect::Export(object()),]);
     out.clear();
     backup.release(store(2), object(), Sequence(2), &mut rng, &mut out);
@@ -223,8 +223,10 @@ fn an_object_handed_over_is_kept_there_and_questions_find_it() {
     other.adopt(store(1), object(), record, Time(0), &mut out);
     assert_eq!(out, [Effect::Export(object())]);
     out.clear();
-    desk.owner.adopted(store(4), object(), &mut out);
-    let moved = Message::Moved { object: object(), keeper: store(4) };
+    desk.owner.adopted(store(4), object(), 2, &mut out);
+    assert_eq!(out, [], "another offer");
+    desk.owner.adopted(store(4), object(), 1, &mut out);
+    let moved = Message::Moved { object: object(), keeper: store(4), term: 1 };
     let told = Effect::Send { to: store(2), message: moved.clone() };
     let handed = Effect::HandedOver { object: object(), keeper: store(4) };
     assert_eq!(out, [told, handed, Effect::Unexport(object())]);

@@ -210,7 +210,12 @@ impl World {
                 let in_use = node.counts.contains_key(&object) && node.own.contains(&object);
                 in_use || node.core.owner.knows(object) || node.core.owner.is_mirrored(object)
             };
-            if !self.nodes.values().any(keeps) {
+            let is_mirror = |envelope: &Envelope| {
+                matches!(&envelope.wire, Wire::Words(Message::Mirror { object: of, record, .. })
+                    if *of == object && record.is_some())
+            };
+            let is_mirrored_soon = self.network.iter().any(is_mirror);
+            if !is_mirrored_soon && !self.nodes.values().any(keeps) {
                 return Err(format!("{object:#} was freed while {why}{}", self.last()));
             }
         }
@@ -465,8 +470,9 @@ impl World {
                 node.core.owner.mirrored(from, object, version, record, &mut out);
             }
             Some(Message::Adopt { object, record }) => {
+                let term = record.term;
                 node.core.owner.adopt(from, object, record, *now, &mut out);
-                out.push(Effect::Send { to: from, message: Message::Adopted { object } });
+                out.push(Effect::Send { to: from, message: Message::Adopted { object, term } });
             }
             _ => {}
         }

@@ -20,7 +20,7 @@ pub mod rules;
 pub mod clock;
 mod frames;
 
-use certificate::{Capabilities, Certificate, Revocation, Role, Signed, Token, UnixTime};
+use certificate::{Capabilities, Certificate, Revocation, Role, Signed, Token};
 use ledger::{Issuer, Revocations};
 use rules::{
     ADDRESSES_MAX, Answer, CLUSTER_NAME_BYTES_MAX, Closing, Gate, HELLO_BYTES_MAX, Opening, Own,

@@ -46,7 +46,7 @@ impl LaneSender {
     /// Messages of one lane arrive in the order of these calls, each at most once. At most 16 MiB less a header.
     ///
     /// # Errors
-    /// - [`SendError::Full`]: wait for [`Inbound::writable`], or use [`LaneSender::send_waiting`]. Not sent.
+    /// - [`SendError::Full`]: wait for [`Inbound::writable`](super::Inbound::writable), or use [`LaneSender::send_waiting`]. Not sent.
     /// - [`SendError::TooLong`]: put it into the store. Not sent.
     /// - [`SendError::Closed`]: the node is down. Not sent; a new sender may reach its next life.
     pub fn send(&self, payload: &[u8]) -> Result<(), SendError> {

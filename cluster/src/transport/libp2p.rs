@@ -1,11 +1,11 @@
 //! The port over libp2p: TCP, Noise, yamux and gossipsub behind one listening port.
 //!
 //! libp2p serves the control plane: long-lived connections to a few neighbours, and publications for rare facts.
-//! Messages and bulk run over sockets of our own ([`socket`]) with the same encryption and the same admission, because
+//! Messages and bulk run over sockets of our own (`socket`) with the same encryption and the same admission, because
 //! a multiplexed substream costs half the throughput and shares its connection's fate.
 //!
 //! Invariants: libp2p's types stop at this folder and at `admission` and `identity`; each file here has one of its
-//! concerns: [`upgrade`] who comes in, [`socket`] our own sockets, [`swarm`] the task.
+//! concerns: `upgrade` who comes in, `socket` our own sockets, `swarm` the task.
 
 use std::fmt;
 use std::io;

@@ -191,6 +191,12 @@ impl Membership {
         &self.view
     }
 
+    /// Fingerprint of who is live; members with equal ones agree.
+    #[must_use]
+    pub fn view_hash(&self) -> u64 {
+        self.view.hash()
+    }
+
     /// Members that are live (alive, suspect or leaving), ourselves included.
     #[must_use]
     pub const fn live_count(&self) -> usize {

@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use crate::config::{Config, Mutant};
+use crate::id::Incarnation;
 use crate::time::Time;
 
 /// What the silence on an edge means.
@@ -36,8 +37,8 @@ pub(super) struct Edge {
     pub(super) peer_wanted: Option<Time>,
     /// When we last heard a fresh sign of life.
     pub(super) heard: Option<Time>,
-    /// Of the last heartbeat.
-    pub(super) sequence: u64,
+    /// Incarnation and sequence of the last heartbeat.
+    pub(super) last_beat: (Incarnation, u64),
     /// Probe that waits for its answer.
     pub(super) probe: Option<u64>,
     /// When we last gave or renewed an alert that holds.
@@ -61,7 +62,7 @@ impl Edge {
             wanted_since: None,
             peer_wanted: None,
             heard: None,
-            sequence: 0,
+            last_beat: (Incarnation(0), 0),
             probe: None,
             alerted: None,
             dial_at: now,

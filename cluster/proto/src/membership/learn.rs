@@ -195,6 +195,10 @@ impl Membership {
         } else if let Some(departed) = self.departed.get_mut(&node) {
             departed.is_down = record.status == Status::Down;
         }
+        if before.as_ref().is_some_and(|before| before.details.life != record.details.life) {
+            // It counts its loads anew.
+            self.loads.remove(node);
+        }
         let refuted = before.as_ref().is_some_and(|b| b.incarnation < record.incarnation);
         if refuted && let Some(edge) = self.edges.get_mut(&node) {
             // Alerts were on the incarnation before.

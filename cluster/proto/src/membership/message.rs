@@ -98,7 +98,7 @@ pub struct Heartbeat {
     /// The sender's incarnation.
     #[serde(rename = "i")]
     pub incarnation: Incarnation,
-    /// Counts the sender's beats in this life; a copy or a straggler is not fresh.
+    /// Counts the beats of the sender's life; a copy or a straggler of one incarnation is not fresh.
     #[serde(rename = "s")]
     pub sequence: u64,
     /// Whether the sender watches the receiver, and so waits for heartbeats in return.
@@ -133,7 +133,10 @@ pub struct Alert {
     /// Who accuses; must be the author of the message.
     #[serde(rename = "o")]
     pub observer: NodeId,
-    /// Counts the observer's alerts; of two on one member the higher holds.
+    /// In which incarnation it accuses.
+    #[serde(rename = "oi")]
+    pub observer_incarnation: Incarnation,
+    /// Counts the alerts of the observer's life; of two on one member the later incarnation, then the higher count, holds.
     #[serde(rename = "s")]
     pub sequence: u64,
     /// Why.

@@ -45,6 +45,8 @@ pub(super) struct Exile {
     pub(super) return_at: Option<Time>,
     last: Option<Time>,
     times: u32,
+    /// The highest incarnation of ours that we know was declared down.
+    declared: Option<Incarnation>,
 }
 
 impl Membership {
@@ -65,7 +67,11 @@ impl Membership {
     }
 
     pub(super) fn hear_of_myself(&mut self, said: &Record, turn: &mut Turn<'_>) {
-        if said.incarnation < self.me.incarnation || self.config.mutant == Mutant::NoRefutation {
+        if self.config.mutant == Mutant::NoRefutation {
+            return;
+        }
+        self.note_own_down(said, turn);
+        if said.incarnation < self.me.incarnation {
             return;
         }
         if said.incarnation > self.me.incarnation {
@@ -85,14 +91,25 @@ impl Membership {
             }
             Status::Down | Status::Left => {
                 if standing.is_live() {
-                    self.go_into_exile(said, turn);
+                    self.go_into_exile(turn);
                 }
             }
         }
     }
 
-    fn go_into_exile(&mut self, said: &Record, turn: &mut Turn<'_>) {
-        turn.event(MembershipEvent::SelfDeclaredDown { incarnation: said.incarnation });
+    /// Tells the layers above, once; also of an incarnation that we have meanwhile left behind.
+    fn note_own_down(&mut self, said: &Record, turn: &mut Turn<'_>) {
+        let is_of_this_life = said.incarnation >= self.me.details.life
+            && said.incarnation <= self.me.incarnation
+            && said.details.life == self.me.details.life;
+        let is_new = self.exile.declared.is_none_or(|known| known < said.incarnation);
+        if said.status == Status::Down && is_of_this_life && is_new {
+            self.exile.declared = Some(said.incarnation);
+            turn.event(MembershipEvent::SelfDeclaredDown { incarnation: said.incarnation });
+        }
+    }
+
+    fn go_into_exile(&mut self, turn: &mut Turn<'_>) {
         let longest = self.config.return_after_max;
         if self.exile.last.is_some_and(|last| turn.now.since(last) >= longest) {
             self.exile.times = 0;

@@ -28,7 +28,7 @@ impl OfNode for NodeId {
     }
 }
 
-/// A bijection of 64 bits that looks random (the finalizer of SplitMix64), so that no two nodes collide.
+/// A bijection of 64 bits that looks random (the finalizer of `SplitMix64`), so that no two nodes collide.
 pub(super) const fn scramble(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -46,7 +46,9 @@ pub(super) struct Spread<T> {
 
 impl<T: OfNode> Spread<T> {
     pub(super) fn new(salt: u64) -> Self {
-        Self { salt, segments: vec![Arc::new(Vec::new()); SEGMENTS], count: 0 }
+        // All share one empty list until they have something of their own.
+        let empty = Arc::new(Vec::new());
+        Self { salt, segments: std::iter::repeat_n(empty, SEGMENTS).collect(), count: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {

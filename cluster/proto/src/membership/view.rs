@@ -90,7 +90,8 @@ impl View {
 
     /// Fingerprint of who is live, in which incarnation.
     ///
-    /// Suspicion is left out (it comes and goes with each lost packet), and so are the departed (each forgets them in its own time).
+    /// Suspicion is part of it: one that only we have heard of must reach the suspect, or nobody refutes it.
+    /// The departed are not: each node forgets them in its own time.
     #[must_use]
     pub fn hash(&self) -> u64 {
         self.hashes.iter().fold(0, |all, hash| all.rotate_left(1) ^ hash)
@@ -159,6 +160,15 @@ impl View {
     }
 }
 
+impl<'a> IntoIterator for &'a View {
+    type Item = &'a Record;
+    type IntoIter = Box<dyn Iterator<Item = &'a Record> + 'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Box::new(self.iter())
+    }
+}
+
 fn says_more(new: &Record, known: &Record, mutant: Mutant) -> bool {
     if mutant == Mutant::StatusBeatsIncarnation {
         (new.status, new.incarnation) > (known.status, known.incarnation)
@@ -170,8 +180,9 @@ fn says_more(new: &Record, known: &Record, mutant: Mutant) -> bool {
 /// The part of one record in the fingerprint of a view.
 const fn fingerprint(node: NodeId, incarnation: Incarnation, status: Status) -> u64 {
     let class = match status {
-        Status::Alive | Status::Suspect => 1,
-        Status::Leaving => 2,
+        Status::Alive => 1,
+        Status::Suspect => 2,
+        Status::Leaving => 3,
         Status::Down | Status::Left => return 0,
     };
     scramble(scramble(node.0) ^ scramble(incarnation.0).rotate_left(class))

@@ -32,7 +32,7 @@ const OBSERVERS_MAX: usize = 4 * VOTES_MAX;
 
 #[derive(Clone, Copy, Debug)]
 struct Vote {
-    sequence: u64,
+    sequence: (Incarnation, u64),
     on: bool,
     at: Time,
 }
@@ -78,7 +78,8 @@ impl Votes {
         if full || case.incarnation > alert.incarnation {
             return;
         }
-        let vote = Vote { sequence: alert.sequence, on: alert.on, at: now };
+        let vote =
+            Vote { sequence: (alert.observer_incarnation, alert.sequence), on: alert.on, at: now };
         let newest = case.votes.entry(alert.observer).or_insert(vote);
         if newest.sequence <= vote.sequence {
             *newest = vote;

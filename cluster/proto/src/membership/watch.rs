@@ -187,6 +187,7 @@ impl Membership {
             accused,
             incarnation: record.incarnation,
             observer: self.me.node,
+            observer_incarnation: self.me.incarnation,
             sequence: self.sequence,
             reason,
             on,
@@ -242,10 +243,10 @@ impl Membership {
         }
         let is_current =
             record.is_some_and(|r| r.status.is_live() && r.incarnation <= beat.incarnation);
-        if !is_current || beat.sequence <= edge.sequence {
+        if !is_current || (beat.incarnation, beat.sequence) <= edge.last_beat {
             return;
         }
-        edge.sequence = beat.sequence;
+        edge.last_beat = (beat.incarnation, beat.sequence);
         self.heard(from, turn);
         for report in beat.loads.iter() {
             if report.node != self.me.node && self.view.is_live(report.node) {

@@ -8,7 +8,9 @@
 //! - [`network`], [`world`]: what carries messages, and what lets time pass.
 //! - [`rings`]: the membership core, and a model of its driver.
 //! - [`faults`], [`shrink`]: what goes wrong, and which part of it mattered.
+//! - [`invariants`], [`trial`]: what must hold, and a run that checks it.
 //! - [`baseline`]: foca beside it.
+//! - [`report`]: the goals as a table.
 //! - [`lanes`], [`borrowing`]: the association core, and the borrow core above it, on the same network.
 
 pub mod queue;
@@ -19,6 +21,9 @@ pub mod world;
 pub mod rings;
 pub mod faults;
 pub mod shrink;
+pub mod invariants;
+pub mod trial;
 pub mod baseline;
+pub mod report;
 pub mod lanes;
 pub mod borrowing;

@@ -6,12 +6,13 @@
 //!
 //! Invariant: the core hears of links in the order in which they stand and fall.
 
+mod names;
+mod births;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mobula_proto::config::Config;
-use mobula_proto::id::{Incarnation, NodeId};
-use mobula_proto::member::{Details, Member};
+use mobula_proto::id::NodeId;
 use mobula_proto::membership::{
     Evidence, Input as CoreInput, LoadDigest, Membership, MembershipEvent, Message, Output,
 };
@@ -20,12 +21,16 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 
 use crate::protocol::{Effect, Ending, Host, Input, Protocol};
-use crate::world::{Birth, Factory};
+
+pub use self::births::{joining, knowing, knowing_first};
+pub use self::names::{host_of, name_of};
 
 /// How long an unwanted link may be silent before it is closed.
 const IDLE: Duration = Duration::from_secs(5);
 /// Between two looks for idle links and for a seed.
 const SWEEP: Duration = Duration::from_secs(1);
+/// Between two dials of a seed that is no member, once the cluster has let us in.
+const SEEK: Duration = Duration::from_secs(5);
 /// From the wish to leave until the process ends.
 const FAREWELL: Duration = Duration::from_millis(250);
 
@@ -64,60 +69,10 @@ pub struct Node {
     seeds: Vec<Host>,
     joined: bool,
     sweep_at: Time,
+    seek_at: Time,
     exit_at: Option<Time>,
     outputs: Vec<Output>,
     beat: (u64, usize, u32),
-}
-
-/// The name of the node on a host; a permutation of all numbers, so that names are spread and none is twice.
-#[must_use]
-pub fn name_of(host: Host) -> NodeId {
-    let mut x = u64::from(host.0).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    NodeId(x ^ (x >> 31))
-}
-
-/// The host on which the node of that name is.
-#[must_use]
-pub fn host_of(node: NodeId) -> Host {
-    let mut x = node.0;
-    x = (x ^ (x >> 31) ^ (x >> 62)).wrapping_mul(0x3196_42b2_d24d_8ec3);
-    x = (x ^ (x >> 27) ^ (x >> 54)).wrapping_mul(0x96de_1b17_3f11_9089);
-    x = x ^ (x >> 30) ^ (x >> 60);
-    Host(u32::try_from(x.wrapping_sub(0x9e37_79b9_7f4a_7c15)).unwrap_or(u32::MAX))
-}
-
-/// What a member says of itself in the simulator: one address and no more.
-fn details_of(host: Host) -> Details {
-    Details {
-        addresses: vec![format!(
-            "/ip4/10.{}.{}.{}/tcp/7400",
-            host.0 >> 16,
-            host.0 >> 8 & 255,
-            host.0 & 255
-        )],
-        ..Details::default()
-    }
-}
-
-/// The member that starts on a host at a birth.
-fn member_of(birth: &Birth, rng: &mut SmallRng) -> Member {
-    // Wall time: 2026 and what has passed; on a machine whose wall clock is right to some milliseconds.
-    let unix_millis = 1_767_225_600_000 + birth.now / 1_000;
-    let incarnation = Incarnation::starting_at(unix_millis, rng.random());
-    Member::new(name_of(birth.host), incarnation, details_of(birth.host))
-}
-
-/// Makes nodes that join through the given seeds (the first host that boots founds the cluster).
-#[must_use]
-pub fn joining(config: Config, seeds: Vec<Host>) -> Factory<Node> {
-    Box::new(move |birth, rng| {
-        let me = member_of(&birth, rng);
-        let core = Membership::new(config.clone(), me, birth.local);
-        let seeds = seeds.iter().copied().filter(|seed| *seed != birth.host).collect();
-        Node::new(core, seeds, birth.local)
-    })
 }
 
 impl Node {
@@ -130,6 +85,7 @@ impl Node {
             seeds,
             joined: false,
             sweep_at: now,
+            seek_at: now,
             exit_at: None,
             outputs: Vec::new(),
             beat: (u64::MAX, 0, 0),
@@ -247,9 +203,16 @@ impl Node {
             let input = CoreInput::Disconnected { node: name_of(host), evidence: Evidence::Closed };
             self.core_on(now, input, rng, effects);
         }
-        if !self.joined && self.exit_at.is_none() && !self.seeds.is_empty() {
-            let seed = self.seeds[rng.random_range(0..self.seeds.len())];
-            effects.push(Effect::Dial(seed));
+        if now < self.seek_at || self.exit_at.is_some() {
+            return;
+        }
+        // Later on, too: what started as two clusters would stay two.
+        self.seek_at = now + if self.joined { SEEK } else { SWEEP };
+        let is_member = |seed: &Host| self.joined && self.core.view().is_live(name_of(*seed));
+        let missing: Vec<Host> =
+            self.seeds.iter().copied().filter(|seed| !is_member(seed)).collect();
+        if !missing.is_empty() {
+            effects.push(Effect::Dial(missing[rng.random_range(0..missing.len())]));
         }
     }
 
@@ -261,14 +224,12 @@ impl Node {
         rng: &mut SmallRng,
         effects: &mut Vec<Effect<Carried, MembershipEvent>>,
     ) {
-        let wanted = self.peer(host, now).wanted;
-        self.peer(host, now).linked = false;
+        // A wish for a link ends with the link; the core wishes again.
+        let wanted = self.peers.remove(&host).is_some_and(|peer| peer.wanted);
         // Nobody knows yet whether the process lives: ask its kernel.
         if wanted && evidence == Evidence::Reset {
+            self.peer(host, now).wanted = true;
             effects.push(Effect::Dial(host));
-        }
-        if !wanted {
-            self.peers.remove(&host);
         }
         self.core_on(now, CoreInput::Disconnected { node: name_of(host), evidence }, rng, effects);
     }
@@ -288,7 +249,8 @@ impl Protocol for Node {
     ) {
         match input {
             Input::Start => {
-                self.core_on(now, CoreInput::Join, rng, effects);
+                let first = if self.joined { CoreInput::Tick } else { CoreInput::Join };
+                self.core_on(now, first, rng, effects);
                 self.sweep(now, rng, effects);
             }
             Input::Wake => {
@@ -371,17 +333,5 @@ fn encoded_bytes(message: &Message) -> u32 {
     match rmp_serde::encode::write_named(&mut scale, message) {
         Ok(()) => scale.0,
         Err(_unreachable) => u32::MAX,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_spread_and_can_be_read_back() {
-        for number in [0, 1, 2, 77, 9_999, 65_535] {
-            assert_eq!(host_of(name_of(Host(number))), Host(number));
-        }
     }
 }

@@ -110,7 +110,7 @@ pub mod __macro {
     pub use mobula_store::ObjectRef;
     pub use mobula_tasks::{
         Body, Bound, BoundArg, FunctionEntry, IntoBound, TaskError, TaskFunction, TaskOptions,
-        UserError, bind, submit, submit_many,
+        UserError, VisitorEntry, bind, submit, submit_many,
     };
     pub mod duplicate {
         pub use mobula_tasks::{CloneProbe, MaybeClone};

@@ -14,6 +14,7 @@ use crate::membership::ClusterConfig;
 use crate::node::{Node, NodeError};
 use crate::wiring::cluster::{self, Name, OBSERVER, Services};
 use crate::wiring::stores::StoreService;
+use crate::wiring::tasks::TaskService;
 
 /// How long a node may take to answer for itself.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
@@ -57,8 +58,11 @@ impl Node {
         let services = self.enter_sync(|| Services {
             inspector: Inspector::remote(rooms),
             store: StoreService::spawn(self.store()),
+            tasks: TaskService::spawn(),
         });
-        let membership = cluster::start(self.system(), config, name, &services).await?;
+        let membership =
+            cluster::start(self.system(), (config, self.config().num_cpus), name, &services)
+                .await?;
         self.set_membership(membership, services);
         Ok(())
     }

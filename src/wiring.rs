@@ -11,3 +11,5 @@ pub(crate) mod objects;
 pub(crate) mod placement;
 #[cfg(feature = "cluster")]
 pub(crate) mod stores;
+#[cfg(feature = "cluster")]
+pub(crate) mod tasks;

@@ -92,7 +92,7 @@ pub mod __macro {
     pub use crate::macro_support::*;
     pub use crate::remote::SpawnKind;
     pub use crate::remote::table::{HandlerEntry, SpawnEntry, spawn_from};
-    pub use crate::wire::{NoCodec, Probe as WireProbe, Wire, key, keyed};
+    pub use crate::wire::{Codec, NoCodec, Probe as WireProbe, Wire, key, keyed};
     pub use crate::{
         Actor, ActorOptions, ActorRef, Address, Args, ArgsPolicy, Call, Calls, Context, Deferred,
         ErrorText, Exclusive, ExitReason, Factory, Handler, Hook, IntoArg, IntoStart, Local,

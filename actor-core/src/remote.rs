@@ -159,9 +159,9 @@ pub type AnswerSink = Box<dyn FnOnce(WireAnswer, Vec<Hold>) + Send>;
 #[derive(Debug, Serialize, Deserialize)]
 pub enum WireAnswer {
     /// The reply's value.
-    Value(#[serde(with = "bytes")] Vec<u8>),
+    Value(#[serde(with = "crate::wire::bytes")] Vec<u8>),
     /// The handler's own error.
-    Refusal(#[serde(with = "bytes")] Vec<u8>),
+    Refusal(#[serde(with = "crate::wire::bytes")] Vec<u8>),
     /// The handler's own error, where it has no wire form.
     RefusalText(String),
     /// The handler never saw the message.
@@ -205,7 +205,7 @@ pub struct SpawnRequest {
     /// The key of its constructor.
     pub key: u64,
     /// The constructor's arguments.
-    #[serde(with = "bytes")]
+    #[serde(with = "crate::wire::bytes")]
     pub args: Vec<u8>,
     /// What was chosen for it.
     pub options: SpawnOptions,
@@ -245,47 +245,4 @@ pub struct SpawnOptions {
     pub group: Option<String>,
     /// How many records its flight recorder keeps.
     pub flight_records: usize,
-}
-
-mod bytes {
-    //! Bytes as one block; serde's own form of a vector would write them one by one.
-
-    use serde::de::{Error, SeqAccess, Visitor};
-    use serde::{Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(bytes)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<u8>, D::Error> {
-        deserializer.deserialize_byte_buf(Bytes)
-    }
-
-    struct Bytes;
-
-    impl<'de> Visitor<'de> for Bytes {
-        type Value = Vec<u8>;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("bytes")
-        }
-
-        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-            Ok(bytes.to_vec())
-        }
-
-        fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-            Ok(bytes)
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<u8>, A::Error> {
-            let mut bytes = Vec::new();
-            while let Some(byte) = items.next_element()? {
-                bytes.push(byte);
-            }
-            Ok(bytes)
-        }
-    }
 }

@@ -19,6 +19,8 @@ use serde::de::DeserializeOwned;
 use crate::message::Message;
 
 pub mod baggage;
+pub mod bytes;
+pub mod packed;
 
 /// How deep values may be nested: deeper ones are refused before they exhaust the stack.
 pub const NESTING_MAX: usize = 64;

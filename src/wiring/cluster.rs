@@ -11,10 +11,12 @@ use mobula_cluster::exchange::{Courier, Exchange, Placer};
 use mobula_cluster::{Cluster, Details, Identity, Incarnation, Record, Upper};
 use mobula_store::owner::OwnerLimits;
 use mobula_store::{Store, StoreId};
+use mobula_tasks::Scheduler;
 use serde::{Deserialize, Serialize};
 
 use super::placement::Placing;
 use super::stores::{self, StorePort, StoreService};
+use super::tasks::{TaskPort, TaskService};
 use crate::inspector::Inspector;
 use crate::membership::ClusterConfig;
 use crate::node::NodeError;
@@ -38,6 +40,12 @@ pub(crate) struct Profile {
     /// What hears other stores.
     #[serde(default)]
     pub(crate) store: Option<ActorId>,
+    /// What runs tasks for other nodes.
+    #[serde(default)]
+    pub(crate) tasks: Option<ActorId>,
+    /// CPUs that tasks may use.
+    #[serde(default)]
+    pub(crate) cpus: f64,
 }
 
 impl Profile {
@@ -72,12 +80,13 @@ impl Name {
 pub(crate) struct Services {
     pub(crate) inspector: ActorRef<Inspector>,
     pub(crate) store: ActorRef<StoreService>,
+    pub(crate) tasks: ActorRef<TaskService>,
 }
 
 /// Listens, and joins whom the configuration names.
 pub(crate) async fn start(
     system: &System,
-    config: &ClusterConfig,
+    (config, cpus): (&ClusterConfig, f64),
     name: Name,
     services: &Services,
 ) -> Result<Membership, NodeError> {
@@ -90,6 +99,8 @@ pub(crate) async fn start(
         build: fingerprint(&provided),
         inspector: Some(services.inspector.id()),
         store: Some(services.store.id()),
+        tasks: Some(services.tasks.id()),
+        cpus,
     };
     let mut settings = mobula_cluster::ClusterConfig::new(&config.name, mode, config.listen);
     let me = name.store();
@@ -120,6 +131,10 @@ pub(crate) async fn start(
         let _ = store.attach(remote, OwnerLimits::default(), me.incarnation.0);
         tokio::spawn(stores::keep_ticking(Arc::downgrade(&store)));
         tokio::spawn(stores::follow(cluster.clone(), Arc::downgrade(&store), port));
+    }
+    if let Some(scheduler) = system.extension::<Scheduler>() {
+        let port = TaskPort::new(system.clone(), cluster.clone(), Arc::clone(&placing));
+        scheduler.set_elsewhere(port);
     }
     if !config.join.is_empty() {
         cluster.join(&config.join, config.join_limit).await?;

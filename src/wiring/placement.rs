@@ -25,9 +25,40 @@ impl Placing {
         Self { cluster, build, provided, placed: Mutex::default() }
     }
 
-    /// Whether a member runs a program that can do this. Another build is asked when it is met; until then, no.
-    fn can(&self, record: &Record, key: u64) -> bool {
-        Profile::of(record).build == self.build && self.provided.binary_search(&key).is_ok()
+    /// Whether a member runs the same build as this node.
+    pub(crate) const fn is_same_build(&self, profile: &Profile) -> bool {
+        profile.build == self.build
+    }
+
+    /// Whether a member runs a program that can do this. Of another build nothing is known: no.
+    fn can(&self, profile: &Profile, key: u64) -> bool {
+        self.is_same_build(profile) && self.provided.binary_search(&key).is_ok()
+    }
+
+    /// The member for something that `is_able` members can take.
+    ///
+    /// # Errors
+    /// What was asked for and what was seen.
+    pub(crate) fn node_for(
+        &self,
+        placement: &Placement,
+        is_able: impl Fn(&Record, &Profile) -> bool,
+    ) -> Result<NodeId, String> {
+        let view = self.cluster.view();
+        let members: Vec<_> = view.alive().cloned().collect();
+        let able: Vec<_> = members
+            .iter()
+            .filter(|record| is_able(record, &Profile::of(record)))
+            .filter(|record| !record.details.roles.iter().any(|role| role == OBSERVER))
+            .cloned()
+            .collect();
+        self.choose(placement, &able).ok_or_else(|| {
+            format!(
+                "{placement:?} was asked for, and of {} members {} can take it",
+                members.len(),
+                able.len()
+            )
+        })
     }
 
     fn choose(&self, placement: &Placement, able: &[Record]) -> Option<NodeId> {
@@ -75,22 +106,9 @@ impl fmt::Debug for Placing {
 
 impl Placer for Placing {
     fn place(&self, placement: &Placement, kind: &SpawnKind) -> Result<Option<NodeId>, SpawnError> {
-        let view = self.cluster.view();
-        let members: Vec<_> = view.alive().cloned().collect();
-        let able: Vec<_> = members
-            .iter()
-            .filter(|record| self.can(record, kind.key))
-            .filter(|record| !record.details.roles.iter().any(|role| role == OBSERVER))
-            .cloned()
-            .collect();
-        self.choose(placement, &able).map(Some).ok_or_else(|| SpawnError::NoPlace {
-            actor: kind.name,
-            why: format!(
-                "{placement:?} was asked for, and of {} members {} can run it",
-                members.len(),
-                able.len()
-            ),
-        })
+        self.node_for(placement, |_, profile| self.can(profile, kind.key))
+            .map(Some)
+            .map_err(|why| SpawnError::NoPlace { actor: kind.name, why })
     }
 }
 

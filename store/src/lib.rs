@@ -74,6 +74,7 @@ pub use error::{GetError, ReferenceError, StoreError, TaskError, TaskLabel, Wait
 pub use get::Get;
 pub use get_many::{GetMany, get};
 pub use hold::ArgPin;
+pub use message::Failure;
 pub use object_id::{Incarnation, NodeId, ObjectId, ObjectIdError, StoreId};
 pub use object_ref::{ObjectRef, free};
 pub use put::{Put, put};

@@ -257,6 +257,24 @@ impl<T> Admission<T> {
         swept
     }
 
+    /// A task that would come last in its queue and `is_wanted` elsewhere.
+    pub(crate) fn find(&self, is_wanted: impl Fn(&T) -> bool) -> Option<T>
+    where
+        T: Clone,
+    {
+        let lasts = self.shapes.iter().filter_map(|shape| shape.ready.last());
+        lasts.into_iter().find(|task| is_wanted(task)).cloned()
+    }
+
+    /// Takes such a task out of its queue.
+    pub(crate) fn take_last(&mut self, is_wanted: impl Fn(&T) -> bool) -> Option<T> {
+        let mut shapes = self.shapes.iter_mut();
+        let shape = shapes.find(|shape| shape.ready.last().is_some_and(&is_wanted))?;
+        let task = shape.ready.pop_last()?;
+        self.ready -= 1;
+        Some(task)
+    }
+
     /// What the node has and what is free.
     pub(crate) fn amounts(&self) -> Vec<ResourceAmount> {
         self.ledger.amounts()

@@ -10,7 +10,7 @@
 //! 2. Whoever frees resources or adds a task asks for what may start ([`Core::plan`]), and performs it.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use crate::{
     admission::{Enqueued, ShapeId},
     config::SchedulerConfig,
+    elsewhere::Elsewhere,
     one_shot::{OneShot, Phase, Seat},
     plan::{Core, Work},
     resources::Demand,
@@ -39,6 +40,10 @@ pub(crate) struct Shared {
     pub(crate) unfinished: AtomicUsize,
     pub(crate) is_closed: AtomicBool,
     pub(crate) launchers: Launchers,
+    /// The way to other nodes, if there are any.
+    pub(crate) elsewhere: OnceLock<Arc<dyn Elsewhere>>,
+    /// Whether somebody looks from time to time if other nodes should take what waits here.
+    pub(crate) is_spilling: AtomicBool,
 }
 
 /// How bodies are started; a port, because what runs bodies comes back to conclude them here.
@@ -66,6 +71,14 @@ impl Shared {
 
     /// A task has all its inputs.
     pub(crate) fn enqueue(self: &Arc<Self>, task: Arc<OneShot>, from: Phase) {
+        match self.elsewhere.get() {
+            Some(port) => self.enqueue_among(port, task, from),
+            None => self.enqueue_here(task, from),
+        }
+    }
+
+    /// The same, for this node alone.
+    pub(crate) fn enqueue_here(self: &Arc<Self>, task: Arc<OneShot>, from: Phase) {
         if !task.advance(from, Phase::Queued) {
             return;
         }

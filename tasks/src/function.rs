@@ -10,6 +10,8 @@
 
 use std::fmt;
 
+use mobula_actor_core::wire::Codec;
+
 use crate::{body::Body, options::TaskOptions};
 
 /// A function that can run as a task. Written by `#[mobula::task]`, seldom by hand.
@@ -27,6 +29,13 @@ pub trait TaskFunction: Sized + 'static {
     /// Whether the body is a plain function, for compute threads, and not an `async fn`. A wrong
     /// answer costs a detour, not correctness.
     const BLOCKING: bool = true;
+
+    /// How the arguments travel to another node; `None` where their types cannot.
+    const ARGS: Option<Codec<Self::Args>> = None;
+    /// How the result travels back.
+    const OUTPUT: Option<Codec<Self::Output>> = None;
+    /// What all nodes of one build mean by this function.
+    const HASH: u64 = FunctionEntry::of::<Self>().hash;
 
     /// The options written at the function.
     #[must_use]

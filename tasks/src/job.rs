@@ -11,6 +11,7 @@
 use std::task::{Context, Poll, Waker};
 
 use mobula_actor_core::DependencyFailed;
+use mobula_actor_core::wire::packed::Packed;
 
 use crate::{
     body::{BodyFuture, BodyKind},
@@ -33,6 +34,12 @@ pub(crate) trait Job: Send {
 
     /// Goes on with a body that is a future.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>>;
+
+    /// Writes the arguments down for another node, and keeps them.
+    fn write(&mut self) -> Result<Packed, Failure>;
+
+    /// Reads a result that was made on another node.
+    fn read(&mut self, value: &Packed) -> Result<(), Failure>;
 
     /// Whether the arguments were kept for another attempt.
     fn can_repeat(&self) -> bool;
@@ -116,6 +123,22 @@ where
         let result = std::task::ready!(future.as_mut().poll(cx));
         self.future = None;
         Poll::Ready(self.keep_result(result))
+    }
+
+    fn write(&mut self) -> Result<Packed, Failure> {
+        let arguments = match self.kept.take() {
+            Some(arguments) => arguments,
+            None => self.first_arguments()?,
+        };
+        let arguments = self.kept.insert(arguments);
+        let codec = F::ARGS.ok_or(Failure::Bug("arguments that cannot travel were sent"))?;
+        Packed::pack(&codec, arguments).map_err(|error| Failure::User(UserError::from_user(error)))
+    }
+
+    fn read(&mut self, value: &Packed) -> Result<(), Failure> {
+        let codec = F::OUTPUT.ok_or(Failure::Bug("a result that cannot travel came"))?;
+        let value = value.unpack(&codec);
+        self.keep_result(value.map_err(UserError::from_user))
     }
 
     fn can_repeat(&self) -> bool {

@@ -25,7 +25,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use mobula_actor_core::{ActorId, Citizen, Kind, System, current};
-use mobula_store::{BlockHook, TaskError, TaskLabel, TaskSlot};
+use mobula_store::{BlockHook, Failure, TaskError, TaskLabel, TaskSlot};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
@@ -36,7 +36,7 @@ pub(crate) use phase::{InputKey, Phase, Seat};
 
 use crate::{
     admission::ShapeId, cancel::CancelNode, function::short_name, graph::OpenInputs, job::Job,
-    options::Extras, output::Entries, retry::RETRY_FOREVER,
+    options::Extras, output::Entries, resources::Demand, retry::RETRY_FOREVER,
 };
 
 /// What a task asks of the scheduler that it belongs to: a port, so that tasks do not depend on it.
@@ -69,6 +69,9 @@ pub(crate) struct OneShot {
     pub(crate) depth: u32,
     pub(crate) shape: ShapeId,
     pub(crate) is_blocking: bool,
+    /// The function's hash if its attempts can run on other nodes; 0 otherwise.
+    pub(crate) function_hash: u64,
+    pub(crate) demand: Demand,
     pub(crate) host: Arc<dyn Host>,
     me: Weak<Self>,
     pub(crate) outputs: Entries,
@@ -101,12 +104,15 @@ pub(crate) struct Spec {
     pub(crate) depth: u32,
     pub(crate) shape: ShapeId,
     pub(crate) is_blocking: bool,
+    pub(crate) function_hash: u64,
+    pub(crate) demand: Demand,
     pub(crate) outputs: Entries,
 }
 
 impl OneShot {
     pub(crate) fn new(host: Arc<dyn Host>, spec: Spec) -> Arc<Self> {
-        let Spec { function, extras, depth, shape, is_blocking, outputs } = spec;
+        let Spec { function, extras, depth, shape, is_blocking, function_hash, demand, outputs } =
+            spec;
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             id: host.system().next_id(),
@@ -115,6 +121,8 @@ impl OneShot {
             depth,
             shape,
             is_blocking,
+            function_hash,
+            demand,
             host,
             outputs,
             tree: CancelNode::new(),
@@ -197,6 +205,11 @@ impl OneShot {
     /// What errors call this task.
     pub(crate) fn label(&self) -> TaskLabel {
         TaskLabel::from(format!("{} {}", self.display_name(), self.id))
+    }
+
+    /// A failure on another node, as this task's own.
+    pub(crate) fn own_failure(&self, failure: Failure) -> TaskError {
+        TaskError::from(Failure { task: self.label().to_string(), ..failure })
     }
 
     /// Fails every result that is not settled yet.

@@ -30,6 +30,8 @@ pub(crate) struct Extras {
     pub(crate) retry: RetryRule,
     pub(crate) timeout: Option<Duration>,
     pub(crate) placement: Option<Placement>,
+    /// It came from another node, and goes to no further one.
+    pub(crate) is_visitor: bool,
     pub(crate) invalid: Option<QuantityError>,
 }
 
@@ -131,6 +133,11 @@ impl TaskOptions {
     #[must_use]
     pub fn timeout(mut self, after: Duration) -> Self {
         self.extras().timeout = Some(after);
+        self
+    }
+
+    pub(crate) fn visiting(mut self) -> Self {
+        self.extras().is_visitor = true;
         self
     }
 

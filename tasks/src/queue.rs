@@ -71,6 +71,20 @@ impl<T> ReadyQueue<T> {
         Some((Rank { depth, number: *number }, task))
     }
 
+    /// The task that would come last: of the least nested ones, the newest.
+    pub(crate) fn last(&self) -> Option<&T> {
+        let lane = self.lanes.iter().find(|lane| !lane.is_empty())?;
+        lane.back().map(|(_, task)| task)
+    }
+
+    /// Takes the one that would come last.
+    pub(crate) fn pop_last(&mut self) -> Option<T> {
+        let lane = self.lanes.iter_mut().find(|lane| !lane.is_empty())?;
+        let (_, task) = lane.pop_back()?;
+        self.len -= 1;
+        Some(task)
+    }
+
     /// Takes the next task.
     pub(crate) fn pop(&mut self) -> Option<T> {
         let depth = self.settle()?;

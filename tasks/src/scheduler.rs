@@ -20,6 +20,7 @@ use crate::{
     attempt, blocking,
     config::SchedulerConfig,
     dispatch::{Launchers, Shared},
+    elsewhere::Elsewhere,
     error::ConfigError,
     ledger::ResourceAmount,
     one_shot::{Host, OneShot},
@@ -52,6 +53,8 @@ impl Scheduler {
             core: Mutex::new(Core::new(ledger)),
             bell: AtomicU64::new(0),
             has_searcher: AtomicBool::new(false),
+            elsewhere: std::sync::OnceLock::new(),
+            is_spilling: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
             launchers,
@@ -89,6 +92,11 @@ impl Scheduler {
     /// that run already run to their end.
     pub fn shut_down(&self) {
         self.shared.close();
+    }
+
+    /// Joins this scheduler to others: from now on attempts may run on other nodes. The first port stands.
+    pub fn set_elsewhere(&self, port: Arc<dyn Elsewhere>) {
+        let _ = self.shared.elsewhere.set(port);
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Shared> {

@@ -65,27 +65,45 @@ where
 {
     let parent = OneShot::current();
     let shared = scheduler_here();
+    launch_on::<F, O, A>(&shared, parent.as_deref(), options, args)
+}
+
+pub(crate) fn launch_on<F, O, A>(
+    shared: &Arc<Shared>,
+    parent: Option<&OneShot>,
+    options: TaskOptions,
+    args: A,
+) -> O::Refs
+where
+    F: TaskFunction,
+    O: Outputs<Value = F::Output>,
+    A: TaskArgs<Values = F::Args>,
+{
+    let is_visitor = options.extras.as_ref().is_some_and(|extras| extras.is_visitor);
+    let is_portable = F::ARGS.is_some() && F::OUTPUT.is_some() && !is_visitor;
     let (refs, sealers, outputs) = O::create(&shared.store);
     let spec = Spec {
         function: F::NAME,
         extras: options.extras,
-        depth: parent.as_ref().map_or(0, |parent| parent.depth.saturating_add(1)),
+        depth: parent.map_or(0, |parent| parent.depth.saturating_add(1)),
         shape: shared.intern(&options.demand),
         is_blocking: F::BLOCKING,
+        function_hash: if is_portable { F::HASH } else { 0 },
+        demand: options.demand,
         outputs,
     };
     let soon = shared.has_searcher.load(Ordering::Relaxed);
-    let task = OneShot::new(Arc::clone(&shared) as Arc<dyn Host>, spec);
+    let task = OneShot::new(Arc::clone(shared) as Arc<dyn Host>, spec);
     let canceller: Weak<dyn Canceller> = Arc::downgrade(&task) as _;
     O::announce(&sealers, &canceller, soon);
     let job = TypedJob::<F, _, O>::new(args.into_inputs(), sealers);
-    begin(&shared, task, parent.as_deref(), Box::new(job));
+    begin(shared, task, parent, Box::new(job));
     refs
 }
 
 /// The scheduler of the node that the running code belongs to.
 #[track_caller]
-fn scheduler_here() -> Arc<Shared> {
+pub(crate) fn scheduler_here() -> Arc<Shared> {
     match current::expect_system().extension::<Scheduler>() {
         Some(scheduler) => Arc::clone(scheduler.shared()),
         None => panic!("this node has no scheduler: it was stopped, or built without one"),

@@ -96,3 +96,15 @@ mod tests {
         }
     }
 }
+
+impl From<&TaskError> for Failure {
+    fn from(error: &TaskError) -> Self {
+        failure(error)
+    }
+}
+
+impl From<Failure> for TaskError {
+    fn from(failure: Failure) -> Self {
+        task_error(failure)
+    }
+}

@@ -94,6 +94,8 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
     let builders = model.options.builders();
     let blocking = !model.is_async;
     let body = body(model);
+    let args_codec = crate::wire::codec(&quote!(Self::Args));
+    let output_codec = crate::wire::codec(&quote!(Self::Output));
     let lifted = lifted();
     let associated = quote_spanned! {macro_span(ident.span())=>
         type Args = (#(#types,)*);
@@ -109,6 +111,8 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
             const VERSION: u32 = #version;
             const SIGNATURE: &'static str = #signature;
             const BLOCKING: bool = #blocking;
+            const ARGS: ::core::option::Option<::mobula::__macro::Codec<Self::Args>> = #args_codec;
+            const OUTPUT: ::core::option::Option<::mobula::__macro::Codec<Self::Output>> = #output_codec;
             fn defaults() -> ::mobula::__macro::TaskOptions {
                 ::mobula::__macro::TaskOptions::new() #builders
             }
@@ -124,6 +128,11 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
         #(#conditions)*
         ::mobula::__macro::inventory::submit! {
             ::mobula::__macro::FunctionEntry::of::<#ident::Function>()
+        }
+
+        #(#conditions)*
+        ::mobula::__macro::inventory::submit! {
+            ::mobula::__macro::VisitorEntry::of::<#ident::Function>()
         }
     }
 }

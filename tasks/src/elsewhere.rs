@@ -1,0 +1,90 @@
+//! The port to other nodes, for tasks: where an attempt runs, and what comes of one that ran elsewhere.
+//!
+//! A task that moves would take its graph, its retries and its results along, and every reference to them would have to
+//! follow. So a task stays where it was submitted, and only an *attempt* goes elsewhere: a function, by the hash of
+//! its entry, and arguments go out, a result or a failure comes back, and everything else is as if it had run
+//! here.
+//!
+//! What has no wire form, or is not known elsewhere, runs here.
+
+use std::fmt;
+
+use mobula_actor_core::wire::packed::Packed;
+use mobula_actor_core::{BoxFuture, NodeId, Placement};
+use mobula_store::{Failure, ObjectRef};
+use serde::{Deserialize, Serialize};
+
+/// Where other nodes are asked. Implemented by the roof.
+pub trait Elsewhere: Send + Sync + 'static {
+    /// Where the next attempt of a task that chose a placement runs.
+    fn place(&self, placement: &Placement, function: u64) -> Destination;
+
+    /// A node that would take another attempt of this function now, if this node has too much to do. Counts it as
+    /// given until [`run`](Self::run) has ended.
+    fn spare(&self, function: u64) -> Option<NodeId>;
+
+    /// What [`spare`](Self::spare) counted was not given.
+    fn give_back(&self, node: NodeId);
+
+    /// Runs a call there. Dropped before its end, the attempt there is cancelled.
+    fn run(&self, node: NodeId, call: FarCall) -> BoxFuture<'static, Result<FarValue, FarError>>;
+}
+
+/// Where an attempt runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// On this node.
+    Here,
+    /// On that one; if it must be that one, a node that is lost fails the attempt instead of another taking it.
+    There {
+        /// Which.
+        node: NodeId,
+        /// Whether no other will do.
+        only: bool,
+    },
+    /// On none: what was asked for, and what was seen.
+    Nowhere(String),
+}
+
+/// An attempt as it goes out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FarCall {
+    /// The function, by the hash of its entry.
+    pub function: u64,
+    /// Its name, for errors.
+    pub name: String,
+    /// The arguments.
+    pub args: Packed,
+    /// CPUs that it holds there while it runs.
+    pub cpus: f64,
+    /// Other resources, by name.
+    pub resources: Vec<(String, f64)>,
+    /// Which attempt it is.
+    pub attempt: u32,
+}
+
+/// A result as it comes back.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FarValue {
+    /// A small one travels in the answer.
+    Here(Packed),
+    /// A large one is pulled from the store of the node where it was made.
+    There(ObjectRef<Packed>),
+}
+
+/// Why nothing came back.
+#[derive(Debug)]
+pub enum FarError {
+    /// It was not begun: another node, or this one, may take it.
+    Refused(String),
+    /// It ran and failed.
+    Failed(Failure),
+    /// Its node was lost, or nobody knows.
+    Lost(String),
+}
+
+impl fmt::Debug for dyn Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Elsewhere")
+    }
+}

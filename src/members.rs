@@ -55,10 +55,10 @@ impl Node {
         name: Name,
     ) -> Result<(), NodeError> {
         let rooms = Arc::downgrade(self.rooms());
-        let services = self.enter_sync(|| Services {
-            inspector: Inspector::remote(rooms),
-            store: StoreService::spawn(self.store()),
-            tasks: TaskService::spawn(),
+        let services = self.enter_sync(|| {
+            let (store, cluster) = StoreService::spawn(self.store());
+            let (inspector, tasks) = (Inspector::remote(rooms), TaskService::spawn());
+            Services { inspector, store, tasks, cluster }
         });
         let membership =
             cluster::start(self.system(), (config, self.config().num_cpus), name, &services)

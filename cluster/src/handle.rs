@@ -116,6 +116,15 @@ pub struct Cluster {
     shared: Arc<Shared>,
 }
 
+/// A cluster that does not go on for this one's sake.
+pub(crate) struct WeakCluster(std::sync::Weak<Shared>);
+
+impl WeakCluster {
+    pub(crate) fn upgrade(&self) -> Option<Cluster> {
+        self.0.upgrade().map(|shared| Cluster { shared })
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
     transport: Arc<dyn Transport>,
@@ -274,6 +283,16 @@ impl Cluster {
     /// Dropping the future stops dialing; a join that was already asked for may still complete.
     pub async fn join(&self, addresses: &[String], limit: Duration) -> Result<(), JoinError> {
         crate::join::join(self, addresses, limit).await
+    }
+
+    /// From now on dials those of `seeds` that are no members, one every few seconds: so that clusters which formed
+    /// apart from one list of seeds become one.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn keep_dialing(&self, seeds: Vec<String>) {
+        let cluster = WeakCluster(Arc::downgrade(&self.shared));
+        tokio::spawn(crate::join::keep_dialing(cluster, seeds));
     }
 
     /// Joins whoever announces itself on the local network within `limit`; needs the feature `mdns` and its setting.

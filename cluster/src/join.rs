@@ -6,7 +6,7 @@
 //!
 //! Invariant: the call returns by its limit, with the last error of each address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mobula_proto::membership::{Input, MembershipEvent};
@@ -15,7 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{JoinError, OpenError};
-use crate::handle::Cluster;
+use crate::handle::{Cluster, WeakCluster};
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -68,6 +68,31 @@ async fn attempt(cluster: &Cluster, address: &str) -> Result<(), OpenError> {
             Ok(MembershipEvent::JoinCompleted { .. }) => return Ok(()),
             Ok(_) | Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return Err(OpenError::Closed),
+        }
+    }
+}
+
+/// How often one of the seeds that are no members is dialed.
+const SEED_PAUSE: Duration = Duration::from_secs(5);
+
+/// Dials seeds that are no members, one at a time, as long as the node runs. Two halves of one cluster that formed
+/// apart know nothing of each other: only an address from outside can join them.
+pub(crate) async fn keep_dialing(cluster: WeakCluster, seeds: Vec<String>) {
+    loop {
+        let pause = SEED_PAUSE.mul_f64(rand::rng().random_range(0.5..1.5));
+        sleep(pause).await;
+        let Some(cluster) = cluster.upgrade() else { return };
+        let view = cluster.view();
+        let known: BTreeSet<&String> =
+            view.live().flat_map(|record| &record.details.addresses).collect();
+        let strangers: Vec<&String> = seeds.iter().filter(|seed| !known.contains(seed)).collect();
+        if strangers.is_empty() {
+            continue;
+        }
+        let one = strangers[rand::rng().random_range(0..strangers.len())];
+        // Nobody there, or ourselves by another name: there will be another time.
+        if cluster.open_control(one).await.is_ok() {
+            cluster.tell(Input::Join).await;
         }
     }
 }

@@ -1,11 +1,12 @@
 //! A node's part in the cluster: the exchange between its actors and the lanes, and what it says of itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mobula_actor_core::remote::table::Table;
 use mobula_actor_core::remote::{Home, Remote, refer};
 use mobula_actor_core::{ActorId, ActorRef, NodeId, System};
 use mobula_cluster::admission::AdmissionMode;
+use mobula_cluster::bulk::Source;
 use mobula_cluster::exchange::carrier::Carrier;
 use mobula_cluster::exchange::{Courier, Exchange, Placer};
 use mobula_cluster::{Cluster, Details, Identity, Incarnation, Record, Upper};
@@ -14,6 +15,7 @@ use mobula_store::{Store, StoreId};
 use mobula_tasks::Scheduler;
 use serde::{Deserialize, Serialize};
 
+use super::bulk::Parts;
 use super::placement::Placing;
 use super::stores::{self, StorePort, StoreService};
 use super::tasks::{TaskPort, TaskService};
@@ -81,6 +83,8 @@ pub(crate) struct Services {
     pub(crate) inspector: ActorRef<Inspector>,
     pub(crate) store: ActorRef<StoreService>,
     pub(crate) tasks: ActorRef<TaskService>,
+    /// Where the store's service finds the cluster.
+    pub(crate) cluster: Arc<OnceLock<Cluster>>,
 }
 
 /// Listens, and joins whom the configuration names.
@@ -115,7 +119,9 @@ pub(crate) async fn start(
     };
     let carrier = Carrier::new();
     let inbound = Arc::clone(&carrier);
-    let upper = Upper { inbound, source: Arc::new(super::bulk::NoBytes) };
+    let parts = Parts::new(system.runtime().clone());
+    let source = Arc::clone(&parts) as Arc<dyn Source>;
+    let upper = Upper { inbound, source };
     let cluster = Cluster::start(settings, upper).await?;
     let placing = Arc::new(Placing::new(cluster.clone(), profile.build, provided));
     let here = (NodeId(cluster.node().0), cluster.life().0);
@@ -124,8 +130,10 @@ pub(crate) async fn start(
     let exchange = Exchange::new(system.clone(), here, courier, placer);
     system.set_remote(Arc::clone(&exchange) as Arc<dyn Remote>);
     carrier.open(&cluster, &exchange);
+    // A node takes part once.
+    let _ = services.cluster.set(cluster.clone());
     if let Some(store) = system.extension::<Store>() {
-        let port = StorePort::new(me, system.clone(), cluster.clone());
+        let port = StorePort::new(me, system.clone(), cluster.clone(), parts);
         let remote = Arc::clone(&port) as Arc<dyn mobula_store::Remote>;
         // Attached twice, the first stands; the seed only spreads choices.
         let _ = store.attach(remote, OwnerLimits::default(), me.incarnation.0);
@@ -138,6 +146,7 @@ pub(crate) async fn start(
     }
     if !config.join.is_empty() {
         cluster.join(&config.join, config.join_limit).await?;
+        cluster.keep_dialing(config.join.clone());
     }
     Ok(Membership { cluster, _exchange: exchange })
 }

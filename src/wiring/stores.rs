@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use mobula_actor_core::remote::{Home, refer};
@@ -16,6 +16,7 @@ use mobula_store::{Incarnation, NodeId, Remote, Store, StoreId, Time};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::bulk::{self, Announced, Parts};
 use super::cluster::Profile;
 
 /// How often stores repeat what was not answered.
@@ -27,23 +28,34 @@ const MAILBOX: u32 = 64 * 1024;
 /// Hears other stores on behalf of this node's.
 pub(crate) struct StoreService {
     store: Store,
+    cluster: Arc<OnceLock<Cluster>>,
 }
 
 #[crate::actor]
 impl StoreService {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+    pub(crate) fn new(store: Store, cluster: Arc<OnceLock<Cluster>>) -> Self {
+        Self { store, cluster }
     }
 
     /// A store says something.
     pub fn hear(&self, from: StoreId, message: Message) {
         self.store.receive(from, message);
     }
+
+    /// A store has a part of an object ready.
+    pub fn fetch(&self, from: StoreId, announced: Announced) {
+        if let Some(cluster) = self.cluster.get() {
+            tokio::spawn(bulk::fetch(cluster.clone(), self.store.clone(), from, announced));
+        }
+    }
 }
 
 impl StoreService {
-    pub(crate) fn spawn(store: &Store) -> ActorRef<Self> {
-        Self::options().mailbox(Mailbox::bounded(MAILBOX).reject()).detached().remote(store.clone())
+    /// The service, and where it is told of the cluster once there is one.
+    pub(crate) fn spawn(store: &Store) -> (ActorRef<Self>, Arc<OnceLock<Cluster>>) {
+        let cluster = Arc::<OnceLock<Cluster>>::default();
+        let options = Self::options().mailbox(Mailbox::bounded(MAILBOX).reject()).detached();
+        (options.remote(store.clone(), Arc::clone(&cluster)), cluster)
     }
 }
 
@@ -53,13 +65,19 @@ pub(crate) struct StorePort {
     system: System,
     cluster: Cluster,
     origin: Instant,
+    parts: Arc<Parts>,
     services: Mutex<HashMap<StoreId, ActorRef<StoreService>>>,
 }
 
 impl StorePort {
-    pub(crate) fn new(me: StoreId, system: System, cluster: Cluster) -> Arc<Self> {
+    pub(crate) fn new(
+        me: StoreId,
+        system: System,
+        cluster: Cluster,
+        parts: Arc<Parts>,
+    ) -> Arc<Self> {
         let services = Mutex::default();
-        Arc::new(Self { me, system, cluster, origin: Instant::now(), services })
+        Arc::new(Self { me, system, cluster, origin: Instant::now(), parts, services })
     }
 
     fn service(&self, to: StoreId) -> Option<ActorRef<StoreService>> {
@@ -103,9 +121,12 @@ impl Remote for StorePort {
         let Some(service) = self.service(to) else { return };
         let sent = mobula_actor_core::sync_scope(
             mobula_actor_core::Current::root(self.system.clone()),
-            || service.hear(me, message).try_tell(),
+            || match self.parts.announce(to, message) {
+                Ok(announced) => service.fetch(me, announced).try_tell().is_ok(),
+                Err(message) => service.hear(me, message).try_tell().is_ok(),
+            },
         );
-        if sent.is_err() {
+        if !sent {
             tracing::debug!(%to, "a store's message found no room; it will be repeated");
         }
     }

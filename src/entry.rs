@@ -82,6 +82,16 @@ where
             Ok(node) => node,
             Err(error) => refuse(&error),
         };
+        #[cfg(feature = "cluster")]
+        match crate::service::begin(&node).await {
+            Ok(crate::service::Part::Driver) => {}
+            Ok(crate::service::Part::Worker) => {
+                crate::service::serve().await;
+                node.shutdown().await;
+                finish();
+            }
+            Err(error) => refuse(&error),
+        }
         let output = node.enter(body(node.clone())).await;
         node.shutdown().await;
         output
@@ -109,6 +119,13 @@ fn answer(command: &str) -> ! {
         }
         Ok(()) | Err(_) => std::process::exit(0),
     }
+}
+
+/// A worker is over: it has no main to return from.
+#[cfg(feature = "cluster")]
+#[expect(clippy::exit, reason = "the user's main is the driver's, so there is nothing to return")]
+fn finish() -> ! {
+    std::process::exit(0)
 }
 
 /// A program that cannot start says why and ends.

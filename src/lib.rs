@@ -46,6 +46,8 @@ mod inspector;
 mod membership;
 #[cfg(feature = "cluster")]
 mod members;
+#[cfg(feature = "cluster")]
+mod service;
 mod entry;
 mod node;
 mod telemetry;

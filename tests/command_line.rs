@@ -94,9 +94,8 @@ fn run_is_the_program_with_its_arguments_and_its_exit_code() {
 }
 
 #[test]
-fn many_nodes_are_refused_until_they_are_there() {
+fn no_nodes_at_all_are_refused() {
     let program = example("quickstart");
-    refused(&["run", "--nodes", "3", "--bin", &program], "clusters are not there yet");
     refused(&["run", "--nodes", "0", "--bin", &program], "--nodes");
 }
 

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use mobula_actor_core::NodeId;
-use mobula_proto::association::{Lost, Receipt};
+use mobula_proto::association::{LossCause, Lost, Receipt};
 use mobula_proto::error::SendError;
 use mobula_proto::id::{Incarnation, NodeId as Name};
 use mobula_proto::membership::MembershipEvent;
@@ -160,10 +160,15 @@ impl Inbound for Carrier {
 
     fn lost(&self, peer: Name, lost: Lost) {
         let node = NodeId(peer.0);
-        tracing::warn!(%node, sent = lost.sent.len(), unsent = lost.unsent.len(), "an association was lost");
-        let life = self.life_of(node);
+        let (sent, unsent) = (lost.sent.len(), lost.unsent.len());
         self.forget(node);
-        self.renew(node, life);
+        if lost.cause == LossCause::Closed {
+            // The membership has given it up: there is nothing to renew.
+            tracing::debug!(%node, sent, unsent, "an association was closed");
+            return self.renew(node, None);
+        }
+        tracing::warn!(%node, sent, unsent, cause = ?lost.cause, "an association was lost");
+        self.renew(node, self.life_of(node));
     }
 
     fn peer_lost(&self, peer: Name) {

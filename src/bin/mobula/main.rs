@@ -6,14 +6,21 @@
 //!
 //! Exit codes: the program's own for `run`, 2 for a command that cannot be carried out.
 
+mod ask;
+mod run;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode, ExitStatus, Stdio};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use serde::{Deserialize, Serialize};
+
+use ask::{Question, Where, ask};
 
 /// Runs programs that are built with mobula, and says what they contain.
 #[derive(Debug, Parser)]
@@ -25,26 +32,60 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs a program as a node
+    /// Runs a program as a cluster of nodes on this machine
     Run {
-        /// The program, built with mobula
+        /// The program, built with mobula; or give it after `--`
         #[arg(long, value_name = "PATH")]
-        bin: PathBuf,
-        /// How many nodes; more than one is not there yet
+        bin: Option<PathBuf>,
+        /// How many nodes: one drives, the others serve
         #[arg(long, value_name = "COUNT", default_value = "1")]
         nodes: NonZeroUsize,
-        /// The program's own arguments
+        /// The program, if not given by --bin, and its own arguments
         #[arg(last = true, value_name = "ARGS")]
         args: Vec<OsString>,
     },
-    /// Lists the task functions that a program contains
-    Functions {
+    /// Serves as a node of a program, for clusters of several machines
+    Up {
         /// The program, built with mobula
         #[arg(long, value_name = "PATH")]
         bin: PathBuf,
-        /// One JSON object per line
-        #[arg(long)]
-        json: bool,
+        /// Where to listen
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        listen: SocketAddr,
+        /// Members to join by
+        #[arg(long, value_name = "HOST:PORT")]
+        join: Vec<String>,
+        /// A file with the cluster's secret; or the variable MOBULA_SECRET
+        #[arg(long, value_name = "PATH")]
+        secret_file: Option<PathBuf>,
+        /// What others may place by, such as zone=a
+        #[arg(long, value_name = "NAME=VALUE")]
+        label: Vec<String>,
+    },
+    /// Every node's summary
+    Status(Where),
+    /// The members, as one of them sees them
+    Nodes(Where),
+    /// Every node's actors, tasks and services
+    Actors(Where),
+    /// Every node's unfinished tasks
+    Tasks(Where),
+    /// Every node's objects
+    Objects(Where),
+    /// Why an actor or task waits, or what it does
+    Why {
+        /// Its id, such as a17
+        id: String,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Lists the task functions that a program contains, or all nodes of a cluster
+    Functions {
+        /// The program, built with mobula; without it, a running cluster is asked
+        #[arg(long, value_name = "PATH")]
+        bin: Option<PathBuf>,
+        #[command(flatten)]
+        place: Where,
     },
 }
 
@@ -56,16 +97,45 @@ enum CommandError {
     NoAnswer { bin: PathBuf, status: ExitStatus },
     #[error("{} did not answer with its functions; does its main carry #[mobula::main]?", bin.display())]
     OtherAnswer { bin: PathBuf, source: serde_json::Error },
-    #[error("{0} nodes: clusters are not there yet, use --nodes 1")]
-    ManyNodes(NonZeroUsize),
+    #[error("name a program: `mobula run --nodes 4 -- target/release/program arguments`")]
+    NoProgram,
+    #[error(
+        "the program did not become a node within {limit:?}; does its main carry #[mobula::main]?"
+    )]
+    NoNode { limit: Duration },
+    #[error("no cluster runs on this machine that `mobula run` started; name a member by --join")]
+    NoRun,
+    #[error("{0} clusters run on this machine; name a member of one by --join")]
+    ManyRuns(usize),
+    #[error("`{0}` is no id; ids look like a17")]
+    NoId(String),
+    #[error(transparent)]
+    Node(#[from] mobula::NodeError),
     #[error("the answer cannot be written")]
     Output(#[from] io::Error),
 }
 
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
-        Command::Run { bin, nodes, args } => run(bin, nodes, &args),
-        Command::Functions { bin, json } => functions(bin, json),
+        Command::Run { bin, nodes, args } => start(bin, nodes, args),
+        Command::Up { bin, listen, join, secret_file, label } => {
+            let secret = secret_file.map(std::fs::read_to_string).transpose();
+            let secret = secret.map(|secret| secret.map(|text| text.trim().to_owned()));
+            secret
+                .map_err(CommandError::from)
+                .and_then(|secret| run::up(bin, &run::settings(listen, &join, secret, &label)))
+        }
+        Command::Status(place) => ask(Question::Status, &place),
+        Command::Nodes(place) => ask(Question::Nodes, &place),
+        Command::Actors(place) => ask(Question::Actors, &place),
+        Command::Tasks(place) => ask(Question::Tasks, &place),
+        Command::Objects(place) => ask(Question::Objects, &place),
+        Command::Why { id, place } => match id.trim_start_matches('a').parse() {
+            Ok(number) => ask(Question::Why(number), &place),
+            Err(_unreadable) => Err(CommandError::NoId(id)),
+        },
+        Command::Functions { bin: Some(bin), place } => functions(bin, place.is_json()),
+        Command::Functions { bin: None, place } => ask(Question::Functions, &place),
     };
     match outcome {
         Ok(code) => code,
@@ -81,18 +151,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(bin: PathBuf, nodes: NonZeroUsize, args: &[OsString]) -> Result<ExitCode, CommandError> {
-    if nodes.get() > 1 {
-        return Err(CommandError::ManyNodes(nodes));
-    }
-    match program(&bin).args(args).status() {
-        Ok(status) => Ok(code_of(status)),
-        Err(source) => Err(CommandError::CannotRun { bin, source }),
-    }
+/// The program is given by `--bin`, or is the first word after `--`.
+fn start(
+    bin: Option<PathBuf>,
+    nodes: NonZeroUsize,
+    mut args: Vec<OsString>,
+) -> Result<ExitCode, CommandError> {
+    let bin = match bin {
+        Some(bin) => bin,
+        None if args.is_empty() => return Err(CommandError::NoProgram),
+        None => PathBuf::from(args.remove(0)),
+    };
+    run::run(bin, nodes, &args)
 }
 
 /// The program's own code; 1 if a signal ended it.
-fn code_of(status: ExitStatus) -> ExitCode {
+pub(crate) fn code_of(status: ExitStatus) -> ExitCode {
     status.code().map_or(ExitCode::FAILURE, |code| ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }
 
@@ -142,7 +216,7 @@ fn write_table(out: &mut impl Write, rows: &[Function]) -> io::Result<()> {
 }
 
 /// A bare file name means a file here, as it does for every other command's files, not one on the search path.
-fn program(bin: &Path) -> process::Command {
+pub(crate) fn program(bin: &Path) -> process::Command {
     let is_bare = bin.parent().is_some_and(|parent| parent.as_os_str().is_empty());
     let path = if is_bare { Path::new(".").join(bin) } else { bin.to_owned() };
     process::Command::new(path)

@@ -85,6 +85,8 @@ pub struct Membership {
     health: Health,
     exile: Exile,
     timetable: Timetable,
+    /// What we knew when we ceased to hear anybody.
+    isolated: Option<View>,
     /// Counts heartbeats and alerts; beyond all of an earlier life.
     sequence: u64,
     next_beat: Time,
@@ -121,6 +123,7 @@ impl Membership {
             loads: Loads::default(),
             health: Health::default(),
             exile: Exile::default(),
+            isolated: None,
             next_beat,
         }
     }
@@ -197,10 +200,18 @@ impl Membership {
         self.view.hash()
     }
 
-    /// Members that are live (alive, suspect or leaving), ourselves included.
+    /// Members that are live (alive, suspect or leaving), ourselves included; one while we are isolated.
     #[must_use]
     pub const fn live_count(&self) -> usize {
-        self.view.live_count()
+        if self.is_isolated() { 1 } else { self.view.live_count() }
+    }
+
+    /// Whether we, in a cluster of ten or more, hear none of those we watch.
+    ///
+    /// The layers above have then been told that all are down; the view is kept for the return.
+    #[must_use]
+    pub const fn is_isolated(&self) -> bool {
+        self.isolated.is_some()
     }
 
     /// Whom we watch, rising.
@@ -255,7 +266,8 @@ impl Membership {
     /// Draws the consequences: verdicts, then edges.
     fn settle(&mut self, turn: &mut Turn<'_>) {
         while let Some(accused) = self.votes.next_changed() {
-            let verdict = self.votes.verdict(accused, &self.view, self.elder(), self.config.mutant);
+            let verdict =
+                self.votes.verdict(accused, &self.view, self.elder(), turn.now, &self.config);
             if let Some(observers) = verdict {
                 self.declare_down(accused, observers, turn);
             }

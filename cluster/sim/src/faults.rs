@@ -57,6 +57,8 @@ pub enum Fault {
     Crash(Hosts),
     /// Processes stop for this long and go on.
     Stall(Hosts, Tick),
+    /// All links of these hosts are reset, by something in between: both ends live.
+    Reset(Hosts),
     /// Processes leave in order.
     Leave(Hosts),
     /// Zones of hosts can no longer reach each other; hosts in no zone count to the first.
@@ -132,6 +134,7 @@ impl Fault {
             Self::Kill(hosts) => hosts.0.iter().for_each(|host| world.kill(*host)),
             Self::Crash(hosts) => hosts.0.iter().for_each(|host| world.crash(*host)),
             Self::Stall(hosts, span) => hosts.0.iter().for_each(|host| world.stall(*host, *span)),
+            Self::Reset(hosts) => hosts.0.iter().for_each(|host| world.drop_links(*host)),
             Self::Leave(hosts) => hosts.0.iter().for_each(|host| {
                 world.leave(*host);
             }),

@@ -19,6 +19,7 @@ pub mod transitions;
 pub mod overlay;
 pub mod agreement;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use mobula_proto::membership::MembershipEvent;
@@ -33,28 +34,35 @@ use crate::world::World;
 pub const AFTERMATH: Tick = 25 * SECOND;
 
 /// What was done to the world, as far as invariants must know.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Scene {
-    /// When the last cut was lifted.
-    pub lifted_at: Option<Tick>,
-    /// When the last fault struck.
-    pub struck_at: Tick,
+    /// Layers in force that may make the living look dead.
+    excuses: BTreeSet<u32>,
+    /// When the last of them was lifted.
+    lifted_at: Option<Tick>,
 }
 
 impl Scene {
     /// Takes note of a fault.
+    ///
+    /// What cuts off a single pair is no excuse: that one observer hears nothing must not be enough.
     pub fn note(&mut self, at: Tick, fault: &Fault) {
-        self.struck_at = at;
-        if matches!(fault, Fault::Lift(_) | Fault::LiftAll) {
-            self.lifted_at = Some(at);
+        match fault {
+            Fault::Lossy(_, _, from, to) if from.0.len() == 1 && to.0.len() == 1 => {}
+            Fault::Cut(number, ..) | Fault::Lossy(number, ..) => drop(self.excuses.insert(*number)),
+            Fault::Lift(number) if self.excuses.remove(number) => self.lifted_at = Some(at),
+            Fault::LiftAll if !self.excuses.is_empty() => {
+                self.excuses.clear();
+                self.lifted_at = Some(at);
+            }
+            _ => {}
         }
     }
 
     /// Whether partitions, or what they leave behind, excuse a false alarm now.
     #[must_use]
-    pub fn is_disturbed(&self, world: &World<Node>) -> bool {
-        world.network.is_disturbed()
-            || self.lifted_at.is_some_and(|at| at > 0 && world.now() < at + AFTERMATH)
+    pub fn is_disturbed(&self, now: Tick) -> bool {
+        !self.excuses.is_empty() || self.lifted_at.is_some_and(|at| now < at + AFTERMATH)
     }
 }
 

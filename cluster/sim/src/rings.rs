@@ -13,8 +13,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mobula_proto::id::NodeId;
+use mobula_proto::member::Record;
 use mobula_proto::membership::{
-    Evidence, Input as CoreInput, LoadDigest, Membership, MembershipEvent, Message, Output,
+    Alert, Evidence, Fact, Input as CoreInput, LoadDigest, Membership, MembershipEvent, Message,
+    Output, Reason,
 };
 use mobula_proto::time::Time;
 use rand::Rng;
@@ -52,6 +54,8 @@ pub enum Command {
     Leave,
     /// Say this load from now on.
     Load(LoadDigest),
+    /// Lie: accuse this member in the name of all others.
+    Slander(NodeId),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -163,6 +167,24 @@ impl Node {
             }
         }
         self.outputs = outputs;
+    }
+
+    /// What a liar would say, signed by itself: it cannot sign as others.
+    fn slander(&mut self, accused: NodeId) -> Carried {
+        let view = self.core.view();
+        let incarnation = view.get(accused).map(|record| record.incarnation).unwrap_or_default();
+        let others = view.iter().filter(|record| record.node != accused);
+        let alert = |record: &Record| Alert {
+            accused,
+            incarnation,
+            observer: record.node,
+            observer_incarnation: record.incarnation,
+            sequence: u64::MAX,
+            reason: Reason::Refused,
+            on: true,
+        };
+        let facts = others.map(|record| Fact::Alert(alert(record))).collect();
+        self.carry(Message::Facts(facts))
     }
 
     /// Adds author and size; the eight heartbeats of one beat are alike and measured once.
@@ -293,6 +315,10 @@ impl Protocol for Node {
             Input::Command(Command::Leave) => {
                 self.exit_at = Some(now + FAREWELL);
                 self.core_on(now, CoreInput::Leave, rng, effects);
+            }
+            Input::Command(Command::Slander(accused)) => {
+                let slander = self.slander(accused);
+                effects.push(Effect::Flood(slander));
             }
             Input::Command(Command::Load(load)) => {
                 self.core_on(now, CoreInput::Load(load), rng, effects);

@@ -2,6 +2,7 @@
 //!
 //! Silence is counted from the last fresh sign of life; but on a new edge, or after we ourselves were stopped, from when
 //! hearing could begin. Else a busy join or a stopped laptop would accuse the world.
+//! A refutation that came by detours is a sign of life, too: a bridge between two halves is no death of either.
 //!
 //! Invariant: a sign of life counts once: a copy or a straggler (its sequence is not above the last) is no sign.
 //!
@@ -12,6 +13,9 @@ use std::time::Duration;
 use crate::config::{Config, Mutant};
 use crate::id::Incarnation;
 use crate::time::Time;
+
+/// How often windows double on an edge whose peer refutes again and again and is never heard.
+const DOUBLINGS_MAX: u32 = 2;
 
 /// What the silence on an edge means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,8 +55,10 @@ pub(super) struct Edge {
     pub(super) told: Option<Time>,
     /// Whether the driver has been asked, or let, to keep the connection.
     pub(super) kept: bool,
-    /// When we last suspected the peer, and how often in a row it refuted without being heard here.
-    pub(super) suspected: Option<(Time, u32)>,
+    /// When the peer last refuted what was said of it, and how often in a row without being heard here.
+    pub(super) refuted: Option<(Time, u32)>,
+    /// When we last said that we hear it, against an alert.
+    pub(super) vouched: Option<Time>,
 }
 
 impl Edge {
@@ -69,8 +75,21 @@ impl Edge {
             mismatches: 0,
             told: None,
             kept: false,
-            suspected: None,
+            refuted: None,
+            vouched: None,
         }
+    }
+
+    /// The peer is in a new life: what was heard, or not, of the old one says nothing of it.
+    pub(super) const fn begin_anew(&mut self, now: Time) {
+        if self.wanted_since.is_some() {
+            self.wanted_since = Some(now);
+        }
+        self.heard = None;
+        self.probe = None;
+        self.refuted = None;
+        self.vouched = None;
+        self.alerted = None;
     }
 
     /// What the silence means at `now`; `restarted` is when we last distrusted ourselves, `stretch_percent` by how much still.
@@ -86,8 +105,11 @@ impl Edge {
             if config.mutant == Mutant::NoEdgeGrace { 1 } else { config.edge_grace_windows };
         let patience = config.alert_after * grace.saturating_sub(1);
         let begin = self.heard_since_wanted().unwrap_or(wanted + patience);
-        let silent = now.since(begin.max(restarted));
-        let beyond = |span: Duration| silent >= span * stretch_percent / 100;
+        // Who refutes is alive, though not for our ears; the oftener it does, the less our ears are worth.
+        let (refuted, times) = self.refuted.unwrap_or((Time::ZERO, 0));
+        let stretch = stretch_percent << times.saturating_sub(1).min(DOUBLINGS_MAX);
+        let silent = now.since(begin.max(restarted).max(refuted));
+        let beyond = |span: Duration| silent >= span * stretch / 100;
         if beyond(config.alert_after) {
             Silence::Alarming
         } else if beyond(config.suspect_after) {

@@ -83,10 +83,15 @@ impl Membership {
             return;
         }
         let down = self.departed.iter().filter(|(_, departed)| departed.is_down);
-        let down: Vec<NodeId> = down.map(|(node, _)| *node).collect();
-        if let Some(node) = pick(&down, turn)
-            && let Some(record) = self.view.get(node)
-        {
+        // We are among them ourselves after we were declared down.
+        let down: Vec<NodeId> =
+            down.map(|(node, _)| *node).filter(|node| *node != self.me.node).collect();
+        let Some(node) = pick(&down, turn) else { return };
+        // Dialed although it stands, a connection would never be given back.
+        if self.edges.get(&node).is_some_and(|edge| edge.connected) {
+            return self.greet(node, turn);
+        }
+        if let Some(record) = self.view.get(node) {
             let details = record.details.clone();
             turn.out.push(Output::Connect { node, details });
         }
@@ -98,7 +103,8 @@ impl Membership {
             turn.send(node, Message::Join(self.me.clone()));
             return;
         }
-        let Some(record) = self.view.get(node) else { return };
+        // A stranger may be of an island that formed apart: what it knows joins the two.
+        let Some(record) = self.view.get(node) else { return self.ask_digest(node, turn) };
         if record.status == Status::Down {
             turn.send(node, Message::Facts(vec![Fact::Record(record.clone())]));
             self.ask_digest(node, turn);

@@ -55,10 +55,16 @@ impl Membership {
                     if is_own_word || self.config.mutant == Mutant::VotesFromAnybody {
                         let cases_max = self.config.accused_max;
                         self.votes.file(turn.now, &alert, &self.view, cases_max);
+                        self.refute_alert(&alert, turn);
                     }
                 }
                 Fact::Record(record) => self.learn(record, Vec::new(), road, turn),
-                Fact::Down { record, votes } => self.learn(record, votes, road, turn),
+                Fact::Down { record, votes } => {
+                    // Against what we have heard ourselves it is a claim like any other.
+                    let is_doubtful = self.votes.contradict(&record, &votes);
+                    let road = if is_doubtful { Road::Exchange } else { road };
+                    self.learn(record, votes, road, turn);
+                }
             }
         }
     }
@@ -101,6 +107,9 @@ impl Membership {
         observers: Vec<NodeId>,
         turn: &mut Turn<'_>,
     ) {
+        if self.isolated.is_some() {
+            return;
+        }
         let Some(record) = self.view.get(accused) else { return };
         let record = Record { status: Status::Down, ..record.clone() };
         // Everybody counts for itself; two of the voters say it for those who missed a vote.
@@ -196,15 +205,19 @@ impl Membership {
             departed.is_down = record.status == Status::Down;
         }
         if before.as_ref().is_some_and(|before| before.details.life != record.details.life) {
-            // It counts its loads anew.
+            // It counts its loads anew, and its silence: the last word was the old life's.
             self.loads.remove(node);
+            if let Some(edge) = self.edges.get_mut(&node) {
+                edge.begin_anew(turn.now);
+            }
         }
         let refuted = before.as_ref().is_some_and(|b| b.incarnation < record.incarnation);
         if refuted && let Some(edge) = self.edges.get_mut(&node) {
-            // Alerts were on the incarnation before.
+            // Alerts were on the incarnation before, and this one is a sign of life.
             edge.alerted = None;
+            edge.refuted = Some((turn.now, edge.refuted.map_or(1, |(_, times)| times + 1)));
         }
-        if node != self.me.node {
+        if node != self.me.node && self.isolated.is_none() {
             tell(before.as_ref(), record, observers, turn);
         }
         Some(before.is_some() && !was_live && is_live)

@@ -17,8 +17,9 @@ use crate::id::Incarnation;
 use crate::member::{Record, Status};
 use crate::time::Time;
 
-use super::message::{Fact, Message};
+use super::message::{Alert, Fact, Message};
 use super::output::MembershipEvent;
+use super::rings::NEIGHBOURS_MAX;
 use super::turn::Turn;
 use super::{Membership, Phase};
 
@@ -109,6 +110,18 @@ impl Membership {
         }
     }
 
+    /// An alert on us is as good as a suspicion.
+    pub(super) fn refute_alert(&mut self, alert: &Alert, turn: &mut Turn<'_>) {
+        let is_on_us = alert.accused == self.me.node
+            && alert.incarnation == self.me.incarnation
+            && alert.on
+            && alert.observer != self.me.node;
+        if is_on_us && !self.in_exile() && self.config.mutant != Mutant::NoRefutation {
+            self.me.incarnation = self.me.incarnation.next();
+            self.say_again(turn);
+        }
+    }
+
     fn go_into_exile(&mut self, turn: &mut Turn<'_>) {
         let longest = self.config.return_after_max;
         if self.exile.last.is_some_and(|last| turn.now.since(last) >= longest) {
@@ -121,17 +134,68 @@ impl Membership {
         };
         self.exile.times = self.exile.times.saturating_add(1);
         self.exile.last = Some(turn.now);
-        if wait.is_zero() {
-            self.come_back(turn);
-            return;
-        }
         self.exile.return_at = Some(turn.now + wait);
         self.apply(&Record { status: Status::Down, ..Record::alive(&self.me) }, Vec::new(), turn);
+        self.return_if_due(turn);
     }
 
     pub(super) fn return_if_due(&mut self, turn: &mut Turn<'_>) {
-        if self.exile.return_at.is_some_and(|at| at <= turn.now) {
+        if self.exile.return_at.is_some_and(|at| at <= turn.now) && self.would_be_heard(turn.now) {
             self.come_back(turn);
+        }
+    }
+
+    /// Whether so many of those who will watch us are within hearing that they will not vote us down again.
+    fn would_be_heard(&self, now: Time) -> bool {
+        let wanted = self.edges.values().filter(|edge| edge.wanted_since.is_some());
+        let window = self.config.alert_after;
+        let is_silent = |heard: Option<Time>| heard.is_none_or(|at| now.since(at) >= window);
+        let silent: Vec<bool> = wanted.map(|edge| is_silent(edge.heard)).collect();
+        let quorum = (silent.len() * 5).div_ceil(8).max(1);
+        silent.iter().filter(|silent| **silent).count() < quorum
+    }
+
+    /// Nobody whom we watch is heard: for the layers above all are gone, but what the members are to each other we
+    /// cannot know. Were it written into the view, the return of one lost node would make all others refute.
+    pub(super) fn consider_isolation(
+        &mut self,
+        alarming_count: usize,
+        stretch_percent: u32,
+        turn: &mut Turn<'_>,
+    ) {
+        let wanted = self.edges.values().filter(|edge| edge.wanted_since.is_some()).count();
+        let is_small = self.view.live_count() <= NEIGHBOURS_MAX + 1;
+        if is_small || alarming_count < wanted || stretch_percent > 100 || self.isolated.is_some() {
+            return;
+        }
+        self.isolated = Some(self.view.clone());
+        for record in self.view.iter().filter(|record| record.node != self.me.node) {
+            if record.status.is_live() {
+                turn.event(MembershipEvent::Down {
+                    node: record.node,
+                    incarnation: record.incarnation,
+                    observers: Vec::new(),
+                });
+            }
+        }
+    }
+
+    /// Somebody whom we watch is heard again.
+    pub(super) fn reunite(&mut self, turn: &mut Turn<'_>) {
+        let Some(before) = self.isolated.take() else { return };
+        for record in self.view.iter().filter(|record| record.node != self.me.node) {
+            let known = before.get(record.node).filter(|known| known.status.is_live());
+            let same_life = known.is_some_and(|known| known.details.life == record.details.life);
+            if record.status.is_live() {
+                turn.event(if same_life {
+                    MembershipEvent::Healed(record.member())
+                } else {
+                    MembershipEvent::Joined(record.member())
+                });
+                if record.status == Status::Suspect {
+                    turn.event(MembershipEvent::Suspected(record.node));
+                }
+            }
         }
     }
 

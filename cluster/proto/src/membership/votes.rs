@@ -7,9 +7,11 @@
 //! 1. Live in our view, and a neighbour of the accused now or lately (it may just have been displaced).
 //! 2. Not silenced: an observer accused itself by 3/8 of its own observers cannot be expected to vote (Rapid's implicit
 //!    alerts), unless we hear its voice; on a bridge between two halves everybody is accused and everybody speaks.
-//! 3. Grown up: its edge to the accused has existed long enough for silence on it to mean something.
+//! 3. Not mute: an observer that hears the accused says so when it learns of an alert; who has said nothing for a window
+//!    cannot be asked. So a small minority behind a cut comes to a result, too.
+//! 4. Grown up: its edge to the accused has existed long enough for silence on it to mean something.
 //!
-//! Who has voted and fulfils the first two is of the electorate in any case. And where two could vote, none decides alone.
+//! Who has voted and fulfils the first is of the electorate in any case. And where two could vote, none decides alone.
 //!
 //! Invariant: a vote counts only for the incarnation it names, until it is taken back, and not longer than it is renewed.
 //! Sources: Rapid, section 4.2 (implicit alerts).
@@ -19,8 +21,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::config::Mutant;
+use crate::config::{Config, Mutant};
 use crate::id::{Incarnation, NodeId};
+use crate::member::Record;
 use crate::time::Time;
 
 use super::message::{Alert, VOTES_MAX};
@@ -40,6 +43,8 @@ struct Vote {
 #[derive(Clone, Debug, Default)]
 struct Case {
     incarnation: Incarnation,
+    /// Since when there has been an alert without a break.
+    opened: Time,
     votes: BTreeMap<NodeId, Vote>,
 }
 
@@ -72,7 +77,7 @@ impl Votes {
         }
         let case = self.cases.entry(alert.accused).or_default();
         if case.incarnation < alert.incarnation {
-            *case = Case { incarnation: alert.incarnation, votes: BTreeMap::new() };
+            *case = Case { incarnation: alert.incarnation, opened: now, votes: BTreeMap::new() };
         }
         let full = case.votes.len() >= OBSERVERS_MAX && !case.votes.contains_key(&alert.observer);
         if full || case.incarnation > alert.incarnation {
@@ -129,10 +134,20 @@ impl Votes {
         });
     }
 
-    /// Members accused by anybody.
-    #[cfg(test)]
-    pub(super) fn case_count(&self) -> usize {
-        self.cases.len()
+    pub(super) fn is_empty(&self) -> bool {
+        self.cases.is_empty()
+    }
+
+    pub(super) fn is_accused(&self, node: NodeId) -> bool {
+        self.accuser_count(node) > 0
+    }
+
+    /// Whether so many have said that they hear the member that the votes against it are not 5/8 of those who spoke.
+    pub(super) fn contradict(&self, down: &Record, votes: &[NodeId]) -> bool {
+        let Some(case) = self.cases.get(&down.node) else { return false };
+        let hears = |(observer, vote): &(&NodeId, &Vote)| !vote.on && !votes.contains(observer);
+        let hearing = case.votes.iter().filter(hears).count();
+        case.incarnation == down.incarnation && votes.len() * 8 < (votes.len() + hearing) * 5
     }
 
     fn accuser_count(&self, node: NodeId) -> usize {
@@ -154,31 +169,38 @@ impl Votes {
         accused: NodeId,
         view: &View,
         elder: &Rings,
-        mutant: Mutant,
+        now: Time,
+        config: &Config,
     ) -> Option<Vec<NodeId>> {
         let case = self.cases.get(&accused)?;
         let record = view.get(accused)?;
         if record.incarnation != case.incarnation || !record.status.is_live() {
             return None;
         }
-        let (now, then) = (view.neighbours(accused), elder.neighbours(accused));
-        let watching: BTreeSet<NodeId> = now.iter().chain(&then).copied().collect();
-        let grown_up = |observer: &NodeId| now.contains(observer) && then.contains(observer);
+        let mutant = config.mutant;
+        let (current, then) = (view.neighbours(accused), elder.neighbours(accused));
+        let watching: BTreeSet<NodeId> = current.iter().chain(&then).copied().collect();
+        let grown_up = |observer: &NodeId| current.contains(observer) && then.contains(observer);
+        let was_asked = now.since(case.opened) >= config.alert_after;
+        let is_mute = |observer: &NodeId| was_asked && !case.votes.contains_key(observer);
         let voted = |observer: &NodeId| case.votes.get(observer).is_some_and(|vote| vote.on);
         let able = |observer: &NodeId| match mutant {
             Mutant::QuorumOverAllObservers => true,
             Mutant::NoImplicitAlerts => view.is_live(*observer),
-            _ => view.is_live(*observer) && !self.is_silenced(*observer, view),
+            _ => {
+                view.is_live(*observer) && !self.is_silenced(*observer, view) && !is_mute(observer)
+            }
         };
         let electors: Vec<NodeId> =
             watching.into_iter().filter(|node| *node != accused && able(node)).collect();
         let votes: Vec<NodeId> = electors.iter().copied().filter(voted).collect();
         let whole = if mutant == Mutant::QuorumOverAllObservers {
-            then.len().max(now.len())
+            then.len().max(current.len())
         } else {
             electors.iter().filter(|node| voted(node) || grown_up(node)).count()
         };
-        let could_vote = electors.iter().filter(|node| voted(node) || now.contains(node)).count();
+        let could_vote =
+            electors.iter().filter(|node| voted(node) || current.contains(node)).count();
         let needed = if mutant == Mutant::OneObserverDecides {
             1
         } else {

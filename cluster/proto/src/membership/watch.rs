@@ -21,8 +21,6 @@ use super::{Membership, Phase};
 
 /// Edges of one node at most, wanted or not; connections beyond it go unwatched.
 const EDGES_MAX: usize = 4_096;
-/// How often in a row the wait between two suspicions of one member doubles, if it refutes and is still not heard.
-const SUSPICION_DOUBLINGS_MAX: u32 = 6;
 
 impl Membership {
     /// Everything that is done once a period.
@@ -36,9 +34,12 @@ impl Membership {
         self.release_held(turn);
         self.return_if_due(turn);
         self.draw_edges(turn);
-        if !self.in_exile() {
-            self.send_heartbeats(turn);
+        self.send_heartbeats(turn);
+        if self.in_exile() {
+            self.probe_all(turn);
+        } else {
             self.listen_for_silence(meant, turn);
+            self.vouch(meant, turn);
         }
         self.tend_connections(turn);
         self.keep_timetable(turn);
@@ -52,8 +53,8 @@ impl Membership {
             return;
         }
         self.overlay_version = version;
-        let is_member = self.view.is_live(self.me.node);
-        let wanted = if is_member { self.view.neighbours(self.me.node) } else { Vec::new() };
+        // Also if we are counted out: our return depends on whether those who will watch us hear us.
+        let wanted = self.view.neighbours(self.me.node);
         for (node, edge) in &mut self.edges {
             if edge.wanted_since.is_some() && wanted.binary_search(node).is_err() {
                 edge.wanted_since = None;
@@ -65,7 +66,7 @@ impl Membership {
             let edge = self.edges.entry(node).or_insert_with(|| Edge::new(turn.now));
             if edge.wanted_since.is_none() {
                 edge.wanted_since = Some(turn.now);
-                edge.suspected = None;
+                edge.refuted = None;
                 edge.kept = true;
                 // One end dials at once; the other only if nothing comes of it.
                 let waits = !edge.connected && self.me.node > node;
@@ -115,6 +116,8 @@ impl Membership {
             .map(|(node, edge)| (*node, edge.silence(meant, restarted, stretch, &self.config)))
             .filter(|(_, silence)| *silence > Silence::Fresh)
             .collect();
+        let alarming_count = measured.iter().filter(|(_, s)| *s == Silence::Alarming).count();
+        self.consider_isolation(alarming_count, stretch, turn);
         for (node, silence) in measured {
             match silence {
                 Silence::Fresh => {}
@@ -146,29 +149,53 @@ impl Membership {
         }
     }
 
+    fn probe_all(&mut self, turn: &mut Turn<'_>) {
+        let nonce = turn.rng.next_u64();
+        for (node, edge) in &mut self.edges {
+            if edge.connected && edge.wanted_since.is_some() {
+                edge.probe = Some(nonce);
+                turn.send(*node, Message::Probe { nonce });
+            }
+        }
+    }
+
     fn suspect(&mut self, node: NodeId, turn: &mut Turn<'_>) {
         let Some(record) = self.view.get(node).filter(|record| record.status == Status::Alive)
         else {
             return;
         };
         let record = Record { status: Status::Suspect, ..record.clone() };
-        let Some(edge) = self.edges.get_mut(&node) else { return };
-        let times = match edge.suspected {
-            Some((last, times)) => {
-                let wait = self.config.suspect_after * (1 << times.min(SUSPICION_DOUBLINGS_MAX));
-                if turn.now.since(last) < wait {
-                    return;
-                }
-                times + 1
-            }
-            None => 0,
-        };
-        edge.suspected = Some((turn.now, times));
-        if edge.connected {
+        if self.edges.get(&node).is_some_and(|edge| edge.connected) {
             turn.send(node, Message::Facts(vec![Fact::Record(record.clone())]));
         }
         self.apply(&record, Vec::new(), turn);
         self.publish(Fact::Record(record), turn);
+    }
+
+    /// Contradicts alerts on those we hear, once a window: who says neither cannot be asked.
+    fn vouch(&mut self, meant: Time, turn: &mut Turn<'_>) {
+        if self.votes.is_empty() {
+            return;
+        }
+        let (window, restarted) = (self.config.alert_after, self.health.restarted);
+        let hears = |edge: &Edge| {
+            edge.alerted.is_none()
+                && edge.heard_since_wanted().is_some()
+                && edge.silence(meant, restarted, 100, &self.config) == Silence::Fresh
+                && edge.vouched.is_none_or(|said| turn.now.since(said) >= window)
+        };
+        let contradicted: Vec<NodeId> = self
+            .edges
+            .iter()
+            .filter(|(node, edge)| self.votes.is_accused(**node) && hears(edge))
+            .map(|(node, _)| *node)
+            .collect();
+        for node in contradicted {
+            self.give(node, Reason::Silence, false, turn);
+            if let Some(edge) = self.edges.get_mut(&node) {
+                edge.vouched = Some(turn.now);
+            }
+        }
     }
 
     fn alert(&mut self, node: NodeId, reason: Reason, turn: &mut Turn<'_>) {
@@ -212,7 +239,11 @@ impl Membership {
         let Some(edge) = self.edges.get_mut(&node) else { return };
         edge.heard = Some(turn.now);
         edge.probe = None;
-        edge.suspected = None;
+        if edge.wanted_since.is_some() {
+            self.reunite(turn);
+        }
+        let Some(edge) = self.edges.get_mut(&node) else { return };
+        edge.refuted = None;
         if edge.alerted.is_some() && self.config.mutant != Mutant::NoRetraction {
             self.give(node, Reason::Silence, false, turn);
         }

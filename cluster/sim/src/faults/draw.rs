@@ -16,7 +16,7 @@ use crate::queue::{MILLISECOND, SECOND, Tick};
 /// A kind of bad day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
-    /// Bad weather and stalls below the window: nobody may be declared down.
+    /// Bad weather, resets, and stalls below the window: nobody may be declared down.
     Weather,
     /// Processes and machines die and come back, some in bunches.
     Deaths,
@@ -97,6 +97,9 @@ impl Draw {
         if self.rng.random_bool(0.3) {
             let loss = f64::from(self.rng.random_range(0..=10_u32)) / 100.0;
             self.script.add(at, Fault::Weather(loss, loss / 5.0, loss));
+        } else if self.rng.random_bool(0.2) {
+            let hosts = self.some(self.hosts / 4 + 1);
+            self.script.add(at, Fault::Reset(hosts));
         } else {
             let hosts = self.some(self.hosts / 8 + 1);
             let span = self.rng.random_range(50 * MILLISECOND..stall_max);
@@ -122,6 +125,11 @@ impl Draw {
         let mut all: Vec<u32> = (0..self.hosts).collect();
         all.shuffle(&mut self.rng);
         let fault = match self.rng.random_range(0..5) {
+            0 if self.rng.random_bool(0.3) => {
+                // A grey failure: one pair, one way.
+                let pair = (Hosts::of([all[0]]), Hosts::of([all[1]]));
+                Fault::Lossy(number, 1.0, pair.0, pair.1)
+            }
             0 => {
                 let middle = self.rng.random_range(1..all.len());
                 let loss = f64::from(self.rng.random_range(1..=9_u32)) / 10.0;

@@ -109,6 +109,7 @@ impl fmt::Display for Fault {
             Self::Kill(hosts) => write!(formatter, "kill {hosts}"),
             Self::Crash(hosts) => write!(formatter, "crash {hosts}"),
             Self::Stall(hosts, span) => write!(formatter, "stall {hosts} {}", Seconds(*span)),
+            Self::Reset(hosts) => write!(formatter, "reset {hosts}"),
             Self::Leave(hosts) => write!(formatter, "leave {hosts}"),
             Self::Cut(number, shape, parts) => {
                 let parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
@@ -131,6 +132,7 @@ fn fault(words: &[&str]) -> Option<Fault> {
         ["boot", some] => Some(Fault::Boot(hosts(some)?)),
         ["kill", some] => Some(Fault::Kill(hosts(some)?)),
         ["crash", some] => Some(Fault::Crash(hosts(some)?)),
+        ["reset", some] => Some(Fault::Reset(hosts(some)?)),
         ["leave", some] => Some(Fault::Leave(hosts(some)?)),
         ["stall", some, span] => Some(Fault::Stall(hosts(some)?, seconds(span)?)),
         ["cut", number, shape, parts] => {

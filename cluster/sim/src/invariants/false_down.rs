@@ -80,5 +80,5 @@ pub fn is_excused(
         || record.leaving
         || process.is_leaving()
         || long_stall
-        || scene.is_disturbed(world)
+        || scene.is_disturbed(world.now())
 }

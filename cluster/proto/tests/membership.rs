@@ -172,7 +172,9 @@ fn one_deaf_link_is_no_death() {
         .notices
         .iter()
         .filter(|notice| notice.by == 5 && matches!(notice.event, MembershipEvent::Suspected(_)));
-    assert!(refutations.count() <= 12, "suspicions of a member that refutes get rarer");
+    let count = refutations.count();
+    // Windows grow to four seconds; without that there would be one each second.
+    assert!(count <= 20, "suspicions of a member that refutes get rarer, and there were {count}");
 }
 
 #[test]

@@ -194,6 +194,7 @@ impl<A: Actor> ActorOptions<A> {
 
     /// Spawns; never fails: if the actor cannot be spawned, the reference is to one that has ended, and each call says
     /// why. See [`try_spawn_factory`](Self::try_spawn_factory).
+    #[expect(clippy::must_use_candidate, reason = "a detached actor needs no reference")]
     pub fn spawn_factory(self, factory: Factory<A>) -> ActorRef<A> {
         let rest = Self::new(self.system.clone());
         self.try_spawn_factory(factory).unwrap_or_else(|error| rest.failed(error))

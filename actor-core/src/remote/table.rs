@@ -50,12 +50,15 @@ impl fmt::Debug for HandlerEntry {
 
 inventory::collect!(HandlerEntry);
 
+/// Starts an actor from the wire form of its constructor's arguments; the hold keeps it until it is referred to.
+pub type SpawnFn = fn(&System, Vec<u8>, SpawnOptions) -> Result<(ActorHandle, Hold), ExitReason>;
+
 /// A constructor that can be called from afar. Written by the macros.
 pub struct SpawnEntry {
     /// What it makes.
     pub kind: SpawnKind,
     /// Starts an actor from the wire form of the arguments.
-    pub spawn: fn(&System, Vec<u8>, SpawnOptions) -> Result<(ActorHandle, Hold), ExitReason>,
+    pub spawn: SpawnFn,
 }
 
 impl fmt::Debug for SpawnEntry {

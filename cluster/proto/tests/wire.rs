@@ -4,7 +4,11 @@
 //! A debug build runs thirty thousand unless `WIRE_CASES` says otherwise. A failing run prints its seed, which
 //! `WIRE_SEED=n` repeats.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and a failing one prints its seed"
+)]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,9 +34,9 @@ enum Tree {
     Leaf,
     Number(u64),
     Text(String),
-    Branch(Vec<Tree>),
-    Named { left: Box<Tree>, right: Option<Box<Tree>> },
-    Table(BTreeMap<String, Tree>),
+    Branch(Vec<Self>),
+    Named { left: Box<Self>, right: Option<Box<Self>> },
+    Table(BTreeMap<String, Self>),
     Wide(Vec<[u64; 16]>),
     Nothing(Vec<()>),
 }

@@ -84,6 +84,9 @@ pub trait Placer: fmt::Debug + Send + Sync + 'static {
     fn place(&self, placement: &Placement, kind: &SpawnKind) -> Result<Option<NodeId>, SpawnError>;
 }
 
+/// Learns where an actor lives that is spawned elsewhere, or why it never will.
+type Spawning = oneshot::Sender<Result<Home, ExitReason>>;
+
 /// One node's exchange. Hang it into the system with [`System::set_remote`]; feed it from the lanes and the
 /// membership.
 pub struct Exchange {
@@ -95,7 +98,7 @@ pub struct Exchange {
     placer: Arc<dyn Placer>,
     peers: RwLock<HashMap<NodeId, Arc<Peer>>>,
     /// Who waits for an actor to be spawned elsewhere.
-    spawning: Mutex<HashMap<(NodeId, u64), oneshot::Sender<Result<Home, ExitReason>>>>,
+    spawning: Mutex<HashMap<(NodeId, u64), Spawning>>,
 }
 
 impl Exchange {

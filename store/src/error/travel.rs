@@ -82,6 +82,18 @@ fn plain(failure: Failure) -> TaskError {
     }
 }
 
+impl From<&TaskError> for Failure {
+    fn from(error: &TaskError) -> Self {
+        failure(error)
+    }
+}
+
+impl From<Failure> for TaskError {
+    fn from(failure: Failure) -> Self {
+        task_error(failure)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,17 +106,5 @@ mod tests {
         for error in [first, cancelled, second] {
             assert_eq!(task_error(failure(&error)).to_string(), error.to_string());
         }
-    }
-}
-
-impl From<&TaskError> for Failure {
-    fn from(error: &TaskError) -> Self {
-        failure(error)
-    }
-}
-
-impl From<Failure> for TaskError {
-    fn from(failure: Failure) -> Self {
-        task_error(failure)
     }
 }

@@ -83,9 +83,8 @@ impl Node {
     #[must_use]
     pub fn nodes(&self) -> Vec<MemberRow> {
         let Some(cluster) = self.cluster() else { return Vec::new() };
-        let own = cluster.node();
-        let rows = cluster.view().records().map(|record| row(record, record.node == own)).collect();
-        rows
+        let (own, view) = (cluster.node(), cluster.view());
+        view.records().map(|record| row(record, record.node == own)).collect()
     }
 
     /// Waits until at least `count` members are alive, this one included, or until `limit`.

@@ -145,11 +145,11 @@ impl NodeBuilder {
         let node = Node(Arc::new(rooms));
         node.0.system.set_extension(Arc::new(Slot(Arc::downgrade(&node.0))));
         #[cfg(feature = "cluster")]
-        if let Some(cluster) = &node.0.config.cluster {
-            if let Err(error) = node.take_part(cluster, name).await {
-                node.shutdown().await;
-                return Err(error);
-            }
+        if let Some(cluster) = &node.0.config.cluster
+            && let Err(error) = Box::pin(node.take_part(cluster, name)).await
+        {
+            node.shutdown().await;
+            return Err(error);
         }
         Ok(node)
     }

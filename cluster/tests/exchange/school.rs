@@ -59,7 +59,7 @@ impl Memory {
 impl Courier for Memory {
     fn send(&self, to: NodeId, parcel: Bytes) -> Result<(), CourierError> {
         match self.ways.lock().get(&to) {
-            Some(way) => way.send(parcel).map_err(|_| CourierError::Unreachable(to)),
+            Some(way) => way.send(parcel).map_err(|_closed| CourierError::Unreachable(to)),
             None => Err(CourierError::Unreachable(to)),
         }
     }

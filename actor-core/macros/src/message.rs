@@ -50,6 +50,18 @@ impl Options {
     }
 }
 
+/// The types that a message is made of.
+fn field_types(data: &Data) -> Vec<&Type> {
+    match data {
+        Data::Struct(item) => item.fields.iter().map(|field| &field.ty).collect(),
+        Data::Enum(item) => {
+            let fields = item.variants.iter().flat_map(|variant| &variant.fields);
+            fields.map(|field| &field.ty).collect()
+        }
+        Data::Union(_) => Vec::new(),
+    }
+}
+
 fn message(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut refusals = Refusals::default();
     if let Data::Union(item) = &input.data {
@@ -74,7 +86,13 @@ fn message(input: &DeriveInput) -> syn::Result<TokenStream> {
     }
     let (parameters, arguments, clause) = generics.split_for_impl();
     let key = wire::key(&name, &text(&reply.ty));
-    let wire_items = wire::items(&quote!(Self), &key, macro_span(input.ident.span()));
+    let wire_items = wire::items(
+        &quote!(Self),
+        &field_types(&input.data),
+        &reply,
+        &key,
+        macro_span(input.ident.span()),
+    );
     let items = reply.items(macro_span(input.ident.span()));
     let lifted = lifted();
     refusals.finish(quote! {

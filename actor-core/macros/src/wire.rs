@@ -4,13 +4,29 @@
 //! type checker can: `WireProbe::<T>::CODEC` is an inherent constant where `T` can travel, and else the one
 //! of the trait `NoCodec`. Programs on one node are asked for nothing.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Type;
 
-/// `KEY` and `WIRE` of the message type `message`, inside an `impl` that has `Value` and `Refusal`.
-pub(crate) fn items(message: &TokenStream, key: &TokenStream, span: Span) -> TokenStream {
-    let (own, value, refusal) =
-        (codec(message), codec(&quote!(Self::Value)), codec(&quote!(Self::Refusal)));
+use crate::reply::Reply;
+use crate::signature::last_segment;
+
+/// `KEY` and `WIRE` of the message type `message`, inside an `impl` that has `Value` and `Refusal`. `parts` are the types
+/// that the message is made of.
+pub(crate) fn items(
+    message: &TokenStream,
+    parts: &[&Type],
+    reply: &Reply,
+    key: &TokenStream,
+    span: Span,
+) -> TokenStream {
+    let (value_part, refusal_part) = match last_segment(&reply.ty) {
+        Some((_, halves)) if reply.is_result => (halves.first().copied(), halves.get(1).copied()),
+        _ => (Some(&reply.ty), None),
+    };
+    let own = codec(message, parts);
+    let value = codec(&quote!(Self::Value), value_part.as_slice());
+    let refusal = codec(&quote!(Self::Refusal), refusal_part.as_slice());
     quote_spanned! {span=>
         const KEY: u64 = #key;
         const WIRE: ::core::option::Option<::mobula::__macro::Wire<#message>> =
@@ -18,12 +34,25 @@ pub(crate) fn items(message: &TokenStream, key: &TokenStream, span: Span) -> Tok
     }
 }
 
-/// The codec of a type, if it has one.
-pub(crate) fn codec(ty: &TokenStream) -> TokenStream {
+/// The codec of a type, if it has one. What borrows, for ever even, cannot be read on another node; and the type
+/// checker, which chooses without regard to lifetimes, must not be asked about it.
+pub(crate) fn codec(ty: &TokenStream, parts: &[&Type]) -> TokenStream {
+    if parts.iter().any(|part| borrows(part.to_token_stream())) {
+        return quote!(::core::option::Option::None);
+    }
     quote! {{
         use ::mobula::__macro::NoCodec as _;
         ::mobula::__macro::WireProbe::<#ty>::CODEC
     }}
+}
+
+/// Whether a lifetime or a reference is written anywhere in a type.
+fn borrows(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => borrows(group.stream()),
+        TokenTree::Punct(mark) => matches!(mark.as_char(), '&' | '\''),
+        TokenTree::Ident(_) | TokenTree::Literal(_) => false,
+    })
 }
 
 /// The key of the text `name` within the module, with a signature.
@@ -39,4 +68,21 @@ pub(crate) fn key(name: &str, signature: &str) -> TokenStream {
 /// An entry in the table of what this program does for other nodes.
 pub(crate) fn submit(entry: &TokenStream) -> TokenStream {
     quote!(::mobula::__macro::inventory::submit! { #entry })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_borrows_is_not_asked_about() {
+        let asks = |text: &str| {
+            let ty: Type = syn::parse_str(text).unwrap();
+            codec(&ty.to_token_stream(), &[&ty]).to_string().contains("WireProbe")
+        };
+        assert!(asks("(u64, Vec<String>)"));
+        for borrowing in ["&'static str", "Vec<&'static str>", "(u8, Cow<'static, str>)"] {
+            assert!(!asks(borrowing), "{borrowing}");
+        }
+    }
 }

@@ -35,7 +35,11 @@ pub(crate) fn outbound<A: Receive<M>, M: Message>(
 const BODY_GUESS: usize = 128;
 
 /// Lets the answer that comes back go to `reply`, and the message if it was not delivered.
-pub(crate) fn answered<M: Message>(outbound: Outbound, message: Option<M>, reply: ReplySlot<M>) -> Outbound {
+pub(crate) fn answered<M: Message>(
+    outbound: Outbound,
+    message: Option<M>,
+    reply: ReplySlot<M>,
+) -> Outbound {
     let answer: AnswerSink = Box::new(move |answer, _| match &M::WIRE {
         Some(wire) => reply.answer(inbound::read(wire, message, answer)),
         None => drop(reply),

@@ -24,7 +24,7 @@ pub(crate) struct Where {
     /// A member's address; without it, the only run on this machine
     #[arg(long, value_name = "HOST:PORT", env = "MOBULA_JOIN")]
     join: Option<String>,
-    /// A file with the cluster's secret; or the variable MOBULA_SECRET
+    /// A file with the cluster's secret; or the variable `MOBULA_SECRET`
     #[arg(long, value_name = "PATH")]
     secret_file: Option<std::path::PathBuf>,
     /// Only what this node says

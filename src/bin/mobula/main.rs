@@ -55,7 +55,7 @@ enum Command {
         /// Members to join by
         #[arg(long, value_name = "HOST:PORT")]
         join: Vec<String>,
-        /// A file with the cluster's secret; or the variable MOBULA_SECRET
+        /// A file with the cluster's secret; or the variable `MOBULA_SECRET`
         #[arg(long, value_name = "PATH")]
         secret_file: Option<PathBuf>,
         /// What others may place by, such as zone=a

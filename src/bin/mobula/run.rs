@@ -105,7 +105,7 @@ fn leave(mut workers: Vec<Child>) {
                 let _ = worker.wait();
                 break;
             }
-            std::thread::sleep(LOOK);
+            look_again();
         }
     }
 }
@@ -124,7 +124,7 @@ fn wait_for_address(path: &Path, driver: &mut Child) -> Result<Option<String>, C
             let _ = driver.wait();
             return Err(CommandError::NoNode { limit: START_LIMIT });
         }
-        std::thread::sleep(LOOK);
+        look_again();
     }
 }
 
@@ -162,6 +162,12 @@ impl Drop for Room {
         let _ = fs::remove_dir_all(&self.path);
         let _ = fs::remove_file(&self.card);
     }
+}
+
+/// A process says nothing when it ends, nor a file when it appears: they are looked at from time to time.
+#[expect(clippy::disallowed_methods, reason = "there is no event to wait for")]
+fn look_again() {
+    std::thread::sleep(LOOK);
 }
 
 /// Where runs of this user are found.

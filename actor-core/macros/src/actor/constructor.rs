@@ -219,7 +219,7 @@ fn table_entry(subject: &Subject, constructor: &Constructor) -> TokenStream {
     let (_, types) = names_and_types(constructor);
     let args_ty = quote!((#(#types,)*));
     let (kind, make) = (kind(subject, constructor), make(subject, constructor));
-    let codec = wire::codec(&args_ty);
+    let codec = wire::codec(&args_ty, &types);
     let entry = wire::submit(&quote! {
         ::mobula::__macro::SpawnEntry {
             kind: #kind,
@@ -266,7 +266,7 @@ fn on_options(subject: &Subject, constructor: &Constructor) -> TokenStream {
             #make,
         )
     };
-    let (kind, codec) = (kind(subject, constructor), wire::codec(&args_ty));
+    let (kind, codec) = (kind(subject, constructor), wire::codec(&args_ty, &types));
     let doc = format!("Starts the actor with `{}::{}`.", subject.name(), plain(ident));
     quote! {
         #(#conditions)*

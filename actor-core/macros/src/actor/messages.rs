@@ -41,7 +41,8 @@ fn one(model: &ActorImpl, method: &Method) -> TokenStream {
     let lifted = lifted();
     let signature = text(quote!((#(#types),*) -> #reply_ty));
     let key = wire::key(&shown_method, &signature);
-    let wire_items = wire::items(&quote!(::mobula::__macro::Method<Self>), &key, span);
+    let wire_items =
+        wire::items(&quote!(::mobula::__macro::Method<Self>), &types, &method.reply, &key, span);
     let entry =
         wire::submit(&quote!(::mobula::__macro::HandlerEntry::of::<#self_path, #message>()));
     let handler = handler(model, method, &message);

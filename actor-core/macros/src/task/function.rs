@@ -94,8 +94,13 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
     let builders = model.options.builders();
     let blocking = !model.is_async;
     let body = body(model);
-    let args_codec = crate::wire::codec(&quote!(Self::Args));
-    let output_codec = crate::wire::codec(&quote!(Self::Output));
+    let parts: Vec<_> = model.arguments.iter().map(|argument| &argument.ty).collect();
+    let args_codec = crate::wire::codec(&quote!(Self::Args), &parts);
+    let output_parts = match last_segment(&model.reply.ty) {
+        Some((_, halves)) if model.reply.is_result => halves.first().copied(),
+        _ => Some(&model.reply.ty),
+    };
+    let output_codec = crate::wire::codec(&quote!(Self::Output), output_parts.as_slice());
     let lifted = lifted();
     let associated = quote_spanned! {macro_span(ident.span())=>
         type Args = (#(#types,)*);

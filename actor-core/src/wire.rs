@@ -13,8 +13,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::message::Message;
 
@@ -60,7 +59,10 @@ impl<T> Codec<T> {
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Codec<T> {
+// Not `DeserializeOwned`: whoever asks a probe about a type that borrows for ever (`&'static str` behind an alias, say)
+// would get an error of the compiler instead of an answer, because it is chosen without regard to lifetimes. Such a
+// type has a codec, then, with which nothing of it can be read: its reader asks for input that stays.
+impl<T: Serialize + Deserialize<'static>> Codec<T> {
     /// The codec of a type that can travel.
     #[must_use]
     pub const fn serde() -> Self {
@@ -87,8 +89,8 @@ fn write<T: Serialize>(value: &T, into: &mut Vec<u8>) -> Result<(), CodecError> 
         .map_err(|error| CodecError { what: std::any::type_name::<T>(), text: error.to_string() })
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+fn read<T: Deserialize<'static>>(bytes: &[u8]) -> Result<T, CodecError> {
+    let mut reader = rmp_serde::Deserializer::new(bytes);
     reader.set_max_depth(NESTING_MAX);
     T::deserialize(&mut reader)
         .map_err(|error| CodecError { what: std::any::type_name::<T>(), text: error.to_string() })
@@ -103,7 +105,7 @@ impl<T> fmt::Debug for Probe<T> {
     }
 }
 
-impl<T: Serialize + DeserializeOwned> Probe<T> {
+impl<T: Serialize + Deserialize<'static>> Probe<T> {
     /// It can.
     pub const CODEC: Option<Codec<T>> = Some(Codec::serde());
 }
@@ -195,6 +197,14 @@ mod tests {
         let deep = [vec![0x91; NESTING_MAX + 8], vec![0xc0]].concat();
         let codec = Codec::<serde_json::Value>::serde();
         assert!(codec.decode(&deep).unwrap_err().to_string().contains("depth"));
+    }
+
+    #[test]
+    fn what_borrows_for_ever_is_written_and_never_read() {
+        let codec = Probe::<Vec<&'static str>>::CODEC.unwrap();
+        let mut bytes = Vec::new();
+        codec.encode(&vec!["a"], &mut bytes).unwrap();
+        assert!(codec.decode(&bytes).unwrap_err().to_string().contains("borrowed"));
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! - [`association`]: order between two nodes that outlives connections.
 //! - [`borrow`]: which nodes hold references to a thing.
 //! - [`monitors`]: exactly one notice when an actor of another node ends.
+//! - [`load`], [`placement`]: how busy nodes are, and where things go.
 //! - [`error`]: what can go wrong, one enum per family of operations.
 
 pub mod id;
@@ -25,3 +26,5 @@ pub mod wire;
 pub mod association;
 pub mod borrow;
 pub mod monitors;
+pub mod load;
+pub mod placement;

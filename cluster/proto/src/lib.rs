@@ -14,6 +14,7 @@
 //! - [`borrow`]: which nodes hold references to a thing.
 //! - [`monitors`]: exactly one notice when an actor of another node ends.
 //! - [`load`], [`placement`]: how busy nodes are, and where things go.
+//! - [`reservation`], [`placement_group`]: room that is kept, and tasks that are bound to it late.
 //! - [`error`]: what can go wrong, one enum per family of operations.
 
 pub mod id;
@@ -28,3 +29,5 @@ pub mod borrow;
 pub mod monitors;
 pub mod load;
 pub mod placement;
+pub mod reservation;
+pub mod placement_group;

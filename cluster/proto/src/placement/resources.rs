@@ -98,6 +98,11 @@ impl Resources {
         }
     }
 
+    /// All quantities together: a measure of size, nothing more.
+    pub(crate) fn sum(&self) -> u64 {
+        self.0.values().fold(0, |sum, quantity| sum.saturating_add(*quantity))
+    }
+
     pub(super) fn shown(quantity: u64) -> f64 {
         quantity as f64 / ONE as f64
     }

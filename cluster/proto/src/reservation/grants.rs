@@ -134,6 +134,16 @@ impl Grants {
         held
     }
 
+    /// An epoch with `holder` has ended, and what it gave back may not have arrived: it lists what it holds
+    /// ([`super::spill::Spill::held_at`]), the rest is given back. The list travels where its questions travel.
+    pub fn reconcile(&mut self, holder: NodeId, listed: &BTreeSet<u64>) -> Vec<GrantId> {
+        let range = GrantId { holder, number: 0 }..=GrantId { holder, number: u64::MAX };
+        let held = self.grants.range(range).map(|(&id, _)| id);
+        let unlisted: Vec<GrantId> = held.filter(|id| !listed.contains(&id.number)).collect();
+        unlisted.iter().for_each(|&id| self.release(id));
+        unlisted
+    }
+
     /// Gives back what nobody bound in time.
     pub fn expire(&mut self, now: Time) {
         while let Some(&(until, id)) = self.expiries.first()
@@ -200,6 +210,9 @@ mod tests {
         assert!(grants.bind(Time(1), OTHER));
         grants.expire(Time(u64::MAX));
         assert_eq!(grants.count(), 2);
+        assert_eq!(grants.reconcile(ID.holder, &BTreeSet::from([ID.number])), []);
+        assert_eq!(grants.reconcile(OTHER.holder, &BTreeSet::new()), [OTHER]);
+        grants.reserve(Time(1), OTHER, &cpus(1), TTL);
         assert_eq!(grants.holder_down(OTHER.holder), [OTHER]);
         grants.release(ID);
         grants.release(ID);

@@ -10,7 +10,7 @@
 //!
 //! Pure: no clock, no I/O, no tasks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::id::NodeId;
@@ -232,6 +232,13 @@ impl<S: Clone + Ord, K: Clone + Ord> Spill<S, K> {
     #[must_use]
     pub fn waiting_count(&self) -> usize {
         self.waiting.values().map(VecDeque::len).sum()
+    }
+
+    /// The numbers of all that is asked for or held at a node, to be listed there after an epoch has ended
+    /// ([`super::grants::Grants::reconcile`]).
+    #[must_use]
+    pub fn held_at(&self, node: NodeId) -> BTreeSet<u64> {
+        self.held.iter().filter(|(_, held)| held.at == node).map(|(&number, _)| number).collect()
     }
 
     /// How many rooms are asked for or held.

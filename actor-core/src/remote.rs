@@ -159,9 +159,9 @@ pub type AnswerSink = Box<dyn FnOnce(WireAnswer, Vec<Hold>) + Send>;
 #[derive(Debug, Serialize, Deserialize)]
 pub enum WireAnswer {
     /// The reply's value.
-    Value(#[serde(with = "crate::wire::bytes")] Vec<u8>),
+    Value(#[serde(with = "crate::wire::raw")] Vec<u8>),
     /// The handler's own error.
-    Refusal(#[serde(with = "crate::wire::bytes")] Vec<u8>),
+    Refusal(#[serde(with = "crate::wire::raw")] Vec<u8>),
     /// The handler's own error, where it has no wire form.
     RefusalText(String),
     /// The handler never saw the message.
@@ -205,7 +205,7 @@ pub struct SpawnRequest {
     /// The key of its constructor.
     pub key: u64,
     /// The constructor's arguments.
-    #[serde(with = "crate::wire::bytes")]
+    #[serde(with = "crate::wire::raw")]
     pub args: Vec<u8>,
     /// What was chosen for it.
     pub options: SpawnOptions,

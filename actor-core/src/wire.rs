@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::message::Message;
 
 pub mod baggage;
-pub mod bytes;
 pub mod packed;
+pub mod raw;
 
 /// How deep values may be nested: deeper ones are refused before they exhaust the stack.
 pub const NESTING_MAX: usize = 64;

@@ -18,8 +18,7 @@ use mobula_proto::id::{Incarnation, NodeId};
 use mobula_proto::member::{Details, Member};
 use mobula_proto::membership::{Input, LoadDigest, Membership, MembershipEvent};
 use mobula_proto::time::Time;
-use rand::rngs::SmallRng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::Rng as _;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -32,6 +31,7 @@ use crate::driver::{Driver, Happening, MEMBERS_TOPIC, Queues, REVOCATIONS_TOPIC}
 use crate::error::{JoinError, OpenError, StartError, TopicError};
 use crate::identity::Identity;
 use crate::lanes::{Inbound, Lanes};
+use crate::life::rng;
 use crate::neighbours::Neighbours;
 use crate::topics::{Subscription, Topics};
 use crate::transport::libp2p::{Endpoint, EndpointConfig};
@@ -87,12 +87,6 @@ impl ClusterConfig {
             seed: None,
         }
     }
-}
-
-/// A life that starts now: greater than any earlier one of this node, if its clock was not set back.
-#[must_use]
-pub fn new_life() -> Incarnation {
-    Incarnation::starting_at(wall_time_millis(), rng(None).random())
 }
 
 /// What the rooms above provide.
@@ -393,10 +387,6 @@ pub struct Options {
     pub lanes: Settings,
     /// As [`ClusterConfig::seed`].
     pub seed: Option<u64>,
-}
-
-fn rng(seed: Option<u64>) -> SmallRng {
-    seed.map_or_else(SmallRng::from_os_rng, SmallRng::seed_from_u64)
 }
 
 /// Labels as a map, for configurations written by hand.

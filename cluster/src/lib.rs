@@ -14,11 +14,13 @@ mod neighbours;
 pub mod topics;
 mod driver;
 mod join;
+mod life;
 pub mod handle;
 pub mod exchange;
 pub mod error;
 
-pub use handle::{Cluster, ClusterConfig, Upper, new_life};
+pub use handle::{Cluster, ClusterConfig, Upper};
 pub use identity::Identity;
+pub use life::new_life;
 pub use mobula_proto::id::{Incarnation, NodeId};
 pub use mobula_proto::member::{Details, Record, Status};

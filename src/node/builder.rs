@@ -81,6 +81,7 @@ impl NodeBuilder {
     }
 
     /// Pinned actors run on the calling thread's actix arbiter, and idle threads do not spin: for virtual time.
+    #[cfg(feature = "testkit")]
     pub(crate) const fn under_virtual_time(mut self) -> Self {
         self.arbiter_here = true;
         self.spin = Some(Duration::ZERO);

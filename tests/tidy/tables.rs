@@ -261,6 +261,7 @@ pub(crate) const KNOWN_CYCLES: &[(&[&str], &str)] = &[
     (
         &[
             "cluster/src/admission/certificate",
+            "cluster/src/admission/ledger",
             "cluster/src/admission/rules",
             "cluster/src/error",
             "cluster/src/identity",
@@ -275,6 +276,7 @@ pub(crate) const KNOWN_CYCLES: &[(&[&str], &str)] = &[
             "src/wiring/cluster",
             "src/wiring/placement",
             "src/wiring/stores",
+            "src/wiring/tasks",
         ],
         "the composition root and the services of a node, which answer for it",
     ),

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::baggage::{self, Hold, Ticket};
-use super::{Codec, CodecError, bytes};
+use super::{Codec, CodecError, raw};
 
 /// A written value. A copy shares bytes and holds.
 #[derive(Clone, Default)]
@@ -66,13 +66,13 @@ impl Serialize for Packed {
             let ticket = Arc::clone(ticket);
             baggage::pack(|| Box::new(ticket));
         }
-        bytes::serialize(&self.bytes, serializer)
+        raw::serialize(&self.bytes, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Packed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = bytes::deserialize(deserializer)?;
+        let bytes = raw::deserialize(deserializer)?;
         Ok(Self { bytes: Arc::new(bytes), holds: Arc::default(), ticket: baggage::ticket() })
     }
 }

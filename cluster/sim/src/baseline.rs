@@ -108,6 +108,7 @@ pub struct FocaNode {
     known: Arc<[Host]>,
     seeds: Vec<Host>,
     announce_at: Option<Time>,
+    announce_until: Option<Time>,
 }
 
 struct Swim(Foca<Address, PostcardCodec, FocaRng, NoCustomBroadcast>);
@@ -134,6 +135,7 @@ pub fn lan(members: u32, known: Arc<[Host]>, seeds: Vec<Host>) -> Factory<FocaNo
             known: if birth.life == 0 { Arc::clone(&known) } else { Arc::new([]) },
             seeds: seeds.iter().copied().filter(|seed| *seed != birth.host).collect(),
             announce_at: None,
+            announce_until: None,
         }
     })
 }
@@ -154,13 +156,16 @@ impl FocaNode {
         effects.extend(self.wishes.changes.drain(..).map(Effect::Notice));
     }
 
-    /// Asks a seed each second to be let in, until somebody has answered: foca leaves that to its user.
+    /// Asks a seed each second to be let in, for ten seconds and until somebody has answered: foca leaves that to its
+    /// user, and whoever stops at the first answer can end on an island of its own.
     fn announce(&mut self, now: Time, rng: &mut SmallRng) {
         if self.announce_at.is_none_or(|at| at > now) {
             return;
         }
         self.announce_at = None;
-        if self.foca.0.num_members() == 0 && !self.seeds.is_empty() {
+        let until = *self.announce_until.get_or_insert(now + Duration::from_secs(10));
+        let alone = self.foca.0.num_members() == 0;
+        if (alone || now < until) && !self.seeds.is_empty() {
             let seed = Address::new(self.seeds[rng.random_range(0..self.seeds.len())], 0);
             Self::shrug(self.foca.0.announce(seed, &mut self.wishes));
             self.announce_at = Some(now + Duration::from_secs(1));

@@ -64,7 +64,7 @@ impl Ledger {
         }
         for ((host, life), held) in &self.held {
             let machine = world.machine(*host);
-            let lives = machine.process().is_some() && machine.life() == *life;
+            let lives = machine.running().is_some() && machine.life() == *life;
             if lives && held.contains_key(&thing) {
                 return Err(format!("{thing:?} is freed, but host {host} holds it"));
             }
@@ -90,7 +90,7 @@ impl Ledger {
             }
         }
         for host in world.hosts() {
-            if world.machine(host).process().is_some_and(|process| !process.is_empty()) {
+            if world.machine(host).running().is_some_and(|process| !process.is_empty()) {
                 return Err(format!("host {host} still remembers something"));
             }
         }
@@ -106,5 +106,5 @@ impl Ledger {
 
 fn owner_lives(world: &World<Holder>, thing: Thing) -> bool {
     let machine = world.machine(Host(thing.host));
-    machine.process().is_some() && machine.life() == thing.life
+    machine.running().is_some() && machine.life() == thing.life
 }

@@ -37,12 +37,12 @@ impl Invariant for Agreement {
         let truth: BTreeMap<NodeId, Incarnation> = world
             .machines()
             .iter()
-            .filter_map(|machine| machine.process())
+            .filter_map(|machine| machine.running())
             .map(|process| (process.core().me().node, process.core().me().incarnation))
             .collect();
         let mut fingerprint = None;
         for host in world.hosts() {
-            let Some(process) = world.machine(host).process() else { continue };
+            let Some(process) = world.machine(host).running() else { continue };
             if !process.has_joined() && truth.len() > 1 {
                 return Err(format!("host {host} has not joined"));
             }

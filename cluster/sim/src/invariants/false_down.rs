@@ -42,7 +42,7 @@ impl Invariant for FalseDown {
                     (*node, *incarnation, observers.as_slice())
                 }
                 MembershipEvent::SelfDeclaredDown { incarnation } => {
-                    let Some(process) = world.machine(host).process() else { continue };
+                    let Some(process) = world.machine(host).running() else { continue };
                     (process.core().me().node, *incarnation, [].as_slice())
                 }
                 _ => continue,
@@ -70,7 +70,7 @@ pub fn is_excused(
     incarnation: Incarnation,
 ) -> bool {
     let machine = world.machine(host_of(node));
-    let Some(process) = machine.process() else { return true };
+    let Some(process) = machine.running() else { return true };
     let earlier_life = incarnation < process.core().me().details.life;
     let record = machine.record();
     let long_stall = record.stall.is_some_and(|(from, until)| {

@@ -45,7 +45,7 @@ impl Invariant for Incarnations {
     ) -> Result<(), String> {
         let machine = world.machine(host);
         let seen = &mut self.seen[host.index()];
-        let Some(process) = machine.process() else { return Ok(()) };
+        let Some(process) = machine.running() else { return Ok(()) };
         let own = process.core().me().incarnation;
         if own < seen.own || (machine.life() > seen.life && own == seen.own) {
             return Err(format!("host {host} goes from {} to {own}", seen.own));

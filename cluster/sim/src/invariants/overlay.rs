@@ -34,7 +34,7 @@ impl Invariant for Overlay {
         host: Host,
         _notices: &[MembershipEvent],
     ) -> Result<(), String> {
-        let Some(process) = world.machine(host).process() else { return Ok(()) };
+        let Some(process) = world.machine(host).running() else { return Ok(()) };
         let neighbours = process.core().neighbours().len();
         if neighbours > NEIGHBOURS_MAX {
             return Err(format!("host {host} watches {neighbours} others"));
@@ -44,9 +44,9 @@ impl Invariant for Overlay {
 
     fn quiet(&self, world: &World<Node>) -> Result<(), String> {
         let running: Vec<Host> =
-            world.hosts().filter(|host| world.machine(*host).process().is_some()).collect();
+            world.hosts().filter(|host| world.machine(*host).running().is_some()).collect();
         for &host in &running {
-            let Some(process) = world.machine(host).process() else { continue };
+            let Some(process) = world.machine(host).running() else { continue };
             let wanted: BTreeSet<Host> =
                 process.core().neighbours().into_iter().map(host_of).collect();
             let kept = process.wanted().count();
@@ -61,7 +61,7 @@ impl Invariant for Overlay {
                 ));
             }
             for &peer in &wanted {
-                let other = world.machine(peer).process();
+                let other = world.machine(peer).running();
                 if !other.is_some_and(|other| other.core().neighbours().contains(&name_of(host))) {
                     return Err(format!(
                         "host {host} wants {peer}, but {peer} does not want {host}"

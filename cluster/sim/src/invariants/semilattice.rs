@@ -51,7 +51,7 @@ impl Invariant for Semilattice {
         _notices: &[MembershipEvent],
     ) -> Result<(), String> {
         let machine = world.machine(host);
-        let Some(process) = machine.process() else { return Ok(()) };
+        let Some(process) = machine.running() else { return Ok(()) };
         let shadow = &mut self.shadows[host.index()];
         if machine.life() > shadow.life {
             *shadow = Shadow { life: machine.life(), ..Shadow::default() };

@@ -133,7 +133,7 @@ pub fn most(spans: &[Tick]) -> Tick {
 pub fn detect<S: Subject>(world: &mut World<S>, victims: &[Host], limit: Tick) -> Detection {
     let struck = world.now();
     let survivors =
-        world.hosts().filter(|host| world.machine(*host).process().is_some()).count() as u64;
+        world.hosts().filter(|host| world.machine(*host).running().is_some()).count() as u64;
     let mut knew: BTreeMap<(Host, Host), Tick> = BTreeMap::new();
     let mut found = Detection::default();
     let wanted = survivors * victims.len() as u64;
@@ -144,7 +144,7 @@ pub fn detect<S: Subject>(world: &mut World<S>, victims: &[Host], limit: Tick) -
             let Some(down) = S::down(&notice) else { continue };
             if victims.contains(&down) {
                 knew.entry((down, host)).or_insert(now - struck);
-            } else if world.machine(down).process().is_some() {
+            } else if world.machine(down).running().is_some() {
                 found.false_downs += 1;
             }
         }
@@ -169,14 +169,35 @@ pub fn until_all_count<S: Subject>(
     every: Tick,
     limit: Tick,
 ) -> Option<Tick> {
+    until(world, every, limit, |world| processes(world).all(|one| one.live_count() == expected))
+}
+
+/// As [`until_all_count`], until 99 % of all pairs of nodes know each other.
+pub fn until_most_count<S: Subject>(
+    world: &mut World<S>,
+    expected: usize,
+    every: Tick,
+    limit: Tick,
+) -> Option<Tick> {
+    until(world, every, limit, |world| {
+        let known: usize = processes(world).map(|one| one.live_count().min(expected)).sum();
+        known * 100 >= expected * expected * 99
+    })
+}
+
+fn processes<S: Subject>(world: &World<S>) -> impl Iterator<Item = &S> {
+    world.machines().iter().filter_map(|machine| machine.running())
+}
+
+fn until<S: Subject>(
+    world: &mut World<S>,
+    every: Tick,
+    limit: Tick,
+    holds: impl Fn(&World<S>) -> bool,
+) -> Option<Tick> {
     let from = world.now();
     while world.now() < from + limit {
-        let agreed = world
-            .machines()
-            .iter()
-            .filter_map(|machine| machine.process())
-            .all(|process| process.live_count() == expected);
-        if agreed {
+        if holds(world) {
             return Some(world.now() - from);
         }
         let next = world.now() + every;

@@ -74,7 +74,7 @@ impl<P: Protocol> Machine<P> {
 
     /// Its process, if one runs (it may be stalled).
     #[must_use]
-    pub fn process(&self) -> Option<&P> {
+    pub fn running(&self) -> Option<&P> {
         self.process.as_ref()
     }
 

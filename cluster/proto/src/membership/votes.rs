@@ -83,6 +83,9 @@ impl Votes {
         if full || case.incarnation > alert.incarnation {
             return;
         }
+        if alert.on && case.accusers().next().is_none() {
+            case.opened = now;
+        }
         let vote =
             Vote { sequence: (alert.observer_incarnation, alert.sequence), on: alert.on, at: now };
         let newest = case.votes.entry(alert.observer).or_insert(vote);
@@ -209,3 +212,6 @@ impl Votes {
         (votes.len() >= needed).then(|| votes.into_iter().take(VOTES_MAX).collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

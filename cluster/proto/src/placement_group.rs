@@ -9,7 +9,7 @@
 //! Invariants: a group is whole or holds nothing, once it has ended; nobody waits for somebody else's reservation; with
 //! contention somebody gets through, for who has the first contested node is not refused there.
 //!
-//! - [`arrange`]: which bundle goes where.
+//! - [`mod@arrange`]: which bundle goes where.
 //! - The nodes' side is [`crate::reservation::grants::Grants`]: reserve, bind, release.
 //!
 //! Pure: no clock, no I/O, no tasks.

@@ -9,7 +9,7 @@ use mobula_proto::error::PlacementError;
 use mobula_proto::id::NodeId;
 use mobula_proto::load::Load;
 use mobula_proto::placement::resources::{CPU, ONE};
-use mobula_proto::placement::task::{Arguments, Choice};
+use mobula_proto::placement::task::{Arguments, Choice, Submission};
 use mobula_proto::placement::{LabelRule, Placer, Policy, Provision, Request, Resources, Site};
 use mobula_proto::time::Time;
 use rand::rngs::SmallRng;
@@ -84,21 +84,18 @@ fn whatever_is_asked_the_rules_hold_and_refusals_are_true() {
         }
         let request = request(&mut rng);
         let able = || sites.iter().filter(|site| can_ever(&request, site));
+        let submission = Submission {
+            here: NodeId(0),
+            has_room_here: rng.random(),
+            request: &request,
+            arguments: &Arguments::default(),
+        };
         let answers = [
             placer.place(NOW, &request, &sites, &mut rng).map(|node| vec![node]),
-            placer
-                .place_task(
-                    NOW,
-                    (NodeId(0), rng.random()),
-                    &request,
-                    &Arguments::default(),
-                    &sites,
-                    &mut rng,
-                )
-                .map(|choice| match choice {
-                    Choice::Here => vec![NodeId(0)],
-                    Choice::Ask(nodes) => nodes,
-                }),
+            placer.place_task(NOW, &submission, &sites, &mut rng).map(|choice| match choice {
+                Choice::Here => vec![NodeId(0)],
+                Choice::Ask(nodes) => nodes,
+            }),
         ];
         for answer in answers {
             match answer {
@@ -137,6 +134,12 @@ fn placers_with_one_old_rumour_do_not_run_to_the_same_node() {
         })
         .collect();
     let request = Request { demand: Resources::of([(CPU, ONE)]), ..Request::default() };
+    let submission = Submission {
+        here: NodeId(500),
+        has_room_here: false,
+        request: &request,
+        arguments: &Arguments::default(),
+    };
     let mut first_choices: BTreeMap<NodeId, u32> = BTreeMap::new();
     for _ in 0..100 {
         let mut placer = Placer::new();
@@ -146,14 +149,7 @@ fn placers_with_one_old_rumour_do_not_run_to_the_same_node() {
             placer.loads.hear(NOW, site.node, Load { free_cpu, ..Load::default() });
         }
         for _ in 0..4 {
-            let choice = placer.place_task(
-                NOW,
-                (NodeId(500), false),
-                &request,
-                &Arguments::default(),
-                &sites,
-                &mut rng,
-            );
+            let choice = placer.place_task(NOW, &submission, &sites, &mut rng);
             let Ok(Choice::Ask(asked)) = choice else {
                 panic!("there is room elsewhere");
             };

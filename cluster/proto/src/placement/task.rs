@@ -54,8 +54,21 @@ impl Arguments {
     }
 }
 
+/// A task that is to go somewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Submission<'a> {
+    /// The node that it was submitted to.
+    pub here: NodeId,
+    /// Whether that node has the resources free now.
+    pub has_room_here: bool,
+    /// What it takes and needs. The policy is not looked at: this is the policy of tasks.
+    pub request: &'a Request,
+    /// Its arguments.
+    pub arguments: &'a Arguments,
+}
+
 impl Placer {
-    /// Chooses for a task. `has_room_here` says whether this node, `here`, has the resources free now.
+    /// Chooses for a task.
     /// Nothing is counted as placed: that is for whoever gets a reservation ([`Placer::pushed`]).
     ///
     /// # Errors
@@ -63,12 +76,11 @@ impl Placer {
     pub fn place_task(
         &self,
         now: Time,
-        (here, has_room_here): (NodeId, bool),
-        request: &Request,
-        arguments: &Arguments,
+        submission: &Submission<'_>,
         sites: &[Site],
         rng: &mut impl RngCore,
     ) -> Result<Choice, PlacementError> {
+        let &Submission { here, has_room_here, request, arguments } = submission;
         let feasible = feasible(request, sites)?;
         let usable: Vec<&Site> = feasible.iter().copied().filter(|site| !site.is_suspect).collect();
         let can_here = usable.iter().any(|site| site.node == here);

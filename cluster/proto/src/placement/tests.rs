@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use super::resources::{CPU, ONE};
-use super::task::{Arguments, Choice};
+use super::task::{Arguments, Choice, Submission};
 use super::*;
 
 const NOW: Time = Time(1_000);
@@ -144,7 +144,8 @@ fn a_task_runs_here_unless_there_is_no_room_or_much_to_fetch() {
     let here = NodeId(1);
     let choose = |has_room, arguments: &Arguments, seed| {
         let mut rng = SmallRng::seed_from_u64(seed);
-        placer.place_task(NOW, (here, has_room), &request, arguments, &sites, &mut rng).unwrap()
+        let submission = Submission { here, has_room_here: has_room, request: &request, arguments };
+        placer.place_task(NOW, &submission, &sites, &mut rng).unwrap()
     };
     assert_eq!(choose(true, &Arguments::default(), 1), Choice::Here);
     let small = Arguments { total_bytes: 1_000_000, bytes_by_node: BTreeMap::new() };

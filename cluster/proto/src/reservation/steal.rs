@@ -131,7 +131,7 @@ impl Thief {
 /// the last one stays), at most [`LOOT_MAX`]. `may_go` says no to what is pinned, to calls of actors, and to what the
 /// thief does not provide.
 #[must_use]
-pub fn loot<'a, K>(waiting: &'a [K], may_go: impl Fn(&K) -> bool) -> Vec<&'a K> {
+pub fn loot<K>(waiting: &[K], may_go: impl Fn(&K) -> bool) -> Vec<&K> {
     let movable: Vec<&K> = waiting.iter().filter(|task| may_go(task)).collect();
     let count = (movable.len() / 2).min(LOOT_MAX);
     movable[movable.len() - count..].to_vec()

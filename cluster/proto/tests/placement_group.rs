@@ -41,6 +41,8 @@ struct World {
     is_lossy: bool,
     nodes: BTreeMap<u64, Grants>,
     coordinators: BTreeMap<u64, Coordinator>,
+    /// Coordinators whose death nobody has noticed.
+    vanished: BTreeSet<u64>,
     /// What is under way: when it arrives, a number against ties, to whom, from whom.
     wire: BTreeMap<(Time, u64), (u64, u64, Packet)>,
     /// Per pair, order is kept.
@@ -61,6 +63,7 @@ impl World {
             is_lossy,
             nodes,
             coordinators: BTreeMap::new(),
+            vanished: BTreeSet::new(),
             wire: BTreeMap::new(),
             last: BTreeMap::new(),
             number: 0,
@@ -184,6 +187,10 @@ impl World {
     fn kill_coordinator(&mut self, id: u64) {
         self.coordinators.remove(&id);
         self.wire.retain(|_, (to, from, _)| *to != id && *from != id);
+        if self.rng.random() {
+            self.vanished.insert(id);
+            return;
+        }
         self.nodes.values_mut().for_each(|grants| {
             grants.holder_down(NodeId(id));
         });
@@ -202,6 +209,14 @@ impl World {
                 }
                 Some(Err(_)) => {}
             }
+        }
+        // What somebody bound who then vanished is held until his death is noticed; what he only reserved is not.
+        for (&node, grants) in &self.nodes {
+            let numbered = |&holder: &u64| {
+                (0..100).map(move |number| GrantId { holder: NodeId(holder), number })
+            };
+            let bound = self.vanished.iter().flat_map(numbered).filter(|id| grants.is_bound(*id));
+            expected.extend(bound.map(|id| (node, id)));
         }
         for (node, grants) in &self.nodes {
             let of_node = expected.iter().filter(|(at, _)| at == node);

@@ -124,14 +124,20 @@ impl World {
                 self.pass(Duration::from_millis(span))
             }
             980..995 => {
-                // Only what is asked and answered about room is lost without a word.
+                // Only what is asked and answered about room is lost without a word, or said twice.
+                let is_doubled = self.rng.random();
                 let (from, to) = (self.pick(), self.pick());
                 if let Some(wire) = self.wires.get_mut(&(from, to)) {
                     let is_lossy = |packet: &Packet| {
                         matches!(packet, Packet::Reserve(..) | Packet::Granted(_) | Packet::Busy(_))
                     };
                     if let Some(index) = wire.iter().position(is_lossy) {
-                        wire.remove(index);
+                        if is_doubled {
+                            let packet = wire[index].clone();
+                            wire.push_back(packet);
+                        } else {
+                            wire.remove(index);
+                        }
                     }
                 }
                 Ok(())

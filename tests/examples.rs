@@ -147,6 +147,7 @@ examples! {
         "ping and pong share a thread: true",
         "another group has its own: true",
     ];
+    a_cluster: "13_cluster" says ["1 node(s)", "longest sequence below 4000000: 596 steps", "the only node: 199 tasks"];
     an_actix_guest: "actix_guest" says [
         "six bottles: 6",
         "a hundred bottles: outcome of `Guest::send`",

@@ -106,6 +106,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
         &["cluster/proto/"],
     ),
     ("rand_of_foca", "the older generator that foca is handed", &["cluster/sim/"]),
+    ("rustix", "passes a signal on to a process", &["src/launch"]),
     (
         "ring-channel",
         "lossy taps: flight recorder, dead letters, telemetry",
@@ -184,11 +185,6 @@ pub(crate) const LONG_FILES: &[(&str, usize, &str)] = &[
         "actor-core/src/mailbox/lanes.rs",
         481,
         "one lock and one law over it; what it answers is in `lanes/outcome.rs`",
-    ),
-    (
-        "cluster/proto/src/association.rs",
-        464,
-        "one state machine: its lanes, epochs and outputs are files of their own",
     ),
 ];
 
@@ -273,6 +269,7 @@ pub(crate) const KNOWN_CYCLES: &[(&[&str], &str)] = &[
         &[
             "src/inspector",
             "src/node",
+            "src/service",
             "src/wiring/cluster",
             "src/wiring/placement",
             "src/wiring/stores",

@@ -25,7 +25,7 @@ pub enum Evidence {
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// The moment asked for by [`Membership::next_wake`] has come (or any other).
+    /// The moment asked for by `Membership::next_wake` has come (or any other).
     Tick,
     /// `from`, as authenticated by the connection, sent a message.
     Received {

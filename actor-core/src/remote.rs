@@ -7,7 +7,7 @@
 //! them to a [`Link`]. Sending to a local actor costs nothing more than before.
 //!
 //! The floor knows no sockets. Whoever joins nodes implements [`Remote`] and hangs it into the
-//! [`System`](crate::System); inbound, it calls [`deliver`](inbound::deliver), [`Table::spawn`](table::Table::spawn)
+//! [`System`]; inbound, it calls [`deliver`](inbound::deliver), [`Table::spawn`](table::Table::spawn)
 //! and [`ended`](stand_in::ended).
 
 use std::fmt;

@@ -92,7 +92,7 @@ fn work(number: u64) -> (u64, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r9_a_task_runs_where_it_was_placed_and_its_result_is_here() {
+async fn r7_a_task_runs_where_it_was_placed_and_its_result_is_here() {
     let nodes = nodes(2).await;
     let there = nodes[1].id().unwrap();
     nodes[0]
@@ -176,7 +176,7 @@ async fn c2_a_cancelled_task_ends_on_the_node_where_it_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r7_what_is_too_much_for_one_node_is_done_by_all() {
+async fn what_is_too_much_for_one_node_is_done_by_all() {
     let nodes = nodes(3).await;
     nodes[0]
         .enter(async {

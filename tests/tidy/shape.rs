@@ -118,13 +118,28 @@ pub(crate) fn impure_pure_modules(tree: &Tree) -> Vec<Finding> {
 }
 
 pub(crate) fn unmarked_pure_modules(tree: &Tree) -> Vec<Finding> {
-    let files = PURE_FILES.iter().filter_map(|path| tree.file(path));
-    let unmarked = files.filter(|file| !file.lines().any(|(_, line)| line == PURE_MARKER));
-    unmarked
-        .map(|file| {
+    unmarked(tree, PURE_FILES)
+}
+
+fn unmarked(tree: &Tree, plan: &[&str]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for row in plan {
+        let covers = |path: &str| match row.strip_suffix('/') {
+            Some(_) => path.starts_with(row) && !path.ends_with("/lib.rs"),
+            None => path == *row,
+        };
+        let mut files = tree.rust_files().filter(|file| covers(&file.path)).peekable();
+        if files.peek().is_none() {
+            findings.push(Finding::new(row, 0, "is pure by plan and does not exist"));
+        }
+        let unmarked = files
+            .filter(|file| !file.is_test_file())
+            .filter(|file| !file.lines().any(|(_, line)| line == PURE_MARKER));
+        findings.extend(unmarked.map(|file| {
             Finding::new(&file.path, 1, "is pure by plan: add the marker, or change the plan")
-        })
-        .collect()
+        }));
+    }
+    findings
 }
 
 pub(crate) fn stray_unsafe(tree: &Tree) -> Vec<Finding> {
@@ -241,10 +256,18 @@ mod tests {
 
     #[test]
     fn a_pure_part_without_its_marker_is_found() {
-        assert_eq!(
-            unmarked_pure_modules(&Tree::sample(&[("tasks/src/graph.rs", "//! Graph.\n")])).len(),
-            1
-        );
+        let marked = format!("//! Decides.\n{PURE_MARKER}\n");
+        let tree = Tree::sample(&[
+            ("a/src/core.rs", "//! Decides.\n"),
+            ("a/src/core/part.rs", "//! Part.\n"),
+            ("a/src/core/other.rs", &marked),
+            ("a/src/core/tests.rs", "//! Tests.\n"),
+        ]);
+        let unmarked_in = |plan: &[&str]| unmarked(&tree, plan).len();
+        assert_eq!(unmarked_in(&["a/src/core.rs"]), 1);
+        assert_eq!(unmarked_in(&["a/src/core/"]), 1);
+        assert_eq!(unmarked_in(&["a/src/core/other.rs"]), 0);
+        assert_eq!(unmarked_in(&["a/src/gone.rs"]), 1, "a row without its file is dead");
     }
 
     #[test]

@@ -189,6 +189,7 @@ impl Driver {
         let mut outputs = std::mem::take(&mut self.outputs);
         self.core.on(now, input, &mut self.rng, &mut outputs);
         let mut events = Vec::new();
+        let mut let_go = Vec::new();
         for output in outputs.drain(..) {
             match output {
                 Output::Send { to, message } => self.send(to, &message),
@@ -199,6 +200,7 @@ impl Driver {
                 Output::Disconnect { node } => {
                     self.neighbours.let_go(node);
                     self.release(node);
+                    let_go.push(node);
                 }
                 Output::Event(event) => events.push(event),
             }
@@ -207,6 +209,11 @@ impl Driver {
         if !events.is_empty() {
             self.publish_view();
             events.into_iter().for_each(|event| self.announce(event));
+        }
+        // The end of a writer that was let go is told by nobody else: believing it there, the core would talk to a node
+        // beyond a healed cut on a connection that is none.
+        for node in let_go {
+            self.tell(Input::Disconnected { node, evidence: Evidence::Closed });
         }
     }
 
@@ -321,6 +328,7 @@ impl Driver {
                 self.neighbours.let_go(node);
                 self.transport.disconnect(node);
                 self.bulk.close(node);
+                self.tell(Input::Disconnected { node, evidence: Evidence::Closed });
             }
         }
         self.lanes.sweep(|admitted| admission.takes_back(&admitted.key, &admitted.standing));

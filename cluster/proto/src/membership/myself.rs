@@ -201,10 +201,14 @@ impl Membership {
 
     fn come_back(&mut self, turn: &mut Turn<'_>) {
         self.exile.return_at = None;
+        let was_out = self.view.get(self.me.node).is_some_and(|own| !own.status.is_live());
         // The others have stopped talking to us: their silence means nothing.
         self.health.restarted = turn.now;
         self.me.incarnation = self.me.incarnation.next();
         self.say_again(turn);
+        if was_out {
+            turn.event(MembershipEvent::SelfReturned { incarnation: self.me.incarnation });
+        }
     }
 
     /// The members know us under `known`: go beyond it.

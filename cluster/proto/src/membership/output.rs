@@ -73,6 +73,11 @@ pub enum MembershipEvent {
         /// The incarnation that was declared down.
         incarnation: Incarnation,
     },
+    /// We count ourselves in again, after we were declared down and had not gone beyond that incarnation already.
+    SelfReturned {
+        /// The incarnation in which we return.
+        incarnation: Incarnation,
+    },
     /// Our own tick came late by more than two periods: we were stopped or starved.
     SelfStalled,
     /// The cluster has let us in.

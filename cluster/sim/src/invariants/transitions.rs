@@ -64,7 +64,9 @@ impl Account {
             MembershipEvent::JoinCompleted { .. } => {
                 return !std::mem::replace(&mut self.joined, true);
             }
-            MembershipEvent::SelfDeclaredDown { .. } | MembershipEvent::SelfStalled => return true,
+            MembershipEvent::SelfDeclaredDown { .. }
+            | MembershipEvent::SelfReturned { .. }
+            | MembershipEvent::SelfStalled => return true,
         };
         let told = self.told.entry(node).or_default();
         let fits = match event {

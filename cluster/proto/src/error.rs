@@ -221,3 +221,15 @@ pub enum GroupError {
         elapsed: Duration,
     },
 }
+
+/// Why something was not posted. Nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PostError {
+    /// Too much is posted by this node already. Withdraw some, or post one entry for many.
+    #[error("{max} entries are posted by this node already")]
+    Full {
+        /// The limit.
+        max: usize,
+    },
+}

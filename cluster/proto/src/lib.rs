@@ -13,6 +13,7 @@
 //! - [`association`]: order between two nodes that outlives connections.
 //! - [`borrow`]: which nodes hold references to a thing.
 //! - [`monitors`]: exactly one notice when an actor of another node ends.
+//! - [`postings`]: what each node says of its own actors to all: names, memberships of groups.
 //! - [`load`], [`placement`]: how busy nodes are, and where things go.
 //! - [`reservation`], [`placement_group`]: room that is kept, and tasks that are bound to it late.
 //! - [`error`]: what can go wrong, one enum per family of operations.
@@ -27,6 +28,7 @@ pub mod wire;
 pub mod association;
 pub mod borrow;
 pub mod monitors;
+pub mod postings;
 pub mod load;
 pub mod placement;
 pub mod reservation;

@@ -51,6 +51,7 @@ mod service;
 mod entry;
 mod node;
 mod telemetry;
+mod topics;
 mod wiring;
 pub mod prelude;
 #[cfg(feature = "testkit")]
@@ -64,10 +65,13 @@ pub use members::{MemberRow, Members};
 #[cfg(feature = "cluster")]
 pub use membership::ClusterConfig;
 pub use node::{Node, NodeBuilder, NodeError, NodeStatus};
+pub use topics::{Subscription, Topic, TopicError, topic};
+pub use wiring::groups::group;
 pub use wiring::naming::{actor, actor_in, list_named_actors};
 pub use wiring::objects::RemoteCall;
 
 // Macros.
+pub use mobula_actor_core::remote::Home;
 pub use mobula_actor_core::{actor, handler, main, task, test};
 
 // Actors.
@@ -77,10 +81,11 @@ pub use mobula_actor_core::{
     Actor, ActorHandle, ActorId, ActorListing, ActorOptions, ActorRef, AsHandle, AskError, Call,
     CallerId, Calls, ChildExited, Context, DEFAULT_NAMESPACE, DeadLetter, DeadLetterReason,
     DeadLetterTap, DeadLetters, DeadlockPath, Deferred, ErrorText, Exclusive, ExitReason, Factory,
-    FlightRecord, Handler, Hook, IntoArg, IntoStart, Kind, Local, LocalHandler, LookupError,
-    Mailbox, Message, Method, MonitorRef, NoCalls, NodeId, Overflow, PanicReport, Pin, Placement,
-    Receive, Recipient, Reply, Returned, Shared, SharedHandler, SpawnError, System, Target,
-    TellError, TimerKey, Undelivered, UnknownOutcome, WeakRef, spawn,
+    FlightRecord, Group, GroupError, Handler, Hook, IntoArg, IntoStart, Kind, Local, LocalHandler,
+    LookupError, Mailbox, Message, Method, MonitorRef, NoCalls, NodeId, Overflow, PanicReport, Pin,
+    Placement, Receive, Recipient, Reply, Returned, RouteError, Router, Routing, Shared,
+    SharedHandler, SpawnError, System, Target, TellError, TimerKey, Undelivered, UnknownOutcome,
+    WeakRef, spawn,
 };
 
 // Supervision.

@@ -13,6 +13,7 @@ use crate::inspector::{ActorRow, FunctionRow, Inspector, NodeRow, ObjectRow};
 use crate::membership::ClusterConfig;
 use crate::node::{Node, NodeError};
 use crate::wiring::cluster::{self, Name, OBSERVER, Services};
+use crate::wiring::postings::Registrar;
 use crate::wiring::stores::StoreService;
 use crate::wiring::tasks::TaskService;
 
@@ -58,7 +59,8 @@ impl Node {
         let services = self.enter_sync(|| {
             let (store, cluster) = StoreService::spawn(self.store());
             let (inspector, tasks) = (Inspector::remote(rooms), TaskService::spawn());
-            Services { inspector, store, tasks, cluster }
+            let registrar = Registrar::spawn();
+            Services { inspector, store, tasks, registrar, cluster }
         });
         let membership =
             cluster::start(self.system(), (config, self.config().num_cpus), name, &services)

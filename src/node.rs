@@ -74,8 +74,12 @@ impl Node {
     /// The node that the running code belongs to; `None` outside one.
     #[must_use]
     pub fn current() -> Option<Self> {
-        let rooms = mobula_actor_core::current_system()?.extension::<Slot>()?;
-        rooms.0.upgrade().map(Self)
+        Self::of_system(&mobula_actor_core::current_system()?)
+    }
+
+    /// The node that a system belongs to, if it runs.
+    pub(crate) fn of_system(system: &System) -> Option<Self> {
+        system.extension::<Slot>()?.0.upgrade().map(Self)
     }
 
     #[cfg(feature = "cluster")]

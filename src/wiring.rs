@@ -5,10 +5,13 @@ pub(crate) mod bulk;
 #[cfg(feature = "cluster")]
 pub(crate) mod cluster;
 pub(crate) mod commands;
+pub(crate) mod groups;
 pub(crate) mod naming;
 pub(crate) mod objects;
 #[cfg(feature = "cluster")]
 pub(crate) mod placement;
+#[cfg(feature = "cluster")]
+pub(crate) mod postings;
 #[cfg(feature = "cluster")]
 pub(crate) mod stores;
 #[cfg(feature = "cluster")]

@@ -148,6 +148,7 @@ examples! {
         "another group has its own: true",
     ];
     a_cluster: "13_cluster" says ["1 node(s)", "longest sequence below 4000000: 596 steps", "the only node: 199 tasks"];
+    groups: "15_groups" says ["the only node a", "customer 7 is always with the only node a", "published and heard: 60 texts"];
     an_actix_guest: "actix_guest" says [
         "six bottles: 6",
         "a hundred bottles: outcome of `Guest::send`",

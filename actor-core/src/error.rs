@@ -15,6 +15,10 @@ use crate::exit::ExitReason;
 use crate::id::{ActorId, NodeId};
 use crate::message::Message;
 
+mod groups;
+
+pub use groups::{GroupError, PostingsFull, RouteError};
+
 /// Which actor an error speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {

@@ -28,6 +28,7 @@ pub(crate) trait AnyCell: Citizen {
     fn end_for_good(&self);
     fn hold(self: Arc<Self>) -> Hold;
     fn home(&self) -> Option<Home>;
+    fn type_key(&self) -> u64;
     fn is_stand_in(&self) -> bool;
     fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync>;
 }
@@ -82,6 +83,12 @@ impl ActorHandle {
     #[must_use]
     pub fn type_name(&self) -> String {
         self.0.type_name().into_owned()
+    }
+
+    /// The number that means its type on every node.
+    #[must_use]
+    pub fn type_key(&self) -> u64 {
+        self.0.type_key()
     }
 
     /// How often it was started.

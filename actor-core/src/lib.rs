@@ -24,6 +24,8 @@ pub mod id;
 pub mod handle;
 pub mod directory;
 pub mod names;
+pub mod groups;
+pub mod postings;
 pub mod dead_letters;
 pub mod flight_recorder;
 pub mod current;
@@ -66,12 +68,13 @@ pub use dead_letters::{DeadLetter, DeadLetterReason, DeadLetterTap, DeadLetters}
 pub use directory::{ActorListing, Citizen, Directory, Kind};
 pub use envelope::Gate;
 pub use error::{
-    AskError, DeadlockPath, LookupError, Returned, SpawnError, Target, TellError, Undelivered,
-    UnknownOutcome, WaitingActor,
+    AskError, DeadlockPath, GroupError, LookupError, Returned, RouteError, SpawnError, Target,
+    TellError, Undelivered, UnknownOutcome, WaitingActor,
 };
 pub use exit::{ErrorText, ExitReason, PanicReport, chain_text};
 pub use factory::{ArgsPolicy, Factory, IntoStart, Once, Restartable};
 pub use flight_recorder::FlightRecord;
+pub use groups::{Group, Groups, Router, Routing};
 pub use handle::{ActorHandle, AsHandle};
 pub use id::{ActorId, CallerId, MonitorRef, NodeId};
 pub use mailbox::{Mailbox, Overflow};

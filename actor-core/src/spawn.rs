@@ -222,7 +222,8 @@ impl<A: Actor> ActorOptions<A> {
             // Counted before the name can be found: a reference that comes and goes must not end it.
             let address = Address::new(Arc::clone(&cell));
             if let Some(name) = &name
-                && let Err(holder) = system.names().claim(Arc::clone(name), cell.handle().0)
+                && let Err(holder) =
+                    system.names().claim(&system, Arc::clone(name), cell.handle().0)
             {
                 // Nobody has seen this cell, and no supervisor need hear of it.
                 if !self.get_if_exists {

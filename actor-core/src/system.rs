@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use crate::arbiters::{ArbiterChoice, Arbiters};
 use crate::dead_letters::DeadLetters;
 use crate::directory::Directory;
+use crate::groups::Groups;
 use crate::handle::{ActorHandle, AnyCell};
 use crate::id::ActorId;
 use crate::names::Names;
@@ -31,6 +32,7 @@ struct Inner {
     runtime: Handle,
     directory: Directory,
     names: Names,
+    groups: Groups,
     dead_letters: DeadLetters,
     extensions: ArcSwap<Extensions>,
     /// Weak: the root's cell holds this system.
@@ -70,6 +72,12 @@ impl System {
     #[must_use]
     pub fn names(&self) -> &Names {
         &self.0.names
+    }
+
+    /// The groups that this node knows of.
+    #[must_use]
+    pub fn groups(&self) -> &Groups {
+        &self.0.groups
     }
 
     /// What was sent and will not be handled.
@@ -186,6 +194,7 @@ impl SystemBuilder {
             runtime: Handle::current(),
             directory: Directory::new(),
             names: Names::default(),
+            groups: Groups::default(),
             dead_letters: DeadLetters::default(),
             extensions: ArcSwap::default(),
             root: OnceLock::new(),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mobula_proto::id::NodeId;
 use mobula_proto::membership::{Evidence, Input, Membership, MembershipEvent, Message, Output};
+use mobula_proto::postings::Input as PostingsInput;
 use mobula_proto::time::Time;
 use mobula_proto::wire::codec;
 use mobula_proto::wire::frame::Kind;
@@ -23,10 +24,13 @@ use crate::admission::rules::Purpose;
 use crate::bulk::Bulk;
 use crate::error::OpenError;
 use crate::lanes::Lanes;
-use crate::neighbours::{Ended, Neighbours, Notice, REVOCATIONS};
+use crate::neighbours::{Ended, Neighbours, Notice, POSTINGS, REVOCATIONS};
+use crate::postings::Board;
 use crate::topics::Topics;
 use crate::transport::{Arrival, Link, PUBLICATION_BYTES_MAX, Target, Transport};
 use crate::view::{Directory, View};
+
+mod postings;
 
 /// Where broadcasts of the membership travel.
 pub(crate) const MEMBERS_TOPIC: &str = "mobula/members";
@@ -44,6 +48,7 @@ pub(crate) enum Happening {
     Notice(Notice),
     Dialed { node: NodeId, result: Result<Link, OpenError> },
     Tell(Input),
+    TickPostings,
     Opened(Link),
     Revoke(Signed<Revocation>),
     Stop(oneshot::Sender<()>),
@@ -59,6 +64,7 @@ pub(crate) struct Driver {
     pub(crate) lanes: Lanes,
     pub(crate) bulk: Bulk,
     pub(crate) topics: Arc<Topics>,
+    pub(crate) board: Arc<Board>,
     pub(crate) events: broadcast::Sender<MembershipEvent>,
     pub(crate) discovered: mpsc::Sender<String>,
     pub(crate) happenings: mpsc::WeakSender<Happening>,
@@ -78,6 +84,7 @@ impl Driver {
         self.publish_view();
         loop {
             let wake = self.core.next_wake().map_or(sweep, |wake| self.at(wake).min(sweep));
+            let postings_wake = self.board.next_wake();
             let happening = tokio::select! {
                 Some(notice) = queues.notices.recv() => Happening::Notice(notice),
                 Some(arrival) = queues.arrivals.recv() => Happening::Arrival(arrival),
@@ -86,6 +93,9 @@ impl Driver {
                     None => break,
                 },
                 () = sleep_until(wake) => Happening::Tell(Input::Tick),
+                // Woken only to look again when to tick.
+                () = self.board.woken.notified() => continue,
+                () = sleep_until(postings_wake) => Happening::TickPostings,
             };
             if let Happening::Stop(done) = happening {
                 self.stop().await;
@@ -118,6 +128,7 @@ impl Driver {
                 self.tell(Input::Disconnected { node, evidence });
             }
             Happening::Tell(input) => self.tell(input),
+            Happening::TickPostings => self.tell_postings(PostingsInput::Tick),
             Happening::Opened(link) => self.connected(link),
             Happening::Revoke(entry) => self.revoke(&entry, true),
             Happening::Stop(_) => {}
@@ -161,11 +172,16 @@ impl Driver {
                 self.neighbours.farewell(from);
             }
             Notice::Frame { kind: REVOCATIONS, body, .. } => self.on_revocations(&body),
+            Notice::Frame { from, kind: POSTINGS, body } => self.on_postings(from, &body),
             Notice::Frame { from, kind, .. } => {
                 tracing::debug!(%from, ?kind, "control frame of an unknown kind");
             }
             Notice::WriterEnded { node, serial } => {
-                match self.neighbours.writer_ended(node, serial) {
+                let ended = self.neighbours.writer_ended(node, serial);
+                if ended != Ended::Stale {
+                    self.tell_postings(PostingsInput::Disconnected { node });
+                }
+                match ended {
                     Ended::Stale => {}
                     Ended::Farewell => {
                         self.tell(Input::Disconnected { node, evidence: Evidence::Closed });
@@ -198,6 +214,7 @@ impl Driver {
                     self.dial(node, Some(details.addresses.clone()));
                 }
                 Output::Disconnect { node } => {
+                    self.tell_postings(PostingsInput::Disconnected { node });
                     self.neighbours.let_go(node);
                     self.release(node);
                     let_go.push(node);
@@ -222,6 +239,7 @@ impl Driver {
             self.lanes.close(*node);
             self.bulk.close(*node);
         }
+        self.tell_postings_of(&event);
         tracing::debug!(?event, "membership");
         let _nobody_listens = self.events.send(event);
     }
@@ -289,6 +307,7 @@ impl Driver {
             }
         }
         self.tell(Input::Connected { node });
+        self.tell_postings(PostingsInput::Connected { node });
     }
 
     /// Closes the connection if neither end uses it any more.

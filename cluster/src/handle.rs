@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use mobula_proto::association::Settings;
@@ -28,15 +27,19 @@ use crate::admission::rules::{Presence, Purpose};
 use crate::admission::{Admission, AdmissionMode, Admitted};
 use crate::bulk::{Bulk, Source};
 use crate::driver::{Driver, Happening, MEMBERS_TOPIC, Queues, REVOCATIONS_TOPIC};
-use crate::error::{JoinError, OpenError, StartError, TopicError};
+use crate::error::{OpenError, StartError, TopicError};
 use crate::identity::Identity;
 use crate::lanes::{Inbound, Lanes};
 use crate::life::rng;
 use crate::neighbours::Neighbours;
+use crate::postings::Board;
 use crate::topics::{Subscription, Topics};
 use crate::transport::libp2p::{Endpoint, EndpointConfig};
 use crate::transport::{Arrival, Link, Target, Transport};
 use crate::view::{Directory, View};
+
+mod joining;
+mod postings;
 
 /// Events that wait for one listener; a slower one must look at the view again.
 const EVENTS_MAX: usize = 4096;
@@ -126,6 +129,7 @@ struct Shared {
     lanes: Lanes,
     bulk: Bulk,
     topics: Arc<Topics>,
+    board: Arc<Board>,
     events: broadcast::Sender<MembershipEvent>,
     happenings: mpsc::Sender<Happening>,
     discovered: tokio::sync::Mutex<mpsc::Receiver<String>>,
@@ -183,6 +187,8 @@ impl Cluster {
         let lanes = Lanes::new(Arc::clone(&transport), book.clone(), upper.inbound, options.lanes);
         let bulk = Bulk::new(Arc::clone(&transport), book, upper.source);
         let topics = Arc::new(Topics::new(Arc::clone(&transport)));
+        let origin = Instant::now();
+        let board = Arc::new(Board::new(node, me.details.life, origin));
         let events = broadcast::Sender::new(EVENTS_MAX);
         let (happenings, happenings_out) = mpsc::channel(QUEUE_MAX);
         let (notices, notices_out) = mpsc::channel(QUEUE_MAX);
@@ -190,13 +196,14 @@ impl Cluster {
         let driver = Driver {
             core: Membership::new(options.membership, me, Time::ZERO),
             rng: rng(options.seed),
-            origin: Instant::now(),
+            origin,
             transport: Arc::clone(&transport),
             neighbours: Neighbours::new(node, notices),
             directory: Arc::clone(&directory),
             lanes: lanes.clone(),
             bulk: bulk.clone(),
             topics: Arc::clone(&topics),
+            board: Arc::clone(&board),
             events: events.clone(),
             discovered: discovered_in,
             happenings: happenings.downgrade(),
@@ -205,8 +212,17 @@ impl Cluster {
         let queues = Queues { happenings: happenings_out, arrivals, notices: notices_out };
         tokio::spawn(driver.run(queues));
         let discovered = tokio::sync::Mutex::new(discovered);
-        let shared =
-            Shared { transport, directory, lanes, bulk, topics, events, happenings, discovered };
+        let shared = Shared {
+            transport,
+            directory,
+            lanes,
+            bulk,
+            topics,
+            board,
+            events,
+            happenings,
+            discovered,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -262,55 +278,6 @@ impl Cluster {
     #[must_use]
     pub fn neighbour(&self, node: NodeId) -> Option<Arc<Admitted>> {
         self.shared.directory.met.lock().get(&node).cloned()
-    }
-
-    /// Joins the cluster of whoever answers first at `addresses`; they are tried in turn, with back-off, until `limit`.
-    ///
-    /// # Errors
-    /// - [`JoinError::NotAdmitted`]: every address that answered refuses us; waiting does not help.
-    /// - [`JoinError::NobodyThere`]: no member answered within the limit. Retry.
-    /// - [`JoinError::Closed`]: the node was shut down.
-    ///
-    /// The node stays up and alone in each case.
-    ///
-    /// # Cancel safety
-    /// Dropping the future stops dialing; a join that was already asked for may still complete.
-    pub async fn join(&self, addresses: &[String], limit: Duration) -> Result<(), JoinError> {
-        crate::join::join(self, addresses, limit).await
-    }
-
-    /// From now on dials those of `seeds` that are no members, one every few seconds: so that clusters which formed
-    /// apart from one list of seeds become one.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime.
-    pub fn keep_dialing(&self, seeds: Vec<String>) {
-        let cluster = WeakCluster(Arc::downgrade(&self.shared));
-        tokio::spawn(crate::join::keep_dialing(cluster, seeds));
-    }
-
-    /// Joins whoever announces itself on the local network within `limit`; needs the feature `mdns` and its setting.
-    ///
-    /// # Errors
-    /// As [`Cluster::join`].
-    ///
-    /// # Cancel safety
-    /// As [`Cluster::join`].
-    pub async fn join_discovered(&self, limit: Duration) -> Result<(), JoinError> {
-        let deadline = Instant::now() + limit;
-        let mut discovered = self.shared.discovered.lock().await;
-        let mut known = Vec::new();
-        loop {
-            let next = tokio::time::timeout_at(deadline, discovered.recv()).await;
-            match next {
-                Ok(Some(address)) => known.push(address),
-                Ok(None) => return Err(JoinError::Closed),
-                Err(_elapsed) => return Err(JoinError::NobodyThere { limit, tried: Vec::new() }),
-            }
-            if self.join(&known, Duration::from_secs(2)).await.is_ok() {
-                return Ok(());
-            }
-        }
     }
 
     /// Publishes to every subscriber of `topic` in the cluster, ourselves included; may be lost.

@@ -31,6 +31,7 @@ const BATCH_BYTES: usize = 16 * 1024;
 /// Frames of the driver itself, beyond those of `mobula_proto`.
 pub(crate) const FAREWELL: Kind = Kind(16);
 pub(crate) const REVOCATIONS: Kind = Kind(17);
+pub(crate) const POSTINGS: Kind = Kind(18);
 
 /// What control connections tell the driver.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bulk::Parts;
 use super::placement::Placing;
+use super::postings::{self, Registrar};
 use super::stores::{self, StorePort, StoreService};
 use super::tasks::{TaskPort, TaskService};
 use crate::inspector::Inspector;
@@ -45,6 +46,9 @@ pub(crate) struct Profile {
     /// What runs tasks for other nodes.
     #[serde(default)]
     pub(crate) tasks: Option<ActorId>,
+    /// What answers for groups and names.
+    #[serde(default)]
+    pub(crate) registrar: Option<ActorId>,
     /// CPUs that tasks may use.
     #[serde(default)]
     pub(crate) cpus: f64,
@@ -83,6 +87,7 @@ pub(crate) struct Services {
     pub(crate) inspector: ActorRef<Inspector>,
     pub(crate) store: ActorRef<StoreService>,
     pub(crate) tasks: ActorRef<TaskService>,
+    pub(crate) registrar: ActorRef<Registrar>,
     /// Where the store's service finds the cluster.
     pub(crate) cluster: Arc<OnceLock<Cluster>>,
 }
@@ -104,6 +109,7 @@ pub(crate) async fn start(
         inspector: Some(services.inspector.id()),
         store: Some(services.store.id()),
         tasks: Some(services.tasks.id()),
+        registrar: Some(services.registrar.id()),
         cpus,
     };
     let mut settings = mobula_cluster::ClusterConfig::new(&config.name, mode, config.listen);
@@ -144,6 +150,7 @@ pub(crate) async fn start(
         let port = TaskPort::new(system.clone(), cluster.clone(), Arc::clone(&placing));
         scheduler.set_elsewhere(port);
     }
+    postings::open(system, &cluster);
     if !config.join.is_empty() {
         cluster.join(&config.join, config.join_limit).await?;
         cluster.keep_dialing(config.join.clone());

@@ -203,6 +203,7 @@ pub(crate) const PURE_FILES: &[&str] = &[
     "actor-core/src/lifecycle.rs",
     "actor-core/src/timers.rs",
     "actor-core/src/wire.rs",
+    "actor-core/src/groups/routing.rs",
     "supervision/src/restart.rs",
     "supervision/src/strategy.rs",
     "supervision/src/intensity.rs",
@@ -258,8 +259,10 @@ pub(crate) const KNOWN_CYCLES: &[(&[&str], &str)] = &[
             "actor-core/src/envelope",
             "actor-core/src/extras",
             "actor-core/src/factory",
+            "actor-core/src/groups",
             "actor-core/src/handle",
             "actor-core/src/names",
+            "actor-core/src/postings",
             "actor-core/src/recipient",
             "actor-core/src/remote",
             "actor-core/src/run_loop",
@@ -270,7 +273,8 @@ pub(crate) const KNOWN_CYCLES: &[(&[&str], &str)] = &[
             "actor-core/src/tell",
         ],
         "one family of types: an actor's handlers take its context, a context gives references, a reference \
-         points to the cell, the cell runs the actor, or stands in for one on another node, which the system reaches",
+         points to the cell, the cell runs the actor, or stands in for one on another node, which the system reaches, \
+         and the system keeps names and groups of references",
     ),
     (
         &["actor-core/src/message", "actor-core/src/wire"],
@@ -286,13 +290,13 @@ pub(crate) const KNOWN_CYCLES: &[(&[&str], &str)] = &[
         ],
         "a refusal names the rule and the certificate, which name identities",
     ),
-    (&["cluster/src/handle", "cluster/src/join"], "joining is a method of the handle, told apart"),
     (
         &[
             "src/inspector",
             "src/node",
             "src/wiring/cluster",
             "src/wiring/placement",
+            "src/wiring/postings",
             "src/wiring/stores",
             "src/wiring/tasks",
         ],

@@ -179,6 +179,10 @@ impl<A: Actor> AnyCell for Cell<A> {
         Self::home(self)
     }
 
+    fn type_key(&self) -> u64 {
+        A::KEY
+    }
+
     fn is_stand_in(&self) -> bool {
         self.settings().is_some_and(|settings| settings.far.is_some())
     }

@@ -136,7 +136,7 @@ impl<A: Actor> Cell<A> {
         let factory = rest.factory.take();
         drop(life);
         if let Some(name) = self.settings().and_then(|settings| settings.name.as_ref()) {
-            self.system.names().release(name, self.id);
+            self.system.names().release(&self.system, name, self.id);
         }
         self.system.directory().remove(self.id);
         let left = self.lanes.close();

@@ -193,11 +193,8 @@ impl World {
         let near = self.in_flight.len().min(8);
         let index = self.rng.random_range(0..near);
         let comes_again = !self.is_quiet && self.rng.random_bool(0.1);
-        let (from, to, message) = if comes_again {
-            self.in_flight[index].clone()
-        } else {
-            self.in_flight.remove(index)
-        };
+        let (from, to, message) =
+            if comes_again { self.in_flight[index].clone() } else { self.in_flight.remove(index) };
         let is_parted = self.parted.contains(&(from.min(to), from.max(to)));
         if is_parted || !self.machines.contains_key(&to) {
             return Ok(());

@@ -35,6 +35,12 @@ struct Bucket<E> {
     entries: Vec<E>,
 }
 
+/// What came into a bucket, and what went.
+pub(super) struct Difference<E> {
+    pub(super) added: Vec<E>,
+    pub(super) removed: Vec<E>,
+}
+
 impl<E> Default for Bucket<E> {
     fn default() -> Self {
         Self { version: 0, entries: Vec::new() }
@@ -97,16 +103,13 @@ impl<E: Clone + Ord + Hash> Page<E> {
         Some(number)
     }
 
-    /// Takes a bucket from elsewhere if it is newer; whether it was. Beyond the limits it is not taken.
+    /// Takes a bucket from elsewhere if it is newer: what came and what went. Beyond the limits it is not taken.
     pub(super) fn merge(
         &mut self,
         number: u8,
-        version: u64,
-        mut entries: Vec<E>,
+        (version, mut entries): (u64, Vec<E>),
         takes_old: bool,
-        added: &mut Vec<E>,
-        removed: &mut Vec<E>,
-    ) -> bool {
+    ) -> Option<Difference<E>> {
         entries.sort_unstable();
         entries.dedup();
         let known = self.buckets.get(&number);
@@ -119,15 +122,15 @@ impl<E: Clone + Ord + Hash> Page<E> {
             || count > ENTRIES_MAX
             || entries.len() > BUCKET_ENTRIES_MAX
         {
-            return false;
+            return None;
         }
-        let is_in = |list: &[E], entry: &E| list.binary_search(entry).is_ok();
-        added.extend(entries.iter().filter(|entry| !is_in(before, entry)).cloned());
-        removed.extend(before.iter().filter(|entry| !is_in(&entries, entry)).cloned());
+        let not_in = |list: &[E], entry: &E| list.binary_search(entry).is_err();
+        let added = entries.iter().filter(|entry| not_in(before, entry)).cloned().collect();
+        let removed = before.iter().filter(|entry| not_in(&entries, entry)).cloned().collect();
         self.count = count;
         self.version = self.version.max(version);
         self.restamp(number, version).entries = entries;
-        true
+        Some(Difference { added, removed })
     }
 
     fn touch(&mut self, number: u8) -> &mut Bucket<E> {

@@ -3,6 +3,8 @@
 //!
 //! A failing run prints its seed; `POSTINGS_SEED=n` runs that one alone.
 
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mobula_proto::id::{Incarnation, NodeId};

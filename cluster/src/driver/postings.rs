@@ -44,6 +44,7 @@ impl Driver {
             | MembershipEvent::Recovered(_)
             | MembershipEvent::Leaving(_)
             | MembershipEvent::SelfDeclaredDown { .. }
+            | MembershipEvent::SelfReturned { .. }
             | MembershipEvent::SelfStalled
             | MembershipEvent::JoinCompleted { .. } => {}
         }

@@ -150,12 +150,6 @@ impl Inspector {
         let citizen = node.system().directory().get(id)?;
         Some(citizen.why().unwrap_or_else(|| citizen.state().to_owned()))
     }
-
-    /// Ends a citizen at once; false if there is none of this id.
-    pub fn end(&self, id: ActorId) -> bool {
-        let citizen = self.node().and_then(|node| node.system().directory().get(id));
-        citizen.inspect(|citizen| citizen.kill()).is_some()
-    }
 }
 
 impl Inspector {

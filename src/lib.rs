@@ -48,6 +48,8 @@ mod membership;
 mod members;
 #[cfg(feature = "cluster")]
 mod service;
+#[cfg(feature = "cluster")]
+mod trust;
 mod entry;
 mod node;
 mod telemetry;
@@ -63,9 +65,13 @@ pub use inspector::{ActorRow, FunctionRow, NodeRow, ObjectRow};
 #[cfg(feature = "cluster")]
 pub use members::{MemberRow, Members};
 #[cfg(feature = "cluster")]
-pub use membership::ClusterConfig;
+pub use membership::{AuthorityConfig, ClusterConfig};
+#[cfg(feature = "cluster")]
+pub use mobula_cluster::admission::certificate::{Capabilities, Role};
 pub use node::{Node, NodeBuilder, NodeError, NodeStatus};
 pub use topics::{Subscription, Topic, TopicError, topic};
+#[cfg(feature = "cluster")]
+pub use trust::RevokeError;
 pub use wiring::groups::group;
 pub use wiring::naming::{actor, actor_in, list_named_actors};
 pub use wiring::objects::RemoteCall;
@@ -80,10 +86,10 @@ pub use mobula_actor_core::actix_guest;
 pub use mobula_actor_core::{
     Actor, ActorHandle, ActorId, ActorListing, ActorOptions, ActorRef, AsHandle, AskError, Call,
     CallerId, Calls, ChildExited, Context, DEFAULT_NAMESPACE, DeadLetter, DeadLetterReason,
-    DeadLetterTap, DeadLetters, DeadlockPath, Deferred, ErrorText, Exclusive, ExitReason, Factory,
+    DeadLetterTap, DeadLetters, DeadlockPath, Deferred, Denied, ErrorText, Exclusive, ExitReason, Factory,
     FlightRecord, Group, GroupError, Handler, Hook, IntoArg, IntoStart, Kind, Local, LocalHandler,
     LookupError, Mailbox, Message, Method, MonitorRef, NoCalls, NodeId, Overflow, PanicReport, Pin,
-    Placement, Receive, Recipient, Reply, Returned, RouteError, Router, Routing, Shared,
+    Placement, Receive, Recipient, Reply, Returned, Right, RouteError, Router, Routing, Shared,
     SharedHandler, SpawnError, System, Target, TellError, TimerKey, Undelivered, UnknownOutcome,
     WeakRef, spawn,
 };

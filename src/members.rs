@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::inspector::{ActorRow, FunctionRow, Inspector, NodeRow, ObjectRow};
 use crate::membership::ClusterConfig;
 use crate::node::{Node, NodeError};
-use crate::wiring::cluster::{self, Name, OBSERVER, Services};
+use crate::wiring::builds::learning::BuildService;
+use crate::wiring::builds::table::BuildTable;
+use crate::wiring::cluster::{self, CLIENT, Name, OBSERVER, Profile, Services};
 use crate::wiring::postings::Registrar;
 use crate::wiring::stores::StoreService;
 use crate::wiring::tasks::TaskService;
@@ -32,8 +34,12 @@ pub struct MemberRow {
     pub addresses: Vec<String>,
     /// What others may place by.
     pub labels: BTreeMap<String, String>,
-    /// Whether nothing is placed on it.
+    /// Whether it only looks.
     pub observer: bool,
+    /// Whether it uses others and hosts nothing for them.
+    pub client: bool,
+    /// Its public key, 64 digits; empty if it does not say.
+    pub key: String,
     /// Whether it is the node that was asked.
     pub is_here: bool,
 }
@@ -60,7 +66,9 @@ impl Node {
             let (store, cluster) = StoreService::spawn(self.store());
             let (inspector, tasks) = (Inspector::remote(rooms), TaskService::spawn());
             let registrar = Registrar::spawn();
-            Services { inspector, store, tasks, registrar, cluster }
+            let own_build = BuildTable::linked();
+            let builds = BuildService::spawn(Arc::new(own_build.clone()));
+            Services { inspector, store, tasks, registrar, builds, own_build, cluster }
         });
         let membership =
             cluster::start(self.system(), (config, self.config().num_cpus), name, &services)
@@ -89,7 +97,8 @@ impl Node {
         view.records().map(|record| row(record, record.node == own)).collect()
     }
 
-    /// Waits until at least `count` members are alive, this one included, or until `limit`.
+    /// Waits until at least `count` members are alive, this one included, and it is known what their programs contain, or until
+    /// `limit`.
     ///
     /// # Errors
     /// How many there were in the end.
@@ -97,16 +106,27 @@ impl Node {
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub async fn wait_for_nodes(&self, count: usize, limit: Duration) -> Result<(), usize> {
-        let Some(cluster) = self.cluster() else { return if count <= 1 { Ok(()) } else { Err(1) } };
+        let Some(membership) = self.membership() else {
+            return if count <= 1 { Ok(()) } else { Err(1) };
+        };
+        let (cluster, builds) = (&membership.cluster, &membership.builds);
         let mut events = cluster.events();
+        let mut news = builds.news();
+        let found = || {
+            let view = cluster.view();
+            view.alive().filter(|record| builds.is_known(Profile::of(record).build)).count()
+        };
         let enough = async {
-            while cluster.view().alive().count() < count {
+            while found() < count {
                 // Whatever came, or was missed: the view says.
-                let _ = events.recv().await;
+                tokio::select! {
+                    _ = events.recv() => {}
+                    _ = news.changed() => {}
+                }
             }
         };
         let waited = tokio::time::timeout(limit, enough).await;
-        waited.map_err(|_elapsed| cluster.view().alive().count())
+        waited.map_err(|_elapsed| found())
     }
 
     /// Waits until the member `node` is down or has left.
@@ -198,6 +218,8 @@ fn row(record: &Record, is_here: bool) -> MemberRow {
         addresses: record.details.addresses.clone(),
         labels: record.details.labels.clone(),
         observer: record.details.roles.iter().any(|role| role == OBSERVER),
+        client: record.details.roles.iter().any(|role| role == CLIENT),
+        key: Profile::of(record).key,
         is_here,
     }
 }

@@ -7,7 +7,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mobula_cluster::admission::certificate::{Capabilities, Role};
+
 use crate::config::ConfigError;
+
+mod authority;
+
+pub use authority::AuthorityConfig;
+pub(crate) use authority::Papers;
 
 /// How long a node that cannot reach anybody tries to join, unless told otherwise.
 pub const JOIN_LIMIT: Duration = Duration::from_secs(30);
@@ -37,10 +44,16 @@ pub struct ClusterConfig {
     /// What all members know and nobody else, at least 16 bytes; `MOBULA_SECRET`. Without one the node lets everybody
     /// in, and may therefore only listen on loopback.
     pub secret: Option<String>,
+    /// Instead of a secret: the authority that signs who may come in, as what, and until when; `MOBULA_AUTHORITY`.
+    pub authority: Option<AuthorityConfig>,
     /// What others may place by, such as `zone=a`; `MOBULA_LABELS`, separated by commas.
     pub labels: BTreeMap<String, String>,
-    /// Nothing is placed on this node unless it is named; `MOBULA_ROLE=observer`.
-    pub observer: bool,
+    /// How the node takes part; `MOBULA_ROLE=client` or `observer`. Nothing is placed on a client, and an observer may only
+    /// look. A certificate may say less, never more.
+    pub role: Role,
+    /// What the node will ask of others at most, as in `MOBULA_CAN=submit,observe`; others refuse the rest. A certificate may
+    /// say less, never more.
+    pub capabilities: Capabilities,
 }
 
 impl ClusterConfig {
@@ -54,8 +67,10 @@ impl ClusterConfig {
             join: Vec::new(),
             join_limit: JOIN_LIMIT,
             secret: None,
+            authority: None,
             labels: BTreeMap::new(),
-            observer: false,
+            role: Role::Member,
+            capabilities: Capabilities::ALL,
         }
     }
 
@@ -101,7 +116,23 @@ impl ClusterConfig {
         config.advertise = list("MOBULA_ADVERTISE");
         config.labels = labels;
         config.secret = read("MOBULA_SECRET").filter(|secret| !secret.is_empty());
-        config.observer = read("MOBULA_ROLE").is_some_and(|role| role == "observer");
+        config.authority = AuthorityConfig::from_environment(&read)?;
+        config.role = match read("MOBULA_ROLE").as_deref() {
+            Some("observer") => Role::Observer,
+            Some("client") => Role::Client,
+            // What else a process is beside its node is read elsewhere.
+            Some(_) | None => Role::Member,
+        };
+        if let Some(text) = read("MOBULA_CAN") {
+            let Some(capabilities) = Capabilities::from_names(&text) else {
+                return Err(ConfigError::Unreadable {
+                    variable: "MOBULA_CAN",
+                    text,
+                    expected: "some of spawn, submit, kill and observe, or none, separated by commas",
+                });
+            };
+            config.capabilities = capabilities;
+        }
         if let Some(name) = read("MOBULA_CLUSTER").filter(|name| !name.is_empty()) {
             config.name = name;
         }
@@ -122,11 +153,18 @@ impl ClusterConfig {
         if self.secret.as_ref().is_some_and(|secret| secret.len() < 16) {
             return out("the cluster's secret", "at least 16 bytes, drawn at random");
         }
-        if self.secret.is_none() && !self.listen.ip().is_loopback() {
-            return out(
-                "the cluster's secret",
-                "given where a node listens beyond loopback: without one everybody would be let in",
-            );
+        match (&self.secret, &self.authority) {
+            (Some(_), Some(_)) => {
+                return out("the cluster's secret", "left out where an authority is given");
+            }
+            (None, None) if !self.listen.ip().is_loopback() => {
+                return out(
+                    "the cluster's secret",
+                    "given where a node listens beyond loopback, or an authority: without either everybody would be let in",
+                );
+            }
+            (None, Some(authority)) => drop(authority.papers(&self.name)?),
+            (Some(_), None) | (None, None) => {}
         }
         Ok(())
     }
@@ -142,7 +180,9 @@ impl std::fmt::Debug for ClusterConfig {
             .field("join", &self.join)
             .field("secret", &self.secret.as_ref().map(|_| ".."))
             .field("labels", &self.labels)
-            .field("observer", &self.observer)
+            .field("authority", &self.authority)
+            .field("role", &self.role)
+            .field("capabilities", &self.capabilities)
             .finish_non_exhaustive()
     }
 }
@@ -167,11 +207,13 @@ mod tests {
             ("MOBULA_LABELS", "zone=a, disk=ssd"),
             ("MOBULA_SECRET", "sixteen bytes or more"),
             ("MOBULA_ROLE", "observer"),
+            ("MOBULA_CAN", "observe, submit"),
         ]));
         let config = config.unwrap().unwrap();
         assert_eq!(config.join, ["10.0.0.1:7000", "10.0.0.2:7000"]);
         assert_eq!(config.labels["disk"], "ssd");
-        assert!(config.observer && config.listen.ip().is_loopback());
+        assert!(config.role == Role::Observer && config.listen.ip().is_loopback());
+        assert_eq!(config.capabilities, Capabilities::OBSERVE.and(Capabilities::SUBMIT));
         assert!(!format!("{config:?}").contains("sixteen"), "a secret is not shown");
         config.validate().unwrap();
     }

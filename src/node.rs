@@ -93,6 +93,11 @@ impl Node {
     }
 
     #[cfg(feature = "cluster")]
+    pub(crate) fn membership(&self) -> Option<&Membership> {
+        self.0.membership.get()
+    }
+
+    #[cfg(feature = "cluster")]
     pub(crate) fn own_inspector(&self) -> Option<ActorRef<Inspector>> {
         self.0.services.get().map(|services| services.inspector.clone())
     }

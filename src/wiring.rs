@@ -1,6 +1,8 @@
 //! Where the rooms meet: translation and forwarding, no decisions.
 
 #[cfg(feature = "cluster")]
+pub(crate) mod builds;
+#[cfg(feature = "cluster")]
 pub(crate) mod bulk;
 #[cfg(feature = "cluster")]
 pub(crate) mod cluster;
@@ -12,6 +14,8 @@ pub(crate) mod objects;
 pub(crate) mod placement;
 #[cfg(feature = "cluster")]
 pub(crate) mod postings;
+#[cfg(feature = "cluster")]
+pub(crate) mod profile;
 #[cfg(feature = "cluster")]
 pub(crate) mod stores;
 #[cfg(feature = "cluster")]

@@ -185,9 +185,7 @@ impl<A: Actor> ActorRef<A> {
     /// Asks the actor to take nothing new, handle what waits, and end, for good. Await it to wait for the end and
     /// learn the reason; dropped, the request stands.
     pub fn stop(&self) -> Closing {
-        let handle = self.as_handle();
-        handle.request_stop(ExitReason::Shutdown);
-        Closing::new(handle)
+        Closing::new(self.as_handle(), ExitReason::Shutdown)
     }
 
     /// Ends the actor at once and for good: no hook runs, what runs is dropped at its await, what waits is answered

@@ -126,7 +126,7 @@ impl<A: Actor> Rest<A> {
             .partition(|watcher| matches!(watcher, Watcher::Actor { .. }));
         let far = stay.iter().filter_map(|watcher| match watcher {
             Watcher::Far(listener) => Some(Arc::clone(listener)),
-            Watcher::Actor { .. } | Watcher::Waiter(_) => None,
+            Watcher::Actor { .. } | Watcher::Waiter(_) | Watcher::Asker(_) => None,
         });
         let far = far.collect();
         self.watchers = stay;
@@ -330,5 +330,6 @@ const fn dead_letter_reason(reason: &Undelivered) -> DeadLetterReason {
         Undelivered::NoWireForm(_) => DeadLetterReason::NoWireForm,
         Undelivered::Unknown(_) => DeadLetterReason::Unknown,
         Undelivered::Unreadable(_) => DeadLetterReason::Unreadable,
+        Undelivered::Denied(_) => DeadLetterReason::Denied,
     }
 }

@@ -4,19 +4,35 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
+use tokio::sync::oneshot;
+
+use crate::denied::Denied;
 use crate::exit::ExitReason;
 use crate::handle::ActorHandle;
 
-/// A stop or kill under way; await it for the end and its reason.
+/// A stop or kill under way; await it for the end and its reason, or for the word that the actor's node does not let this
+/// one end it ([`Denied`]; on one node that never happens).
 #[must_use = "the request stands; `.await` it to wait for the end, or drop it knowingly"]
 pub struct Closing {
     handle: ActorHandle,
+    end: Option<End>,
 }
 
+/// What is told of the end.
+type End = oneshot::Receiver<Result<ExitReason, Denied>>;
+
 impl Closing {
-    pub(crate) const fn new(handle: ActorHandle) -> Self {
-        Self { handle }
+    /// Asks for the end.
+    pub(crate) fn new(handle: ActorHandle, reason: ExitReason) -> Self {
+        // An actor elsewhere may refuse, and whoever waits must not come too late to hear it.
+        let end = handle.is_stand_in().then(|| handle.expect_end());
+        handle.request_stop(reason);
+        Self { handle, end }
     }
+}
+
+async fn told(end: End) -> Result<ExitReason, Denied> {
+    end.await.unwrap_or(Ok(ExitReason::NoActor))
 }
 
 impl fmt::Debug for Closing {
@@ -26,11 +42,12 @@ impl fmt::Debug for Closing {
 }
 
 impl IntoFuture for Closing {
-    type Output = Result<ExitReason, std::convert::Infallible>;
+    type Output = Result<ExitReason, Denied>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { Ok(self.handle.closed().await) })
+        let end = self.end.unwrap_or_else(|| self.handle.expect_end());
+        Box::pin(told(end))
     }
 }
 
@@ -65,19 +82,20 @@ impl fmt::Debug for Kill {
 }
 
 impl IntoFuture for Kill {
-    type Output = Result<ExitReason, std::convert::Infallible>;
+    type Output = Result<ExitReason, Denied>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(mut self) -> Self::IntoFuture {
-        let handle = self.handle.take();
-        if let Some(handle) = &handle {
+        let end = self.handle.take().map(|handle| {
+            let end = handle.expect_end();
             handle.kill();
-        }
+            end
+        });
         Box::pin(async move {
-            Ok(match handle {
-                Some(handle) => handle.closed().await,
-                None => ExitReason::NoActor,
-            })
+            match end {
+                Some(end) => told(end).await,
+                None => Ok(ExitReason::NoActor),
+            }
         })
     }
 }

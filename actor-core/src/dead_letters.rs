@@ -39,6 +39,8 @@ pub enum DeadLetterReason {
     Unknown,
     /// The actor's node could not read the message.
     Unreadable,
+    /// The sender's node has not the right to send it.
+    Denied,
 }
 
 /// One message that will not be handled: who, to whom, what, why. The message itself is gone.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sync_wrapper::SyncWrapper;
 
 use crate::arg::DependencyFailed;
+use crate::denied::Denied;
 use crate::exit::ExitReason;
 use crate::id::{ActorId, NodeId};
 use crate::message::Message;
@@ -58,6 +59,8 @@ pub enum Undelivered {
     Unknown(String),
     /// The actor's node could not read the message.
     Unreadable(String),
+    /// This node is not allowed to ask that of the actor's node. Ask for another certificate, or let another node ask.
+    Denied(Denied),
 }
 
 impl fmt::Display for Undelivered {
@@ -75,6 +78,7 @@ impl fmt::Display for Undelivered {
             Self::NoWireForm(why) => write!(f, "the actor is on another node, and {why}"),
             Self::Unknown(what) => write!(f, "{what}; run the same build on all nodes"),
             Self::Unreadable(why) => write!(f, "its node could not read it: {why}"),
+            Self::Denied(denied) => fmt::Display::fmt(denied, f),
         }
     }
 }
@@ -316,6 +320,15 @@ pub enum SpawnError {
         actor: &'static str,
         /// What was asked for and what was seen.
         why: String,
+    },
+    /// No node that the placement leaves to choose from runs a program with this constructor. Start one that does, or
+    /// give all nodes the same build.
+    #[error("no node provides `{actor}`: {seen}; start a node whose program contains it")]
+    NoProvider {
+        /// The actor's type.
+        actor: &'static str,
+        /// The nodes that were looked at, and what they have instead.
+        seen: String,
     },
     /// The node is shutting down.
     #[error("the node is shutting down")]

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::denied::Denied;
 use crate::id::{ActorId, NodeId};
 
 /// Why an actor ended. See OTP, `supervisor(3)`, "Restart Strategy": only `Normal` and `Shutdown` are
@@ -49,6 +50,8 @@ pub enum ExitReason {
     NameTaken(String),
     /// A monitor or link was set on an actor that is already gone.
     NoActor,
+    /// Its node did not let this one start it, or hold it.
+    Denied(Denied),
     /// Its node cannot be reached any more. No proof of death: should the node come back in the same life, the
     /// actor's references work again.
     NodeDown(NodeId),
@@ -78,6 +81,7 @@ impl fmt::Display for ExitReason {
             }
             Self::NameTaken(name) => write!(f, "name `{name}` is already taken"),
             Self::NoActor => f.write_str("was already gone"),
+            Self::Denied(denied) => write!(f, "was not to be had: {denied}"),
             Self::NodeDown(node) => write!(f, "was lost with node {node}"),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::denied::Denied;
 use crate::directory::{Citizen, Kind};
 use crate::exit::ExitReason;
 use crate::id::{ActorId, MonitorRef};
@@ -26,6 +27,7 @@ pub(crate) trait AnyCell: Citizen {
     fn is_alive(&self) -> bool;
     fn max_restarts(&self) -> Option<u32>;
     fn end_for_good(&self);
+    fn end_denied(&self, denied: Denied);
     fn hold(self: Arc<Self>) -> Hold;
     fn home(&self) -> Option<Home>;
     fn type_key(&self) -> u64;
@@ -44,6 +46,8 @@ pub(crate) enum Watcher {
     Actor { monitor: MonitorRef, watcher: ActorHandle },
     /// A future, at the actor's final end.
     Waiter(oneshot::Sender<ExitReason>),
+    /// Whoever asked for the end: told of it, or that the actor's node does not let this one end it.
+    Asker(oneshot::Sender<Result<ExitReason, Denied>>),
 }
 
 impl Watcher {
@@ -52,6 +56,7 @@ impl Watcher {
         match self {
             Self::Actor { .. } | Self::Far(_) => false,
             Self::Waiter(sender) => sender.is_closed(),
+            Self::Asker(sender) => sender.is_closed(),
         }
     }
 }
@@ -177,6 +182,11 @@ impl ActorHandle {
         }
     }
 
+    /// Tells those who asked for the end of the actor behind this stand-in that its node does not let this one end it.
+    pub fn end_denied(&self, denied: Denied) {
+        self.0.end_denied(denied);
+    }
+
     /// Calls `listener` at the end of each generation. One that comes after the last end is called at once.
     pub fn on_end(&self, listener: EndListener) {
         self.0.add_monitor(Watcher::Far(Arc::new(parking_lot::Mutex::new(listener))));
@@ -193,6 +203,13 @@ impl ActorHandle {
         let (sender, receiver) = oneshot::channel();
         self.0.on_started(sender);
         receiver.await.unwrap_or(Err(ExitReason::NoActor))
+    }
+
+    /// What is told of the end that somebody is about to ask for. Before it is asked for: a refusal may come soon.
+    pub(crate) fn expect_end(&self) -> oneshot::Receiver<Result<ExitReason, Denied>> {
+        let (sender, receiver) = oneshot::channel();
+        self.0.add_monitor(Watcher::Asker(sender));
+        receiver
     }
 
     /// Waits for the actor's end, restarts not counted, and says why it ended.

@@ -19,6 +19,7 @@ pub mod mailbox;
 pub mod factory;
 pub mod timers;
 pub mod error;
+pub mod denied;
 pub mod exit;
 pub mod id;
 pub mod handle;
@@ -65,6 +66,7 @@ pub use closing::{Closing, Kill};
 pub use context::Context;
 pub use current::{CallChain, Current, MessageContext, Scoped, current_system, scope, sync_scope};
 pub use dead_letters::{DeadLetter, DeadLetterReason, DeadLetterTap, DeadLetters};
+pub use denied::{Denied, Right};
 pub use directory::{ActorListing, Citizen, Directory, Kind};
 pub use envelope::Gate;
 pub use error::{

@@ -19,8 +19,11 @@ pub mod ledger;
 pub mod rules;
 pub mod clock;
 mod frames;
+mod mode;
 
-use certificate::{Capabilities, Certificate, Revocation, Role, Signed, Token};
+pub use self::mode::{AdmissionMode, CaMode};
+
+use certificate::{Capabilities, Certificate, Revocation, Role, Signed};
 use ledger::{Issuer, Revocations};
 use rules::{
     ADDRESSES_MAX, Answer, CLUSTER_NAME_BYTES_MAX, Closing, Gate, HELLO_BYTES_MAX, Opening, Own,
@@ -36,39 +39,6 @@ use crate::identity::PublicKey;
 /// How long a handshake may take.
 pub const ADMISSION_LIMIT: Duration = Duration::from_secs(3);
 
-/// How membership is proved. The same on all nodes of a cluster.
-pub enum AdmissionMode {
-    /// Not at all: only for nodes that listen on loopback alone.
-    Open,
-    /// By a secret that all share, at least 16 random bytes. It cannot be taken back from one node.
-    Secret(Vec<u8>),
-    /// By certificates that an authority signs.
-    Ca(Box<CaMode>),
-}
-
-/// What a node needs where certificates are demanded: the authority, and at least one of the other three.
-#[derive(Debug)]
-pub struct CaMode {
-    /// The key that every certificate must be signed with.
-    pub authority: PublicKey,
-    /// Our certificate.
-    pub certificate: Option<Signed<Certificate>>,
-    /// A join token, to be exchanged for a certificate at the first node that can.
-    pub token: Option<Signed<Token>>,
-    /// Makes this node one that exchanges tokens; it certifies itself.
-    pub issuer: Option<Issuer>,
-}
-
-impl fmt::Debug for AdmissionMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Open => f.write_str("Open"),
-            Self::Secret(_) => f.write_str("Secret(..)"),
-            Self::Ca(mode) => f.debug_tuple("Ca").field(mode).finish(),
-        }
-    }
-}
-
 /// A peer that was let in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admitted {
@@ -78,6 +48,14 @@ pub struct Admitted {
     pub presence: Presence,
     /// What it may do.
     pub standing: Standing,
+}
+
+impl Admitted {
+    /// A peer may do what it proved that it may, and no more than it says that it will.
+    fn new(key: PublicKey, presence: Presence, proved: Standing) -> Self {
+        let standing = proved.within(presence.limits);
+        Self { key, presence, standing }
+    }
 }
 
 /// The doorkeeper of one node.
@@ -284,7 +262,7 @@ impl Admission {
         match standing.and_then(|standing| Ok((standing, legible(&presence)?))) {
             Ok((standing, ())) => {
                 send(stream, &Closing::Accepted(self.presence_for(purpose))).await?;
-                Ok(Admitted { key: remote, presence, standing })
+                Ok(Admitted::new(remote, presence, standing))
             }
             Err(refusal) => {
                 send(stream, &Closing::Refused(refusal.clone())).await?;
@@ -340,7 +318,7 @@ impl Admission {
             Closing::Refused(refusal) => return Err(AdmissionError::RefusedByPeer(refusal)),
         };
         legible(&presence).map_err(AdmissionError::Refused)?;
-        Ok((opening.purpose, Admitted { key: remote, presence, standing }))
+        Ok((opening.purpose, Admitted::new(remote, presence, standing)))
     }
 
     /// The listener's decision: exchanges a token first, if one is shown here, and then judges the certificate.
@@ -367,8 +345,8 @@ impl Admission {
             Purpose::Control => Presence::clone(&presence),
             Purpose::Messages { .. } | Purpose::Bulk => Presence {
                 incarnation: presence.incarnation,
-                addresses: Vec::new(),
-                hello: Vec::new(),
+                limits: presence.limits,
+                ..Presence::default()
             },
         }
     }

@@ -30,6 +30,7 @@ pub use self::wire::{CHUNK_BYTES, KEY_BYTES_MAX};
 use crate::admission::certificate::Capabilities;
 use crate::admission::rules::Purpose;
 use crate::error::BulkError;
+use crate::exchange::rights::Rights;
 use crate::lanes::{AddressBook, Origin};
 use crate::transport::{Link, Transport};
 
@@ -162,7 +163,7 @@ impl Bulk {
             return;
         }
         let node = link.node();
-        let by = Origin { node, life: link.life(), capabilities: link.peer.standing.capabilities };
+        let by = Origin::of(&link);
         let mut state = self.shared.state.lock();
         let serving: usize = state.tasks.values().map(Vec::len).sum();
         if state.is_closed || serving >= 2 * TRANSFERS_MAX {
@@ -221,7 +222,8 @@ impl Source for NoSource {
     }
 }
 
-/// Needs the capability to submit: object bytes are what tasks work on.
-pub(crate) const fn may_read(by: Origin) -> bool {
-    by.capabilities.allow(Capabilities::SUBMIT)
+/// Needs the capability to submit: object bytes are what tasks work on. An observer has none.
+pub(crate) fn may_read(by: Origin) -> bool {
+    let rights = Rights { role: by.role, capabilities: by.capabilities };
+    rights.send(Some(Capabilities::SUBMIT)).is_ok()
 }

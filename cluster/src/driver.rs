@@ -19,8 +19,9 @@ use rand::rngs::SmallRng;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Duration, Instant, sleep_until};
 
+use crate::admission::Admitted;
 use crate::admission::certificate::{Revocation, Signed};
-use crate::admission::rules::Purpose;
+use crate::admission::rules::{Purpose, Refusal};
 use crate::bulk::Bulk;
 use crate::error::OpenError;
 use crate::lanes::Lanes;
@@ -50,7 +51,7 @@ pub(crate) enum Happening {
     Tell(Input),
     TickPostings,
     Opened(Link),
-    Revoke(Signed<Revocation>),
+    Revoke(Signed<Revocation>, oneshot::Sender<Result<(), Refusal>>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -130,7 +131,9 @@ impl Driver {
             Happening::Tell(input) => self.tell(input),
             Happening::TickPostings => self.tell_postings(PostingsInput::Tick),
             Happening::Opened(link) => self.connected(link),
-            Happening::Revoke(entry) => self.revoke(&entry, true),
+            Happening::Revoke(entry, done) => {
+                let _nobody_waits = done.send(self.revoke(&entry, true));
+            }
             Happening::Stop(_) => {}
         }
     }
@@ -320,37 +323,49 @@ impl Driver {
 
     fn on_revocations(&mut self, bytes: &Bytes) {
         match codec::decode::<Vec<Signed<Revocation>>>(bytes) {
-            Ok(entries) => entries.iter().for_each(|entry| self.revoke(entry, false)),
+            Ok(entries) => {
+                for entry in &entries {
+                    if let Err(error) = self.revoke(entry, false) {
+                        tracing::warn!(%error, "revocation refused");
+                    }
+                }
+            }
             Err(error) => tracing::debug!(%error, "unreadable revocations"),
         }
     }
 
-    fn revoke(&mut self, entry: &Signed<Revocation>, is_ours: bool) {
-        match self.transport.admission().revoke(entry) {
-            Ok(Some(revocation)) => {
-                tracing::info!(node = %revocation.node.node(), "revoked");
-                if is_ours && let Ok(body) = codec::encode(&[entry]) {
-                    let _lost = self.transport.publish(REVOCATIONS_TOPIC, body.into());
+    fn revoke(&mut self, entry: &Signed<Revocation>, is_ours: bool) -> Result<(), Refusal> {
+        if let Some(revocation) = self.transport.admission().revoke(entry)? {
+            tracing::info!(node = %revocation.node.node(), "revoked");
+            if is_ours && let Ok(body) = codec::encode(&[entry]) {
+                // Gossip may lose it, or have no mesh yet; who is connected hears it for certain.
+                for (node, _) in self.neighbours.connected() {
+                    self.neighbours.send(node, REVOCATIONS, &body);
                 }
-                self.sweep();
+                let _lost = self.transport.publish(REVOCATIONS_TOPIC, body.into());
             }
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "revocation refused"),
+            self.sweep();
         }
+        Ok(())
     }
 
     /// Closes what expired or was revoked.
     fn sweep(&mut self) {
         let admission = Arc::clone(self.transport.admission());
-        for (node, admitted) in self.neighbours.connected() {
-            if admission.takes_back(&admitted.key, &admitted.standing) {
-                self.neighbours.let_go(node);
-                self.transport.disconnect(node);
-                self.bulk.close(node);
-                self.tell(Input::Disconnected { node, evidence: Evidence::Closed });
-            }
+        let is_unwelcome =
+            |admitted: &Admitted| admission.takes_back(&admitted.key, &admitted.standing);
+        // Whoever has a stream to us or from us was met.
+        let met = self.directory.met.lock().clone();
+        for (node, _) in met.iter().filter(|(_, admitted)| is_unwelcome(admitted)) {
+            self.neighbours.let_go(*node);
+            self.directory.met.lock().remove(node);
+            self.transport.disconnect(*node);
+            self.bulk.close(*node);
+            self.tell(Input::Disconnected { node: *node, evidence: Evidence::Closed });
         }
-        self.lanes.sweep(|admitted| admission.takes_back(&admitted.key, &admitted.standing));
+        for node in self.lanes.sweep(is_unwelcome) {
+            self.bulk.close(node);
+        }
     }
 
     /// Says farewell to all and gives the words time to leave.

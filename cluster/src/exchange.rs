@@ -14,6 +14,7 @@
 //! - [`Courier`]: the port to the lanes.
 //! - [`carrier`]: the lanes behind that port.
 //! - [`message`]: what travels beside calls.
+//! - [`rights`]: what another node may do here.
 //! - `peer`: what is known of one other node.
 //! - `link`: outbound, one for each stand-in.
 //! - `arrivals`: inbound.
@@ -28,17 +29,21 @@ use mobula_actor_core::remote::table::Table;
 use mobula_actor_core::remote::{Home, Link, Remote, SpawnKind, SpawnRequest};
 use mobula_actor_core::wire::baggage;
 use mobula_actor_core::{
-    ActorHandle, BoxFuture, ErrorText, ExitReason, NodeId, Placement, SpawnError, System,
+    ActorHandle, ActorId, BoxFuture, Denied, ErrorText, ExitReason, NodeId, Placement, Right,
+    SpawnError, System,
 };
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
 pub mod carrier;
 pub mod message;
+pub mod rights;
 mod arrivals;
+mod gate;
 mod link;
 mod peer;
 
+use crate::admission::certificate::Capabilities;
 use link::FarLink;
 use message::Signal;
 use peer::Peer;
@@ -84,6 +89,15 @@ pub trait Placer: fmt::Debug + Send + Sync + 'static {
     fn place(&self, placement: &Placement, kind: &SpawnKind) -> Result<Option<NodeId>, SpawnError>;
 }
 
+/// Hears that a node, in this life of it, may not send to a guarded actor.
+pub type DeniedListener = Arc<dyn Fn(NodeId, u64) + Send + Sync>;
+
+/// What guards a service.
+struct Guard {
+    needs: Capabilities,
+    denied: Option<DeniedListener>,
+}
+
 /// Learns where an actor lives that is spawned elsewhere, or why it never will.
 type Spawning = oneshot::Sender<Result<Home, ExitReason>>;
 
@@ -97,6 +111,8 @@ pub struct Exchange {
     courier: Arc<dyn Courier>,
     placer: Arc<dyn Placer>,
     peers: RwLock<HashMap<NodeId, Arc<Peer>>>,
+    /// What other nodes need to send to an actor of this one, where that is more than to take part.
+    guards: RwLock<HashMap<ActorId, Guard>>,
     /// Who waits for an actor to be spawned elsewhere.
     spawning: Mutex<HashMap<(NodeId, u64), Spawning>>,
 }
@@ -118,14 +134,32 @@ impl Exchange {
             courier,
             placer,
             peers: RwLock::default(),
+            guards: RwLock::default(),
             spawning: Mutex::default(),
         })
     }
 
-    /// What this program does for others, by key: said when nodes meet.
-    #[must_use]
-    pub fn provided(&self) -> Vec<u64> {
-        self.table.provided()
+    /// From now on other nodes need these capabilities to send to `actor`; observers, too, may if they have them. For the
+    /// services of a node. `denied` hears of each node that was refused, and in which life.
+    pub fn guard(&self, actor: ActorId, needs: Capabilities, denied: Option<DeniedListener>) {
+        self.guards.write().insert(actor, Guard { needs, denied });
+    }
+
+    fn needs(&self, actor: ActorId) -> Option<Capabilities> {
+        self.guards.read().get(&actor).map(|guard| guard.needs)
+    }
+
+    /// Tells the service that a node may not send to it.
+    fn tell_guard(&self, actor: ActorId, node: NodeId, life: Option<u64>) {
+        let listener = self.guards.read().get(&actor).and_then(|guard| guard.denied.clone());
+        if let (Some(listener), Some(life)) = (listener, life) {
+            listener(node, life);
+        }
+    }
+
+    /// The word to a node that has not the right.
+    const fn denied(&self, right: Right) -> Denied {
+        Denied { by: self.here.0, right }
     }
 
     /// A member can be reached, in this life of it. What was held of an earlier life is over.

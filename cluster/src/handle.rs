@@ -6,7 +6,6 @@
 //!
 //! Invariant: whoever holds a [`Cluster`] sees views and events of one driver; when it ends, everything it started ends.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -21,9 +20,9 @@ use rand::Rng as _;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::admission::certificate::{Revocation, Signed};
+use crate::admission::certificate::{Capabilities, Revocation, Role, Signed};
 use crate::admission::clock::wall_time_millis;
-use crate::admission::rules::{Presence, Purpose};
+use crate::admission::rules::{Presence, Purpose, Refusal};
 use crate::admission::{Admission, AdmissionMode, Admitted};
 use crate::bulk::{Bulk, Source};
 use crate::driver::{Driver, Happening, MEMBERS_TOPIC, Queues, REVOCATIONS_TOPIC};
@@ -39,7 +38,10 @@ use crate::transport::{Arrival, Link, Target, Transport};
 use crate::view::{Directory, View};
 
 mod joining;
+mod options;
 mod postings;
+
+pub use self::options::{Options, labels};
 
 /// Events that wait for one listener; a slower one must look at the view again.
 const EVENTS_MAX: usize = 4096;
@@ -67,6 +69,8 @@ pub struct ClusterConfig {
     pub membership: MembershipConfig,
     /// Lanes and their limits.
     pub lanes: Settings,
+    /// What the node will do at most, however much its proof allows; `None`: whatever that is.
+    pub limits: Option<(Role, Capabilities)>,
     /// Which life this is, if that was decided before; `None` draws one from the wall clock.
     pub life: Option<Incarnation>,
     /// Makes the node's choices repeatable in tests; `None` draws from the operating system.
@@ -84,6 +88,7 @@ impl ClusterConfig {
             endpoint: EndpointConfig { listen: vec![listen], ..EndpointConfig::default() },
             details: Details::default(),
             hello: Vec::new(),
+            limits: None,
             membership: MembershipConfig::default(),
             lanes: Settings::default(),
             life: None,
@@ -147,7 +152,8 @@ impl Cluster {
         let mut rng = rng(config.seed);
         let drawn = Incarnation::starting_at(wall_time_millis(), rng.random());
         let incarnation = config.life.unwrap_or(drawn);
-        let presence = Presence { incarnation, addresses: Vec::new(), hello: config.hello.clone() };
+        let (hello, limits) = (config.hello.clone(), config.limits);
+        let presence = Presence { incarnation, limits, hello, ..Presence::default() };
         let public = config.identity.public();
         let admission = Admission::new(public, config.cluster.clone(), config.admission, presence)?;
         let endpoint = config.endpoint.clone();
@@ -314,8 +320,17 @@ impl Cluster {
     }
 
     /// Takes up a revocation signed by the authority, closes what it concerns and passes it on.
-    pub async fn revoke(&self, entry: Signed<Revocation>) {
-        let _stopped = self.shared.happenings.send(Happening::Revoke(entry)).await;
+    ///
+    /// # Errors
+    /// [`Refusal::Forged`]: another authority's, or about another cluster. [`Refusal::Unproved`]: there is no authority
+    /// here. [`Refusal::Full`]: no room for another. Nothing is passed on.
+    ///
+    /// # Cancel safety
+    /// Once polled, it is taken up even if the future is dropped.
+    pub async fn revoke(&self, entry: Signed<Revocation>) -> Result<(), Refusal> {
+        let (done, outcome) = oneshot::channel();
+        let _stopped = self.shared.happenings.send(Happening::Revoke(entry, done)).await;
+        outcome.await.unwrap_or(Ok(()))
     }
 
     /// Leaves: says farewell to all, so that nobody suspects us, and ends everything. At most half a second.
@@ -341,23 +356,4 @@ impl Cluster {
         told.map_err(|_stopped| OpenError::Closed)?;
         Ok(node)
     }
-}
-
-/// How a node over a given transport takes part.
-#[derive(Debug, Default)]
-pub struct Options {
-    /// As [`ClusterConfig::details`].
-    pub details: Details,
-    /// As [`ClusterConfig::membership`].
-    pub membership: MembershipConfig,
-    /// As [`ClusterConfig::lanes`].
-    pub lanes: Settings,
-    /// As [`ClusterConfig::seed`].
-    pub seed: Option<u64>,
-}
-
-/// Labels as a map, for configurations written by hand.
-#[must_use]
-pub fn labels<const N: usize>(labels: [(&str, &str); N]) -> BTreeMap<String, String> {
-    labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }

@@ -41,8 +41,8 @@ mod sender;
 pub use self::sender::LaneSender;
 
 use crate::admission::Admitted;
-use crate::admission::certificate::Capabilities;
-use crate::admission::rules::Purpose;
+use crate::admission::certificate::{Capabilities, Role};
+use crate::admission::rules::{Purpose, Standing};
 use crate::transport::{Link, Transport};
 
 /// Most nodes with which lanes are kept at one time.
@@ -77,8 +77,19 @@ pub struct Origin {
     pub node: NodeId,
     /// In which life.
     pub life: Incarnation,
+    /// How it takes part.
+    pub role: Role,
     /// What it may ask for; to be checked where the message is carried out.
     pub capabilities: Capabilities,
+}
+
+impl Origin {
+    /// The node at the other end of a connection.
+    #[must_use]
+    pub fn of(link: &Link) -> Self {
+        let Standing { role, capabilities, .. } = link.peer.standing;
+        Self { node: link.node(), life: link.life(), role, capabilities }
+    }
 }
 
 /// Where members can be dialed.
@@ -214,16 +225,20 @@ impl Lanes {
         }
     }
 
-    /// Closes the associations with nodes that are connected here and, says `is_unwelcome`, should not be any more.
-    pub fn sweep(&self, is_unwelcome: impl Fn(&Admitted) -> bool) {
+    /// Closes the associations with nodes that are connected here and, says `is_unwelcome`, should not be any more; and
+    /// which these are.
+    pub fn sweep(&self, is_unwelcome: impl Fn(&Admitted) -> bool) -> Vec<NodeId> {
+        let mut swept = Vec::new();
         let peers: Vec<_> = self.shared.peers.lock().values().cloned().collect();
         for peer in peers {
             let admitted: Vec<_> =
                 peer.core.lock().slots.iter().filter_map(|slot| slot.admitted.clone()).collect();
             if admitted.iter().any(|admitted| is_unwelcome(admitted)) {
                 self.close(peer.node);
+                swept.push(peer.node);
             }
         }
+        swept
     }
 
     /// Ends all associations.

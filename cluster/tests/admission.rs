@@ -18,12 +18,13 @@ use mobula_cluster::admission::certificate::{
     Authority, Capabilities, Certificate, Role, Signed, UnixTime,
 };
 use mobula_cluster::admission::ledger::Issuer;
-use mobula_cluster::admission::rules::{Presence, Purpose, Refusal};
+use mobula_cluster::admission::rules::{PROTOCOL_VERSION, Presence, Purpose, Refusal};
 use mobula_cluster::admission::{Admission, AdmissionMode, CaMode};
 use mobula_cluster::error::{ConfigError, OpenError, StartError};
 use mobula_cluster::identity::{Identity, PublicKey};
 use mobula_cluster::transport::libp2p::{Endpoint, EndpointConfig};
 use mobula_cluster::transport::{Arrival, Target, Transport};
+use mobula_proto::wire::codec;
 use tokio::sync::mpsc;
 
 const SECRET: &[u8] = b"sixteen bytes ok";
@@ -315,6 +316,49 @@ async fn noise_without_proof_ends_in_silence_and_a_closed_socket() {
     let _reset = tokio::time::timeout(PATIENCE, reading).await.expect("closed");
     assert_eq!(rest, b"", "not a byte was served");
     assert!(listener.arrivals.try_recv().is_err());
+}
+
+/// The opening of a dialer of another version of everything that nodes say.
+#[derive(serde::Serialize)]
+struct Opening {
+    version: u16,
+    cluster: &'static str,
+    purpose: Purpose,
+    mode: &'static str,
+    nonce: [u8; 32],
+}
+
+#[derive(Debug, serde::Deserialize)]
+enum Answer {
+    Refused(Refusal),
+}
+
+#[tokio::test]
+async fn another_protocol_version_is_refused_with_both_numbers() {
+    use libp2p::core::upgrade::OutboundConnectionUpgrade as _;
+    use tokio_util::compat::TokioAsyncReadCompatExt as _;
+
+    let listener = start("c", secret()).await;
+    let mut socket =
+        tokio::net::TcpStream::connect(&listener.endpoint.addresses()[0]).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut socket, b"Mobula1\n").await.unwrap();
+    let key = libp2p::identity::Keypair::generate_ed25519();
+    let noise = noise::Config::new(&key).unwrap();
+    let (_, mut stream) = noise.upgrade_outbound(socket.compat(), "/noise").await.unwrap();
+    let version = PROTOCOL_VERSION + 8;
+    let (cluster, purpose) = ("c", Purpose::Control);
+    let opening = Opening { version, cluster, purpose, mode: "Secret", nonce: [0; 32] };
+    let body = codec::encode(&opening).unwrap();
+    let length = u32::try_from(body.len()).unwrap();
+    stream.write_all(&[&length.to_be_bytes(), &body[..]].concat()).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut length = [0; 4];
+    tokio::time::timeout(PATIENCE, stream.read_exact(&mut length)).await.expect("told").unwrap();
+    let mut body = vec![0; u32::from_be_bytes(length) as usize];
+    stream.read_exact(&mut body).await.unwrap();
+    let Answer::Refused(refusal) = codec::decode(&body).unwrap();
+    assert_eq!(refusal, Refusal::Version { theirs: version, ours: PROTOCOL_VERSION });
+    assert_eq!(refusal.to_string(), "protocol version 9 meets version 1");
 }
 
 #[tokio::test]

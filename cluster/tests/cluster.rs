@@ -10,8 +10,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mobula_cluster::admission::rules::Presence;
-use mobula_cluster::admission::{Admission, AdmissionMode};
+use mobula_cluster::admission::certificate::{Authority, Capabilities, Role, UnixTime};
+use mobula_cluster::admission::rules::{Presence, Refusal};
+use mobula_cluster::admission::{Admission, AdmissionMode, CaMode};
 use mobula_cluster::bulk::NoSource;
 use mobula_cluster::error::{JoinError, TopicError};
 use mobula_cluster::handle::{Cluster, ClusterConfig, Options, Upper};
@@ -191,6 +192,52 @@ async fn topics_reach_every_subscriber_and_have_limits() {
     assert!(matches!(nodes[0].subscribe("98"), Err(TopicError::TooMany { .. })));
     drop(many);
     nodes[0].subscribe("98").unwrap();
+}
+
+/// The date where certificates end: as virtual time goes on, from the second in which the process looked first.
+fn date() -> UnixTime {
+    thread_local! {
+        static BEGUN: tokio::time::Instant = tokio::time::Instant::now();
+    }
+    UnixTime(100 + BEGUN.with(tokio::time::Instant::elapsed).as_secs())
+}
+
+fn certified(network: &Network, seed: u8, expires: u64) -> Cluster {
+    let authority = Authority::new("c", Identity::from_seed(&[99; 32]).unwrap());
+    let identity = Identity::from_seed(&[seed; 32]).unwrap();
+    let terms = (Role::Member, Capabilities::ALL);
+    let signed = authority.certify(identity.public(), terms, UnixTime(1), UnixTime(expires));
+    let mode = AdmissionMode::Ca(Box::new(CaMode {
+        authority: authority.public(),
+        certificate: Some(signed),
+        token: None,
+        issuer: None,
+    }));
+    let incarnation = Incarnation::starting_at(u64::from(seed), 0);
+    let presence = Presence { incarnation, ..Presence::default() };
+    let admission =
+        Admission::with_clock(identity.public(), "c".into(), mode, presence, date).unwrap();
+    let (endpoint, arrivals) = network.endpoint(&identity, Arc::new(admission));
+    let options = Options { seed: Some(seed.into()), ..Options::default() };
+    Cluster::over(Arc::new(endpoint), arrivals, options, upper().0).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_whose_certificate_ends_is_closed_and_seen_down() {
+    let network = Network::new(6);
+    let nodes =
+        [certified(&network, 1, 900), certified(&network, 2, 900), certified(&network, 3, 130)];
+    for node in &nodes[1..] {
+        node.join(&nodes[0].addresses(), PATIENCE).await.unwrap();
+    }
+    all_see_all(&nodes).await;
+    let mut heard: Vec<_> = nodes[..2].iter().map(Cluster::events).collect();
+    for events in &mut heard {
+        sees_down(events, nodes[2].node()).await;
+    }
+    let back = nodes[2].join(&nodes[0].addresses(), PATIENCE).await;
+    let Err(JoinError::NotAdmitted { source, .. }) = back else { panic!("{back:?}") };
+    assert_eq!(source.refusal(), Some(&Refusal::Expired));
 }
 
 async fn cluster_in_memory(network: &Network, count: u8) -> Vec<Cluster> {

@@ -118,7 +118,7 @@ impl NodeBuilder {
             tasks_config = tasks_config.resource(name.clone(), *amount);
         }
         #[cfg(feature = "cluster")]
-        let name = Name::new();
+        let name = Name::of(config.cluster.as_ref())?;
         #[cfg(feature = "cluster")]
         if config.cluster.is_some() {
             store_config = store_config.id(name.store());

@@ -1,79 +1,78 @@
 //! A node's part in the cluster: the exchange between its actors and the lanes, and what it says of itself.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
-use mobula_actor_core::remote::table::Table;
 use mobula_actor_core::remote::{Home, Remote, refer};
-use mobula_actor_core::{ActorId, ActorRef, NodeId, System};
+use mobula_actor_core::{ActorRef, NodeId, System};
 use mobula_cluster::admission::AdmissionMode;
+use mobula_cluster::admission::certificate::{Capabilities, Role};
 use mobula_cluster::bulk::Source;
 use mobula_cluster::exchange::carrier::Carrier;
+use mobula_cluster::exchange::rights::Rights;
 use mobula_cluster::exchange::{Courier, Exchange, Placer};
 use mobula_cluster::{Cluster, Details, Identity, Incarnation, Record, Upper};
 use mobula_store::owner::OwnerLimits;
 use mobula_store::{Store, StoreId};
 use mobula_tasks::Scheduler;
-use serde::{Deserialize, Serialize};
 
+use super::builds::Builds;
+use super::builds::learning::{self, BuildService};
+use super::builds::table::BuildTable;
 use super::bulk::Parts;
 use super::placement::Placing;
 use super::postings::{self, Registrar};
+pub(crate) use super::profile::{CLIENT, OBSERVER, Profile, hosts};
 use super::stores::{self, StorePort, StoreService};
 use super::tasks::{TaskPort, TaskService};
+use crate::config::ConfigError;
 use crate::inspector::Inspector;
-use crate::membership::ClusterConfig;
+use crate::membership::{ClusterConfig, Papers};
 use crate::node::NodeError;
 
 /// A node among others.
 pub(crate) struct Membership {
     pub(crate) cluster: Cluster,
+    /// What the members' programs contain.
+    pub(crate) builds: Arc<Builds>,
     /// Its last owner beside the system, which forgets it when the node stops.
     _exchange: Arc<Exchange>,
 }
-
-/// What a node says of itself beside addresses and labels.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Profile {
-    /// Stands for everything that its program does for others: equal builds, equal numbers.
-    #[serde(default)]
-    pub(crate) build: u64,
-    /// Its inspector.
-    #[serde(default)]
-    pub(crate) inspector: Option<ActorId>,
-    /// What hears other stores.
-    #[serde(default)]
-    pub(crate) store: Option<ActorId>,
-    /// What runs tasks for other nodes.
-    #[serde(default)]
-    pub(crate) tasks: Option<ActorId>,
-    /// What answers for groups and names.
-    #[serde(default)]
-    pub(crate) registrar: Option<ActorId>,
-    /// CPUs that tasks may use.
-    #[serde(default)]
-    pub(crate) cpus: f64,
-}
-
-impl Profile {
-    /// What a member says; nothing, if this build cannot read it.
-    pub(crate) fn of(record: &Record) -> Self {
-        serde_json::from_slice(&record.details.meta).unwrap_or_default()
-    }
-}
-
-/// The role of nodes on which nothing is placed.
-pub(crate) const OBSERVER: &str = "observer";
 
 /// Who the node will be, decided before anything of it starts: objects carry its name.
 #[derive(Debug)]
 pub(crate) struct Name {
     identity: Identity,
     life: Incarnation,
+    /// What it shows to be let in.
+    mode: AdmissionMode,
+    /// How it takes part, and what it may ask for.
+    rights: Rights,
 }
 
 impl Name {
-    pub(crate) fn new() -> Self {
-        Self { identity: Identity::generate(), life: mobula_cluster::new_life() }
+    /// A name for a node that is to be told so much.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: what it should show cannot be read.
+    pub(crate) fn of(config: Option<&ClusterConfig>) -> Result<Self, ConfigError> {
+        let papers = match config.and_then(|config| Some((config, config.authority.as_ref()?))) {
+            Some((config, authority)) => authority.papers(&config.name)?,
+            None => Papers {
+                identity: Identity::generate(),
+                mode: match config.and_then(|config| config.secret.as_ref()) {
+                    Some(secret) => AdmissionMode::Secret(secret.clone().into_bytes()),
+                    None => AdmissionMode::Open,
+                },
+                terms: (Role::Member, Capabilities::ALL),
+            },
+        };
+        let Papers { identity, mode, terms: (mut role, mut capabilities) } = papers;
+        if let Some(config) = config {
+            role = role.max(config.role);
+            capabilities = capabilities.only(config.capabilities);
+        }
+        let rights = Rights { role, capabilities };
+        Ok(Self { identity, life: mobula_cluster::new_life(), mode, rights })
     }
 
     pub(crate) fn store(&self) -> StoreId {
@@ -88,6 +87,9 @@ pub(crate) struct Services {
     pub(crate) store: ActorRef<StoreService>,
     pub(crate) tasks: ActorRef<TaskService>,
     pub(crate) registrar: ActorRef<Registrar>,
+    pub(crate) builds: ActorRef<BuildService>,
+    /// What this program contains.
+    pub(crate) own_build: BuildTable,
     /// Where the store's service finds the cluster.
     pub(crate) cluster: Arc<OnceLock<Cluster>>,
 }
@@ -99,27 +101,30 @@ pub(crate) async fn start(
     name: Name,
     services: &Services,
 ) -> Result<Membership, NodeError> {
-    let mode = match &config.secret {
-        Some(secret) => AdmissionMode::Secret(secret.clone().into_bytes()),
-        None => AdmissionMode::Open,
-    };
-    let provided = Table::linked().provided();
+    let builds = Arc::new(Builds::new(services.own_build.clone()));
     let profile = Profile {
-        build: fingerprint(&provided),
+        build: builds.own().number(),
+        builds: Some(services.builds.id()),
+        key: name.identity.public().to_string(),
         inspector: Some(services.inspector.id()),
         store: Some(services.store.id()),
         tasks: Some(services.tasks.id()),
         registrar: Some(services.registrar.id()),
         cpus,
     };
-    let mut settings = mobula_cluster::ClusterConfig::new(&config.name, mode, config.listen);
-    let me = name.store();
+    let (me, rights) = (name.store(), name.rights);
+    let mut settings = mobula_cluster::ClusterConfig::new(&config.name, name.mode, config.listen);
+    settings.limits = Some((rights.role, rights.capabilities));
     settings.identity = name.identity;
     settings.life = Some(name.life);
     settings.endpoint.advertise.clone_from(&config.advertise);
     settings.details = Details {
         labels: config.labels.clone(),
-        roles: if config.observer { vec![OBSERVER.to_owned()] } else { Vec::new() },
+        roles: match rights.role {
+            Role::Observer => vec![OBSERVER.to_owned()],
+            Role::Client => vec![CLIENT.to_owned()],
+            _ => Vec::new(),
+        },
         meta: serde_json::to_vec(&profile).unwrap_or_default(),
         ..Details::default()
     };
@@ -129,17 +134,18 @@ pub(crate) async fn start(
     let source = Arc::clone(&parts) as Arc<dyn Source>;
     let upper = Upper { inbound, source };
     let cluster = Cluster::start(settings, upper).await?;
-    let placing = Arc::new(Placing::new(cluster.clone(), profile.build, provided));
+    let placing = Arc::new(Placing::new(cluster.clone(), Arc::clone(&builds)));
     let here = (NodeId(cluster.node().0), cluster.life().0);
     let courier = Arc::clone(&carrier) as Arc<dyn Courier>;
     let placer = Arc::clone(&placing) as Arc<dyn Placer>;
     let exchange = Exchange::new(system.clone(), here, courier, placer);
+    guard(&exchange, services, system.extension::<Store>().as_ref().map(Arc::downgrade));
     system.set_remote(Arc::clone(&exchange) as Arc<dyn Remote>);
     carrier.open(&cluster, &exchange);
     // A node takes part once.
     let _ = services.cluster.set(cluster.clone());
     if let Some(store) = system.extension::<Store>() {
-        let port = StorePort::new(me, system.clone(), cluster.clone(), parts);
+        let port = StorePort::new((me, rights), system.clone(), cluster.clone(), parts);
         let remote = Arc::clone(&port) as Arc<dyn mobula_store::Remote>;
         // Attached twice, the first stands; the seed only spreads choices.
         let _ = store.attach(remote, OwnerLimits::default(), me.incarnation.0);
@@ -151,18 +157,29 @@ pub(crate) async fn start(
         scheduler.set_elsewhere(port);
     }
     postings::open(system, &cluster);
+    tokio::spawn(learning::learn(cluster.clone(), system.clone(), Arc::downgrade(&builds)));
     if !config.join.is_empty() {
         cluster.join(&config.join, config.join_limit).await?;
         cluster.keep_dialing(config.join.clone());
     }
-    Ok(Membership { cluster, _exchange: exchange })
+    Ok(Membership { cluster, builds, _exchange: exchange })
 }
 
-/// The same number for the same table, whatever machine or order.
-fn fingerprint(keys: &[u64]) -> u64 {
-    keys.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, key| {
-        (hash ^ key).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23)
-    })
+/// Says what other nodes need to ask a node's services.
+fn guard(exchange: &Exchange, services: &Services, store_here: Option<Weak<Store>>) {
+    let Services { inspector, store, tasks, builds, .. } = services;
+    // Asked before anything else, by everybody.
+    exchange.guard(builds.id(), Capabilities::NONE, None);
+    exchange.guard(inspector.id(), Capabilities::OBSERVE, None);
+    exchange.guard(tasks.id(), Capabilities::SUBMIT, None);
+    let denied = move |node: NodeId, life: u64| {
+        // A store that may not speak to us will never answer.
+        if let Some(store) = store_here.as_ref().and_then(Weak::upgrade) {
+            let node = mobula_store::NodeId(node.0);
+            store.node_down(StoreId::new(node, mobula_store::Incarnation(life)));
+        }
+    };
+    exchange.guard(store.id(), Capabilities::SUBMIT, Some(Arc::new(denied)));
 }
 
 /// The inspector of a member.

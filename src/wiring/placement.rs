@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use mobula_actor_core::remote::SpawnKind;
 use mobula_actor_core::{NodeId, Placement, SpawnError};
@@ -9,30 +10,47 @@ use mobula_cluster::exchange::Placer;
 use mobula_cluster::{Cluster, Record};
 use parking_lot::Mutex;
 
-use super::cluster::{OBSERVER, Profile};
+use super::builds::{Builds, is_host};
+use super::cluster::Profile;
 
 /// Chooses nodes, and remembers what it placed where, so that many spawns at once do not all go to one node.
 pub(crate) struct Placing {
     cluster: Cluster,
-    build: u64,
-    /// What this build provides, sorted.
-    provided: Vec<u64>,
+    /// What each member's program contains.
+    builds: Arc<Builds>,
     placed: Mutex<HashMap<NodeId, u64>>,
 }
 
 impl Placing {
-    pub(crate) fn new(cluster: Cluster, build: u64, provided: Vec<u64>) -> Self {
-        Self { cluster, build, provided, placed: Mutex::default() }
+    pub(crate) fn new(cluster: Cluster, builds: Arc<Builds>) -> Self {
+        Self { cluster, builds, placed: Mutex::default() }
     }
 
-    /// Whether a member runs the same build as this node.
-    pub(crate) const fn is_same_build(&self, profile: &Profile) -> bool {
-        profile.build == self.build
+    /// Whether a member runs a program that can do this: its table has the key, or it says so at all.
+    pub(crate) fn can(&self, profile: &Profile, key: u64) -> bool {
+        self.builds.provides(profile.build, key)
     }
 
-    /// Whether a member runs a program that can do this. Of another build nothing is known: no.
-    fn can(&self, profile: &Profile, key: u64) -> bool {
-        self.is_same_build(profile) && self.provided.binary_search(&key).is_ok()
+    /// What members have instead of something.
+    pub(crate) fn seen(&self, key: u64, records: &[&Record]) -> String {
+        self.builds.seen(key, records)
+    }
+
+    /// What was seen, if of those members that the placement leaves to choose from none can do this at all; `None` if one can,
+    /// or if there is nobody to choose from.
+    pub(crate) fn unprovided(&self, placement: &Placement, key: u64) -> Option<String> {
+        let view = self.cluster.view();
+        let is_meant = |record: &&Record| match placement {
+            Placement::OnNode { node, or_elsewhere: false } => id(record) == *node,
+            Placement::Labelled { name, value, or_elsewhere: false } => {
+                is_host(record) && record.details.labels.get(name) == Some(value)
+            }
+            _ => is_host(record),
+        };
+        let meant: Vec<&Record> = view.alive().filter(is_meant).collect();
+        let is_able = |record: &&Record| self.can(&Profile::of(record), key);
+        let is_unprovided = !meant.is_empty() && !meant.iter().any(is_able);
+        is_unprovided.then(|| self.builds.seen(key, &meant))
     }
 
     /// The member for something that `is_able` members can take.
@@ -49,7 +67,7 @@ impl Placing {
         let able: Vec<_> = members
             .iter()
             .filter(|record| is_able(record, &Profile::of(record)))
-            .filter(|record| !record.details.roles.iter().any(|role| role == OBSERVER))
+            .filter(|record| is_host(record))
             .cloned()
             .collect();
         self.choose(placement, &able).ok_or_else(|| {
@@ -106,9 +124,11 @@ impl fmt::Debug for Placing {
 
 impl Placer for Placing {
     fn place(&self, placement: &Placement, kind: &SpawnKind) -> Result<Option<NodeId>, SpawnError> {
-        self.node_for(placement, |_, profile| self.can(profile, kind.key))
-            .map(Some)
-            .map_err(|why| SpawnError::NoPlace { actor: kind.name, why })
+        let placed = self.node_for(placement, |_, profile| self.can(profile, kind.key));
+        placed.map(Some).map_err(|why| match self.unprovided(placement, kind.key) {
+            Some(seen) => SpawnError::NoProvider { actor: kind.name, seen },
+            None => SpawnError::NoPlace { actor: kind.name, why },
+        })
     }
 }
 

@@ -11,7 +11,9 @@ use std::time::Duration;
 use mobula_actor_core::remote::{Home, refer};
 use mobula_actor_core::{ActorRef, Mailbox, System};
 use mobula_cluster::Cluster;
-use mobula_store::message::Message;
+use mobula_cluster::admission::certificate::Capabilities;
+use mobula_cluster::exchange::rights::Rights;
+use mobula_store::message::{Answer, Failure, Message};
 use mobula_store::{Incarnation, NodeId, Remote, Store, StoreId, Time};
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -62,6 +64,8 @@ impl StoreService {
 /// This node's way to other stores.
 pub(crate) struct StorePort {
     me: StoreId,
+    /// Whether others will hear this node's store.
+    may_submit: bool,
     system: System,
     cluster: Cluster,
     origin: Instant,
@@ -71,13 +75,42 @@ pub(crate) struct StorePort {
 
 impl StorePort {
     pub(crate) fn new(
-        me: StoreId,
+        (me, rights): (StoreId, Rights),
         system: System,
         cluster: Cluster,
         parts: Arc<Parts>,
     ) -> Arc<Self> {
         let services = Mutex::default();
-        Arc::new(Self { me, system, cluster, origin: Instant::now(), parts, services })
+        let may_submit = rights.send(Some(Capabilities::SUBMIT)).is_ok();
+        let origin = Instant::now();
+        Arc::new(Self { me, may_submit, system, cluster, origin, parts, services })
+    }
+
+    /// The word of a store that will not hear this one, so that nobody waits for it; whether there was no need to ask.
+    fn answer_for(&self, store: StoreId, message: &Message) -> bool {
+        let object = match message {
+            Message::Want { object } => *object,
+            // It would be refused, and be repeated for ever.
+            Message::Borrow { .. } | Message::Release { .. } => return true,
+            // Answers are refused, too, and that is what the other end must know.
+            _ => return false,
+        };
+        let failure = Failure {
+            kind: "Denied".to_owned(),
+            task: format!("read object {object}"),
+            text: "this node has not the right to submit, and so not to read objects of others; \
+                   ask for a certificate that gives it"
+                .to_owned(),
+            attempt: 0,
+        };
+        let system = self.system.clone();
+        // Not from within: the store that asks holds its lock.
+        self.system.runtime().spawn(async move {
+            if let Some(own) = system.extension::<Store>() {
+                own.receive(store, Message::Answer { object, answer: Answer::Failed(failure) });
+            }
+        });
+        true
     }
 
     fn service(&self, to: StoreId) -> Option<ActorRef<StoreService>> {
@@ -118,6 +151,9 @@ impl Remote for StorePort {
 
     fn send(&self, to: StoreId, message: Message) {
         let me = self.me;
+        if !self.may_submit && self.answer_for(to, &message) {
+            return;
+        }
         let Some(service) = self.service(to) else { return };
         let sent = mobula_actor_core::sync_scope(
             mobula_actor_core::Current::root(self.system.clone()),

@@ -1,6 +1,6 @@
 //! Tasks across nodes: attempts of others that run here, and ours that run elsewhere.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,14 +8,14 @@ use mobula_actor_core::remote::{Home, refer};
 use mobula_actor_core::wire::packed::Packed;
 use mobula_actor_core::{
     ActorRef, AskError, BoxFuture, Context, Current, Deferred, Mailbox, NodeId, Placement, System,
-    scope,
+    Undelivered, scope,
 };
 use mobula_cluster::{Cluster, Record};
 use mobula_store::{Failure, GetError, ObjectRef, TaskError};
 use mobula_tasks::{Destination, Elsewhere, FarCall, FarError, FarValue, Visit, visitors};
 use parking_lot::Mutex;
 
-use super::cluster::{OBSERVER, Profile};
+use super::cluster::{Profile, hosts};
 use super::placement::Placing;
 
 /// Results up to this many bytes travel in the answer; larger ones are pulled.
@@ -52,7 +52,10 @@ impl TaskService {
         let (reply, deferred) = ctx.defer();
         let begun = match self.visitors.get(&call.function) {
             Some(visit) => visit(&call),
-            None => Err(TaskError::NoProvider { task: call.name.clone().into() }),
+            None => Err(TaskError::NoProvider {
+                task: call.name.clone().into(),
+                seen: format!("this node has no function of the key {:016x}", call.function).into(),
+            }),
         };
         match begun {
             Err(error) => reply.send(Err(Failure::from(&error))),
@@ -116,6 +119,8 @@ pub(crate) struct TaskPort {
     count: AtomicU64,
     services: Mutex<HashMap<(NodeId, u64), ActorRef<TaskService>>>,
     given: Arc<Mutex<HashMap<NodeId, u32>>>,
+    /// Lives of nodes that let this one submit nothing.
+    denied: Arc<Mutex<HashSet<(NodeId, u64)>>>,
 }
 
 impl TaskPort {
@@ -128,30 +133,38 @@ impl TaskPort {
             count: AtomicU64::new(1),
             services: Mutex::default(),
             given: Arc::default(),
+            denied: Arc::default(),
         })
     }
 
-    fn service(&self, node: NodeId) -> Option<ActorRef<TaskService>> {
+    fn service(&self, node: NodeId) -> Option<(ActorRef<TaskService>, u64)> {
         let view = self.cluster.view();
         let record = view.alive().find(|record| record.node.0 == node.0)?;
         let key = (node, record.details.life.0);
         let mut services = self.services.lock();
         if let Some(service) = services.get(&key) {
-            return Some(service.clone());
+            return Some((service.clone(), key.1));
         }
         let actor = Profile::of(record).tasks?;
         let home = Home { node, incarnation: record.details.life.0, actor };
         let service = refer::<TaskService>(&self.system, home).ok()?;
         services.retain(|(known, _), _| *known != node);
         services.insert(key, service.clone());
-        Some(service)
+        Some((service, key.1))
     }
 
+    /// Whether a member runs tasks for this node at all.
     fn takes_tasks(&self, record: &Record, profile: &Profile) -> bool {
+        let life = (NodeId(record.node.0), record.details.life.0);
         record.node.0 != self.here.0
             && profile.tasks.is_some()
-            && self.placing.is_same_build(profile)
-            && !record.details.roles.iter().any(|role| role == OBSERVER)
+            && hosts(record)
+            && !self.denied.lock().contains(&life)
+    }
+
+    /// Whether a member takes attempts of this function.
+    fn takes(&self, record: &Record, profile: &Profile, function: u64) -> bool {
+        self.takes_tasks(record, profile) && self.placing.can(profile, function)
     }
 }
 
@@ -180,10 +193,10 @@ fn less(given: &Mutex<HashMap<NodeId, u32>>, node: NodeId) {
 
 impl Elsewhere for TaskPort {
     fn place(&self, placement: &Placement, function: u64) -> Destination {
-        // Equal builds have equal functions; what cannot travel stays here.
+        // What cannot travel stays here.
         let able = |record: &Record, profile: &Profile| {
             record.node.0 == self.here.0
-                || (function != 0 && self.takes_tasks(record, profile))
+                || (function != 0 && self.takes(record, profile, function))
                 || (function == 0 && profile.tasks.is_some())
         };
         match self.placing.node_for(placement, able) {
@@ -197,17 +210,29 @@ impl Elsewhere for TaskPort {
                 };
                 Destination::There { node, only }
             }
-            Err(why) => Destination::Nowhere(why),
+            Err(why) => match self.placing.unprovided(placement, function) {
+                Some(seen) if function != 0 => Destination::Unprovided(seen),
+                Some(_) | None => Destination::Nowhere(why),
+            },
         }
     }
 
-    fn spare(&self, _function: u64) -> Option<NodeId> {
+    fn unprovided(&self, function: u64) -> Option<String> {
+        let view = self.cluster.view();
+        let others: Vec<&Record> =
+            view.alive().filter(|record| self.takes_tasks(record, &Profile::of(record))).collect();
+        let is_able = |record: &&Record| self.placing.can(&Profile::of(record), function);
+        let is_unprovided = !others.is_empty() && !others.iter().any(is_able);
+        is_unprovided.then(|| self.placing.seen(function, &others))
+    }
+
+    fn spare(&self, function: u64) -> Option<NodeId> {
         let view = self.cluster.view();
         let mut given = self.given.lock();
         let mut best: Option<(f64, NodeId)> = None;
         for record in view.alive() {
             let profile = Profile::of(record);
-            if !self.takes_tasks(record, &profile) || profile.cpus <= 0.0 {
+            if !self.takes(record, &profile, function) || profile.cpus <= 0.0 {
                 continue;
             }
             let node = NodeId(record.node.0);
@@ -229,9 +254,10 @@ impl Elsewhere for TaskPort {
         let number = (self.here.0, self.count.fetch_add(1, Ordering::Relaxed));
         let service = self.service(node);
         let given = Arc::clone(&self.given);
+        let denied = Arc::clone(&self.denied);
         Box::pin(async move {
             let mut guard = Given { given, node, service: None };
-            let Some(service) = service else {
+            let Some((service, life)) = service else {
                 return Err(FarError::Refused(format!("node {node} is not there")));
             };
             guard.service = Some((service.clone(), number));
@@ -239,7 +265,11 @@ impl Elsewhere for TaskPort {
             guard.service = None;
             answer.map_err(|error| match error {
                 AskError::Refused(failure) if failure.kind == "NoProvider" => {
-                    FarError::Refused(format!("node {node} does not have the function"))
+                    FarError::Unprovided(format!("node {node} says: {}", failure.text))
+                }
+                AskError::NotDelivered { reason: Undelivered::Denied(why), .. } => {
+                    denied.lock().insert((node, life));
+                    FarError::Denied(why.to_string())
                 }
                 AskError::Refused(failure) => FarError::Failed(failure),
                 AskError::NotDelivered { .. } | AskError::Deadlock(_) => {

@@ -261,7 +261,7 @@ fn a_result_made_on_another_node_arrives_small_in_the_answer_and_large_on_demand
     let failed = executor.deliver::<u64>(
         small.id(),
         id(1),
-        Err(TaskError::NoProvider { task: "f a1".into() }),
+        Err(TaskError::NoProvider { task: "f a1".into(), seen: "none".into() }),
     );
     assert!(matches!(failed, Ok(Message::Answer { .. })));
 }

@@ -159,6 +159,12 @@ impl<T> Admission<T> {
         }
     }
 
+    /// Whether the node has, when idle, what a shape demands.
+    pub(crate) fn can_ever(&self, id: ShapeId) -> bool {
+        let shape = self.shapes.get(id.0 as usize);
+        shape.is_some_and(|shape| self.ledger.is_feasible(&shape.demand))
+    }
+
     /// How many tasks wait for resources.
     pub(crate) const fn ready_count(&self) -> usize {
         self.ready

@@ -23,6 +23,10 @@ pub trait Elsewhere: Send + Sync + 'static {
     /// given until [`run`](Self::run) has ended.
     fn spare(&self, function: u64) -> Option<NodeId>;
 
+    /// What was seen, if there are other nodes that take tasks and none of them has this function; `None` if one has it, or
+    /// if there are none.
+    fn unprovided(&self, function: u64) -> Option<String>;
+
     /// What [`spare`](Self::spare) counted was not given.
     fn give_back(&self, node: NodeId);
 
@@ -44,6 +48,8 @@ pub enum Destination {
     },
     /// On none: what was asked for, and what was seen.
     Nowhere(String),
+    /// On none, because no node that was left to choose from has the function: what they have instead.
+    Unprovided(String),
 }
 
 /// An attempt as it goes out.
@@ -77,6 +83,10 @@ pub enum FarValue {
 pub enum FarError {
     /// It was not begun: another node, or this one, may take it.
     Refused(String),
+    /// It was not begun: the node does not have the function. What it has instead.
+    Unprovided(String),
+    /// It was not begun: the node does not let this one submit tasks.
+    Denied(String),
     /// It ran and failed.
     Failed(Failure),
     /// Its node was lost, or nobody knows.

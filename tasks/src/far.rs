@@ -120,7 +120,19 @@ impl Future for FarAttempt {
                 let error = this.task.own_failure(failure);
                 this.end(Err(error));
             }
-            Err(FarError::Refused(_)) if !this.only => this.back(),
+            Err(FarError::Refused(_) | FarError::Unprovided(_) | FarError::Denied(_))
+                if !this.only =>
+            {
+                this.back();
+            }
+            Err(FarError::Unprovided(seen)) => {
+                let task = this.task.label();
+                this.end(Err(TaskError::NoProvider { task, seen: seen.into() }));
+            }
+            Err(FarError::Denied(text)) => {
+                let task = this.task.label();
+                this.end(Err(TaskError::Denied { task, text: text.into() }));
+            }
             Err(FarError::Refused(text) | FarError::Lost(text)) => {
                 let error = TaskError::Lost {
                     task: this.task.label(),

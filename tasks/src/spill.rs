@@ -29,6 +29,11 @@ impl Shared {
     ) {
         let chosen = task.extras.as_ref().and_then(|extras| extras.placement.as_ref());
         let Some(placement) = chosen else {
+            if let Some(seen) = self.nobody_can(port, &task) {
+                let error = TaskError::NoProvider { task: task.label(), seen: seen.into() };
+                task.stop(false, || error);
+                return;
+            }
             self.enqueue_here(task, from);
             self.watch_queue();
             return;
@@ -50,12 +55,24 @@ impl Shared {
                     far::spawn(self, task, port, (node, only));
                 }
             }
+            Destination::Unprovided(seen) => {
+                let error = TaskError::NoProvider { task: task.label(), seen: seen.into() };
+                task.stop(false, || error);
+            }
             Destination::Nowhere(text) => {
                 let task_label = task.label();
                 let error = TaskError::Infeasible { task: task_label, text: text.into() };
                 task.stop(false, || error);
             }
         }
+    }
+
+    /// A task that this node can never run, while others could and none has its function: what was seen.
+    fn nobody_can(&self, port: &Arc<dyn Elsewhere>, task: &OneShot) -> Option<String> {
+        if task.function_hash == 0 || self.core.lock().admission.can_ever(task.shape) {
+            return None;
+        }
+        port.unprovided(task.function_hash)
     }
 
     /// Looks after [`PATIENCE`] whether anything still waits, as long as it does.

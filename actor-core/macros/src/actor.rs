@@ -73,7 +73,7 @@ fn impl_block(item: TokenStream) -> syn::Result<ItemImpl> {
 fn actor_impl(model: &ActorImpl) -> TokenStream {
     let (self_path, name) = (&model.subject.self_path, &model.shown_name);
     let calls = model.subject.item_name("Calls");
-    let key = wire::key(&model.subject.name(), "");
+    let key = wire::key(model.key.as_deref(), &model.subject.name(), "");
     let (mode, concurrency) = match &model.mode {
         Mode::Exclusive => (quote!(Exclusive), None),
         Mode::Local => (quote!(Local), None),

@@ -94,6 +94,8 @@ use proc_macro::TokenStream;
 /// - `#[actor(max_task_retries = 2)]`: every call is repeated up to twice when the actor was restarted;
 ///   arguments must be `Clone`.
 /// - `#[actor(name = "counter")]`: the type's name in listings and errors.
+/// - `#[actor(key = "bank")]`: what other builds know the actor by, in place of its module's path: keep it when the actor
+///   moves, and nodes of the old build and the new one go on understanding each other.
 ///
 /// # Inside the block
 /// - `pub` methods with `&self` or `&mut self`, sync or async, are calls. Others stay private matters.

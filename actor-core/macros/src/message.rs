@@ -85,7 +85,7 @@ fn message(input: &DeriveInput) -> syn::Result<TokenStream> {
             .push(parse_quote!(Self: ::core::marker::Send + 'static));
     }
     let (parameters, arguments, clause) = generics.split_for_impl();
-    let key = wire::key(&name, &text(&reply.ty));
+    let key = wire::key(None, &name, &text(&reply.ty));
     let wire_items = wire::items(
         &quote!(Self),
         &field_types(&input.data),

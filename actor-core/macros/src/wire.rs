@@ -55,11 +55,12 @@ fn borrows(tokens: TokenStream) -> bool {
     })
 }
 
-/// The key of the text `name` within the module, with a signature.
-pub(crate) fn key(name: &str, signature: &str) -> TokenStream {
+/// The key of the text `name` within the module, or within `place` where that was given instead, with a signature.
+pub(crate) fn key(place: Option<&str>, name: &str, signature: &str) -> TokenStream {
+    let place = place.map_or_else(|| quote!(::core::module_path!()), ToTokens::into_token_stream);
     quote! {
         ::mobula::__macro::keyed(
-            ::mobula::__macro::keyed(::mobula::__macro::key(::core::module_path!()), #name),
+            ::mobula::__macro::keyed(::mobula::__macro::key(#place), #name),
             #signature,
         )
     }

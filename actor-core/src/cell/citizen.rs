@@ -4,6 +4,7 @@ use super::ending::notify;
 use super::*;
 
 use crate::actor_ref::Address;
+use crate::denied::Denied;
 use crate::wire::baggage::Hold;
 
 impl<A: Actor> Citizen for Cell<A> {
@@ -107,7 +108,9 @@ impl<A: Actor> AnyCell for Cell<A> {
         drop(life);
         match watcher {
             Watcher::Actor { .. } => notify(vec![watcher], &ExitReason::NoActor),
-            Watcher::Waiter(_) | Watcher::Far(_) => notify(vec![watcher], &reason),
+            Watcher::Waiter(_) | Watcher::Asker(_) | Watcher::Far(_) => {
+                notify(vec![watcher], &reason);
+            }
         }
     }
 
@@ -169,6 +172,21 @@ impl<A: Actor> AnyCell for Cell<A> {
 
     fn end_for_good(&self) {
         self.tell_to_end();
+    }
+
+    fn end_denied(&self, denied: Denied) {
+        let mut life = self.life.lock();
+        life.told_to_end = false;
+        let Some(rest) = &mut life.rest else { return };
+        let askers: Vec<_> =
+            rest.watchers.extract_if(.., |one| matches!(one, Watcher::Asker(_))).collect();
+        drop(life);
+        for asker in askers {
+            if let Watcher::Asker(sender) = asker {
+                // Whoever stopped waiting needs no answer.
+                let _ = sender.send(Err(denied));
+            }
+        }
     }
 
     fn hold(self: Arc<Self>) -> Hold {

@@ -198,6 +198,7 @@ pub(super) fn notify(watchers: Vec<Watcher>, reason: &ExitReason) {
             Watcher::Far(listener) => (listener.lock())(reason, true),
             // Whoever stopped waiting needs no answer.
             Watcher::Waiter(sender) => drop(sender.send(reason.clone())),
+            Watcher::Asker(sender) => drop(sender.send(Ok(reason.clone()))),
         }
     }
 }

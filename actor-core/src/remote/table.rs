@@ -102,6 +102,17 @@ pub fn spawn_from<A: Actor, Args: Send + 'static, S: IntoStart<A, How> + 'static
     Ok((handle, hold))
 }
 
+/// A handler or a constructor that this program offers to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Provided {
+    /// By which it is asked for.
+    pub key: u64,
+    /// The actor's name.
+    pub actor: &'static str,
+    /// The message's name; `None` for a constructor.
+    pub message: Option<&'static str>,
+}
+
 /// The handlers and constructors linked into this program, by key. Each node keeps one.
 pub struct Table {
     handlers: HashMap<u64, &'static HandlerEntry>,
@@ -133,13 +144,22 @@ impl Table {
         self.handlers.get(&key).copied()
     }
 
-    /// The keys of everything that this program does for others, sorted: what nodes tell each other when they meet.
+    /// Everything that this program does for others, by key: what nodes tell each other when they meet.
     #[must_use]
-    pub fn provided(&self) -> Vec<u64> {
-        let mut keys: Vec<u64> =
-            self.handlers.keys().chain(self.spawners.keys()).copied().collect();
-        keys.sort_unstable();
-        keys
+    pub fn provided(&self) -> Vec<Provided> {
+        let handlers = self.handlers.values().map(|entry| Provided {
+            key: entry.key,
+            actor: entry.actor,
+            message: Some(entry.message),
+        });
+        let spawners = self.spawners.values().map(|entry| Provided {
+            key: entry.kind.key,
+            actor: entry.kind.name,
+            message: None,
+        });
+        let mut provided: Vec<Provided> = handlers.chain(spawners).collect();
+        provided.sort_unstable_by_key(|entry| entry.key);
+        provided
     }
 
     /// Starts an actor that another node asked for; the hold keeps it alive until that node has its own.

@@ -47,6 +47,30 @@ impl Capabilities {
         Self(self.0 | other.0)
     }
 
+    /// What is in both sets.
+    #[must_use]
+    pub const fn only(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The set with these names, separated by commas: `spawn`, `submit`, `kill`, `observe`; or `all`, or `none`.
+    #[must_use]
+    pub fn from_names(text: &str) -> Option<Self> {
+        let mut set = Self::NONE;
+        for name in text.split(',').map(str::trim) {
+            set = set.and(match name {
+                "spawn" => Self::SPAWN,
+                "submit" => Self::SUBMIT,
+                "kill" => Self::KILL,
+                "observe" => Self::OBSERVE,
+                "all" => Self::ALL,
+                "none" => Self::NONE,
+                _ => return None,
+            });
+        }
+        Some(set)
+    }
+
     /// Whether every capability of `wanted` is in this set.
     #[must_use]
     pub const fn allow(self, wanted: Self) -> bool {
@@ -66,7 +90,7 @@ impl fmt::Debug for Capabilities {
     }
 }
 
-/// How a node takes part.
+/// How a node takes part, most rights first.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

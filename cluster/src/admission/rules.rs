@@ -164,6 +164,9 @@ pub struct Presence {
     pub incarnation: Incarnation,
     /// Where the node listens, most useful first; at most [`ADDRESSES_MAX`].
     pub addresses: Vec<String>,
+    /// What the node will do at most, however much its proof allows; `None`: whatever that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<(Role, Capabilities)>,
     /// Whatever the layers above want the other end to know; at most [`HELLO_BYTES_MAX`], on control connections only.
     #[serde(with = "octets")]
     pub hello: Vec<u8>,
@@ -202,6 +205,19 @@ pub struct Standing {
 
 impl Standing {
     const FULL: Self = Self { role: Role::Member, capabilities: Capabilities::ALL, valid: None };
+
+    /// The same, within limits that the node set itself: an observer that shares the secret of all is an observer.
+    #[must_use]
+    pub fn within(self, limits: Option<(Role, Capabilities)>) -> Self {
+        match limits {
+            Some((role, capabilities)) => Self {
+                role: self.role.max(role),
+                capabilities: self.capabilities.only(capabilities),
+                valid: self.valid,
+            },
+            None => self,
+        }
+    }
 }
 
 /// What an end demands of the other and shows of itself.

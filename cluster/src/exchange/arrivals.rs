@@ -7,8 +7,8 @@ use mobula_actor_core::remote::inbound::{Delivered, Inbound, deliver};
 use mobula_actor_core::remote::{AnswerSink, Home, SpawnRequest, WireAnswer};
 use mobula_actor_core::wire::baggage::{self, Hold};
 use mobula_actor_core::{
-    ActorHandle, ActorId, CallChain, CallerId, Current, ExitReason, MessageContext, NodeId,
-    sync_scope,
+    ActorHandle, ActorId, CallChain, CallerId, Current, DeadLetter, DeadLetterReason, Denied,
+    ExitReason, MessageContext, NodeId, Right, Undelivered, sync_scope,
 };
 use mobula_proto::error::WireError;
 use mobula_proto::wire::codec;
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::Exchange;
 use super::message::{Extension, Signal, answer_parcel};
 use super::peer::Peer;
+use super::rights::Rights;
 
 /// Tells the sender of a message, when dropped, that all in it is held.
 struct Unpin {
@@ -41,20 +42,27 @@ impl fmt::Debug for Unpin {
 }
 
 impl Exchange {
-    /// Takes a parcel that came from `from`. To be called for one node in the order of sending, by one thread at a time.
+    /// Takes a parcel that came from `from`, whose connection proved `rights`. To be called for one node in the order of sending, by one thread at a time.
     ///
     /// # Errors
     /// [`WireError`]: the bytes are no parcel. Count it, and part from a node that goes on so.
-    pub fn receive(&self, from: NodeId, bytes: &[u8]) -> Result<(), WireError> {
+    pub fn receive(&self, from: NodeId, rights: Rights, bytes: &[u8]) -> Result<(), WireError> {
         let parcel = Parcel::parse(bytes)?;
         let peer = self.peer(from);
         // References in what is read belong to this node.
-        sync_scope(Current::root(self.system.clone()), || self.take(&peer, &parcel))
+        sync_scope(Current::root(self.system.clone()), || self.take(&peer, rights, &parcel))
     }
 
-    fn take(&self, peer: &Arc<Peer>, parcel: &Parcel<'_>) -> Result<(), WireError> {
+    fn take(&self, peer: &Arc<Peer>, rights: Rights, parcel: &Parcel<'_>) -> Result<(), WireError> {
         match parcel.verb {
             Verb::TELL | Verb::ASK => {
+                let to = ActorId::from_u64(parcel.to);
+                if let Some(to) = to.filter(|_| !rights.is_full())
+                    && let Err(right) = rights.send(self.needs(to))
+                {
+                    self.deny(peer, to, parcel, right);
+                    return Ok(());
+                }
                 let extension = extension(parcel)?;
                 let pin = extension.pin;
                 self.unpacked(peer, pin, || self.call(peer, parcel, extension.chain));
@@ -70,11 +78,30 @@ impl Exchange {
                     self.unpacked(peer, pin, || waiting(answer, Vec::new()));
                 }
             }
-            Verb::SIGNAL => self.hear(peer, codec::decode(parcel.payload)?),
+            Verb::SIGNAL => self.hear(peer, rights, codec::decode(parcel.payload)?),
             // Of a newer version.
             Verb(_) => {}
         }
         Ok(())
+    }
+
+    /// Refuses a message, unread; the sender is told, and goes on keeping what is in it no longer.
+    fn deny(&self, peer: &Arc<Peer>, to: ActorId, parcel: &Parcel<'_>, right: Right) {
+        let why = self.denied(right);
+        let message = "a message from another node";
+        let from = CallerId::elsewhere(peer.node(), parcel.from);
+        if parcel.verb == Verb::ASK {
+            let answer = WireAnswer::NotDelivered(Undelivered::Denied(why));
+            self.answer(peer, parcel.correlation)(answer, Vec::new());
+        } else {
+            let letter = DeadLetter::new(to, from, message, DeadLetterReason::Denied);
+            self.system.dead_letters().record(&letter);
+            self.signal(peer, Signal::Denied { actor: to, why, was_end: false });
+        }
+        self.tell_guard(to, peer.node(), peer.life());
+        if let Ok(Extension { pin: Some(pin), .. }) = extension(parcel) {
+            self.signal(peer, Signal::Unpin { pin });
+        }
     }
 
     /// Reads on behalf of a message with baggage, which goes when everything read is held.
@@ -156,9 +183,9 @@ impl Exchange {
         })
     }
 
-    fn hear(&self, peer: &Arc<Peer>, signal: Signal) {
+    fn hear(&self, peer: &Arc<Peer>, rights: Rights, signal: Signal) {
         match signal {
-            Signal::Hold { actor, life } => self.hold(peer, actor, life),
+            Signal::Hold { actor, life } => self.hold(peer, rights, (actor, life)),
             Signal::Held { actor } => peer.held_there(actor),
             Signal::Release { actor, watches } => peer.release_here(actor, watches),
             Signal::Ended { actor, reason, for_good } => {
@@ -168,11 +195,27 @@ impl Exchange {
             Signal::Pause { actor } => peer.shut(actor, true),
             Signal::Resume { actor } => peer.shut(actor, false),
             Signal::Control { actor, control } => {
-                if let Some(actor) = self.system.directory().actor(actor) {
-                    actor.obey(control);
+                match rights.control(&control, peer.has_started(actor)) {
+                    Ok(()) => {
+                        if let Some(actor) = self.system.directory().actor(actor) {
+                            actor.obey(control);
+                        }
+                    }
+                    Err(right) => {
+                        let why = self.denied(right);
+                        tracing::warn!(node = %peer.node(), %actor, %right, "an end was refused");
+                        self.signal(peer, Signal::Denied { actor, why, was_end: true });
+                    }
                 }
             }
+            Signal::Denied { actor, why, was_end } => self.was_denied(peer, actor, why, was_end),
             Signal::Spawn { number, request, pin } => {
+                if let Err(right) = rights.start() {
+                    let outcome = Err(ExitReason::Denied(self.denied(right)));
+                    self.signal(peer, Signal::Spawned { number, outcome });
+                    pin.into_iter().for_each(|pin| self.signal(peer, Signal::Unpin { pin }));
+                    return;
+                }
                 self.unpacked(peer, pin, || self.spawn_here(peer, number, request));
             }
             Signal::Spawned { number, outcome } => {
@@ -191,7 +234,28 @@ impl Exchange {
         }
     }
 
-    fn hold(&self, peer: &Arc<Peer>, actor: ActorId, life: u64) {
+    /// What this node sent was refused there.
+    fn was_denied(&self, peer: &Peer, actor: ActorId, why: Denied, was_end: bool) {
+        for stand_in in peer.stand_ins_of(actor) {
+            if was_end {
+                stand_in.end_denied(why);
+            } else {
+                let reason = DeadLetterReason::Denied;
+                let message = "a message to another node";
+                let letter = DeadLetter::new(stand_in.id(), CallerId::NOBODY, message, reason);
+                self.system.dead_letters().record(&letter);
+            }
+        }
+    }
+
+    fn hold(&self, peer: &Arc<Peer>, rights: Rights, (actor, life): (ActorId, u64)) {
+        // Services may be held by everybody: whoever may not ask them is told so when it does.
+        if let Some(right) = rights.send(self.needs(actor)).err().filter(|r| *r == Right::Send) {
+            self.signal(peer, Signal::Held { actor });
+            let reason = ExitReason::Denied(self.denied(right));
+            self.signal(peer, Signal::Ended { actor, reason, for_good: true });
+            return;
+        }
         let living = (life == self.here.1).then(|| self.system.directory().actor(actor)).flatten();
         match living {
             Some(handle) => {
@@ -241,6 +305,7 @@ impl Exchange {
                 if peer.hold_here(actor, || hold) {
                     exchange.listen(&peer, &handle);
                 }
+                peer.started(actor);
                 actor
             });
             exchange.signal(&peer, Signal::Spawned { number, outcome });

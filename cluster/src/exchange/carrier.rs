@@ -18,6 +18,7 @@ use mobula_proto::membership::MembershipEvent;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::broadcast::error::RecvError;
 
+use super::rights::Rights;
 use super::{Courier, CourierError, Exchange};
 use crate::handle::Cluster;
 use crate::lanes::{Inbound, LaneSender, Lanes, Origin};
@@ -149,9 +150,10 @@ impl Inbound for Carrier {
     ) -> Option<Receipt> {
         if let Some(exchange) = self.exchange() {
             let node = NodeId(from.node.0);
+            let rights = Rights { role: from.role, capabilities: from.capabilities };
             // Who writes to us is there, even if the membership has not told us yet.
             exchange.heard(node, from.life.0);
-            if let Err(error) = exchange.receive(node, payload) {
+            if let Err(error) = exchange.receive(node, rights, payload) {
                 tracing::warn!(%node, %error, "a parcel could not be read");
             }
         }

@@ -13,8 +13,9 @@ use mobula_proto::wire::codec;
 use mobula_proto::wire::parcel::{Parcel, Verb};
 use tokio::time::Instant;
 
+use super::gate::Gate;
 use super::message::{self, CHAIN_MAX, Extension, Signal};
-use super::peer::{Gate, Peer};
+use super::peer::Peer;
 use super::{CourierError, Exchange};
 
 /// The link of one stand-in.

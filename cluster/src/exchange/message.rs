@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use mobula_actor_core::remote::{Control, SpawnRequest, WireAnswer};
-use mobula_actor_core::{ActorId, ExitReason};
+use mobula_actor_core::{ActorId, Denied, ExitReason};
 use mobula_proto::wire::codec;
 use mobula_proto::wire::parcel::{Parcel, Verb};
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,15 @@ pub enum Signal {
         request: SpawnRequest,
         /// References in the arguments.
         pin: Option<u64>,
+    },
+    /// You have not the right to what you sent or asked for.
+    Denied {
+        /// To which actor.
+        actor: ActorId,
+        /// What is missing.
+        why: Denied,
+        /// Whether you wanted it to end, and not to hear a message.
+        was_end: bool,
     },
     /// It has started, or never will.
     Spawned {

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use mobula_actor_core::remote::stand_in::ended;
 use mobula_actor_core::remote::{AnswerSink, Home, Need, WireAnswer};
@@ -11,6 +10,7 @@ use mobula_actor_core::wire::baggage::{Hold, Ticket};
 use mobula_actor_core::{ActorHandle, ActorId, ExitReason, NodeId, UnknownOutcome};
 use parking_lot::Mutex;
 
+use super::gate::Gate;
 use super::message::Signal;
 
 /// One other node.
@@ -62,31 +62,8 @@ struct Held {
     has_listener: bool,
     is_of_interest: bool,
     is_paused: bool,
-}
-
-/// Whether calls to one actor may go out.
-#[derive(Debug, Default)]
-pub(super) struct Gate {
-    is_shut: AtomicBool,
-    waiting: Mutex<Option<Waker>>,
-}
-
-impl Gate {
-    pub(super) fn poll_open(&self, cx: &Context<'_>) -> Poll<()> {
-        if !self.is_shut.load(Ordering::Acquire) {
-            return Poll::Ready(());
-        }
-        *self.waiting.lock() = Some(cx.waker().clone());
-        // Opened meanwhile, nobody would wake us.
-        if self.is_shut.load(Ordering::Acquire) { Poll::Pending } else { Poll::Ready(()) }
-    }
-
-    fn set(&self, is_shut: bool) {
-        self.is_shut.store(is_shut, Ordering::Release);
-        if !is_shut && let Some(waker) = self.waiting.lock().take() {
-            waker.wake();
-        }
-    }
+    /// That node had it started, and may end it.
+    is_theirs: bool,
 }
 
 impl Peer {
@@ -118,6 +95,10 @@ impl Peer {
             None => {}
         }
         let mut state = self.state.lock();
+        if state.last_life != Some(life) {
+            // What an earlier life had started is not this one's.
+            state.held.values_mut().for_each(|held| held.is_theirs = false);
+        }
         state.last_life = Some(life);
         state.life = Some(life);
         let over: Vec<_> = state
@@ -290,6 +271,14 @@ impl Peer {
         drop(forgotten);
     }
 
+    /// Our living stand-ins for an actor.
+    pub(super) fn stand_ins_of(&self, actor: ActorId) -> Vec<ActorHandle> {
+        let state = self.state.lock();
+        let Some(life) = state.life else { return Vec::new() };
+        let known = state.stand_ins.get(&(life, actor)).into_iter().flatten();
+        known.map(|one| one.handle.clone()).collect()
+    }
+
     pub(super) fn shut(&self, actor: ActorId, is_shut: bool) {
         let state = self.state.lock();
         let Some(life) = state.life else { return };
@@ -334,6 +323,18 @@ impl Peer {
         held.count += 1;
         held.hold.get_or_insert_with(hold);
         !std::mem::replace(&mut held.has_listener, true)
+    }
+
+    /// That node had the actor started.
+    pub(super) fn started(&self, actor: ActorId) {
+        if let Some(held) = self.state.lock().held.get_mut(&actor) {
+            held.is_theirs = true;
+        }
+    }
+
+    /// Whether that node had the actor started.
+    pub(super) fn has_started(&self, actor: ActorId) -> bool {
+        self.state.lock().held.get(&actor).is_some_and(|held| held.is_theirs)
     }
 
     pub(super) fn release_here(&self, actor: ActorId, watches: bool) {

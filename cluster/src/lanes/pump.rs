@@ -40,8 +40,7 @@ const ROUNDS_MAX: usize = 32;
 
 /// Pumps until the connection ends or the association is closed; whether a frame came, and why it ended.
 pub(super) async fn run(peer: &Peer, lane: u8, link: Link) -> (bool, LinkError) {
-    let capabilities = link.peer.standing.capabilities;
-    let from = Origin { node: peer.node, life: link.life(), capabilities };
+    let from = Origin::of(&link);
     let now = Instant::now();
     let mut pump = Pump {
         peer,

@@ -179,6 +179,23 @@ impl World {
 }
 
 impl State {
+    /// Who is joined to `from` by control connections, over others, too: gossip goes no other way.
+    fn reached_from(&self, from: NodeId) -> BTreeSet<NodeId> {
+        let names: Vec<NodeId> = self.sites.values().map(|site| site.key.node()).collect();
+        let control = |cable: &&Cable| cable.purpose() == Purpose::Control && cable.is_alive();
+        let cables: Vec<&Cable> = self.cables.iter().filter(control).collect();
+        let mut reached = BTreeSet::from([from]);
+        let mut next = vec![from];
+        while let Some(node) = next.pop() {
+            for name in &names {
+                if cables.iter().any(|cable| cable.joins(node, *name)) && reached.insert(*name) {
+                    next.push(*name);
+                }
+            }
+        }
+        reached
+    }
+
     fn draw_delay(&mut self) -> Duration {
         let mut delay = if self.delay.is_empty() {
             self.delay.start
@@ -312,10 +329,12 @@ impl Transport for MemoryEndpoint {
         if !state.sites.contains_key(&self.address) {
             return Err(TopicError::Closed);
         }
+        let reached = state.reached_from(from);
         let listeners: Vec<_> = state
             .sites
             .values()
             .filter(|site| site.topics.contains(topic) && site.key != self.key)
+            .filter(|site| reached.contains(&site.key.node()))
             .filter(|site| !state.cuts.contains(&(from, site.key.node())))
             .map(|site| site.arrivals.clone())
             .collect();

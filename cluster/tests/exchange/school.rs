@@ -12,6 +12,7 @@ use mobula_actor_core::wire::baggage;
 use mobula_actor_core::{
     Actor, ActorRef, Current, NodeId, Placement, SpawnError, System, scope, sync_scope,
 };
+use mobula_cluster::exchange::rights::Rights;
 use mobula_cluster::exchange::{Courier, CourierError, Exchange, Placer};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -47,7 +48,7 @@ impl Memory {
         tokio::spawn(async move {
             while let Some(parcel) = receiver.recv().await {
                 if let Some(exchange) = exchange.upgrade() {
-                    exchange.receive(me, &parcel).expect("a parcel of ours");
+                    exchange.receive(me, Rights::FULL, &parcel).expect("a parcel of ours");
                 }
                 tokio::task::yield_now().await;
             }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use mobula::{ActorId, ClusterConfig, Members, Node, NodeId};
+use mobula::{ActorId, AuthorityConfig, ClusterConfig, Members, Node, NodeId, Role};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -59,6 +59,8 @@ pub(crate) enum Question {
 /// Joins, asks, leaves, and prints.
 pub(crate) fn ask(question: Question, place: &Where) -> Result<ExitCode, CommandError> {
     let (address, secret) = target(place)?;
+    let authority = AuthorityConfig::from_environment(|name| std::env::var(name).ok())?;
+    let secret = secret.filter(|_| authority.is_none());
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (rows, silent) = runtime.block_on(async {
@@ -66,7 +68,8 @@ pub(crate) fn ask(question: Question, place: &Where) -> Result<ExitCode, Command
         config.join = vec![address];
         config.join_limit = JOIN_LIMIT;
         config.secret = secret;
-        config.observer = true;
+        config.role = Role::Observer;
+        config.authority = authority;
         let node = Node::builder().num_cpus(0.0).cluster(config).start().await?;
         let answer = answer(&node, question).await;
         node.shutdown().await;
@@ -100,6 +103,8 @@ async fn answer(node: &Node, question: Question) -> Rows {
                     "addresses": row.addresses.join(","),
                     "labels": row.labels,
                     "observer": row.observer,
+                    "client": row.client,
+                    "key": row.key,
                 })
             });
             (rows.collect(), Vec::new())

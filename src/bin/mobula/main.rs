@@ -7,6 +7,7 @@
 //! Exit codes: the program's own for `run`, 2 for a command that cannot be carried out.
 
 mod ask;
+mod ca;
 mod run;
 
 use std::ffi::OsString;
@@ -62,6 +63,11 @@ enum Command {
         #[arg(long, value_name = "NAME=VALUE")]
         label: Vec<String>,
     },
+    /// An authority for clusters whose members show certificates
+    Ca {
+        #[command(subcommand)]
+        deed: ca::Deed,
+    },
     /// Every node's summary
     Status(Where),
     /// The members, as one of them sees them
@@ -111,6 +117,14 @@ enum CommandError {
     NoId(String),
     #[error(transparent)]
     Node(#[from] mobula::NodeError),
+    #[error(transparent)]
+    Config(#[from] mobula::ConfigError),
+    #[error(transparent)]
+    Revoke(#[from] mobula::RevokeError),
+    #[error("{} holds no authority; make one by `mobula ca init --dir`", _0.display())]
+    NoAuthority(PathBuf),
+    #[error("{} cannot be written; a key is never written over another", path.display())]
+    NotWritten { path: PathBuf, source: io::Error },
     #[error("the answer cannot be written")]
     Output(#[from] io::Error),
 }
@@ -125,6 +139,7 @@ fn main() -> ExitCode {
                 .map_err(CommandError::from)
                 .and_then(|secret| run::up(bin, &run::settings(listen, &join, secret, &label)))
         }
+        Command::Ca { deed } => ca::perform(deed),
         Command::Status(place) => ask(Question::Status, &place),
         Command::Nodes(place) => ask(Question::Nodes, &place),
         Command::Actors(place) => ask(Question::Actors, &place),

@@ -103,10 +103,20 @@ pub enum TaskError {
         /// How it was lost.
         text: Arc<str>,
     },
-    /// No node has this function. Start one whose program contains it.
+    /// No node that may run it has this function, with this version and signature. Start one whose program contains it, or
+    /// give all nodes the same build.
     NoProvider {
         /// The task.
         task: TaskLabel,
+        /// The nodes that were looked at, and what they have instead.
+        seen: Arc<str>,
+    },
+    /// The node that was to run it does not let this one submit tasks. Nothing ran. Ask for another certificate.
+    Denied {
+        /// The task.
+        task: TaskLabel,
+        /// Who refused, and which capability is missing.
+        text: Arc<str>,
     },
     /// No node will ever have what the task asks for. Ask for less, or add a node.
     Infeasible {
@@ -213,7 +223,8 @@ impl TaskError {
             | Self::DependencyFailed { task, .. }
             | Self::ArgumentFreed { task, .. }
             | Self::ArgumentLost { task, .. }
-            | Self::NoProvider { task }
+            | Self::NoProvider { task, .. }
+            | Self::Denied { task, .. }
             | Self::Infeasible { task, .. }
             | Self::Invalid { task, .. }
             | Self::QueueFull { task, .. }
@@ -283,9 +294,11 @@ impl fmt::Display for TaskError {
             Self::ArgumentLost { task, text, .. } => {
                 write!(f, "task `{task}` did not run because an argument was lost: {text}")
             }
-            Self::NoProvider { task } => {
-                write!(f, "no node provides the function of task `{task}`; start one that does")
-            }
+            Self::NoProvider { task, seen } => write!(
+                f,
+                "no node provides the function of task `{task}`: {seen}; start one that does"
+            ),
+            Self::Denied { task, text } => write!(f, "task `{task}` was not let in: {text}"),
             Self::Infeasible { task, text } => write!(f, "task `{task}` can never run: {text}"),
             Self::Invalid { task, text } => write!(f, "task `{task}` was not accepted: {text}"),
             Self::QueueFull { task, limit } => write!(

@@ -29,7 +29,8 @@ pub(crate) fn failure(error: &TaskError) -> Failure {
             ("Panicked", std::iter::once(message.to_string()).chain(at).collect(), 0)
         }
         TaskError::Cancelled { .. } => ("Cancelled", String::new(), 0),
-        TaskError::NoProvider { .. } => ("NoProvider", String::new(), 0),
+        TaskError::NoProvider { seen, .. } => ("NoProvider", seen.to_string(), 0),
+        TaskError::Denied { text, .. } => ("Denied", text.to_string(), 0),
         TaskError::Infeasible { text, .. } => ("Infeasible", text.to_string(), 0),
         TaskError::Invalid { text, .. } => ("Invalid", text.to_string(), 0),
         TaskError::Lost { text, attempt, .. } => ("Lost", text.to_string(), *attempt),
@@ -75,7 +76,8 @@ fn plain(failure: Failure) -> TaskError {
         }
         "Panicked" => TaskError::Panicked { task, message: text, location: None },
         "Cancelled" => TaskError::Cancelled { task },
-        "NoProvider" => TaskError::NoProvider { task },
+        "NoProvider" => TaskError::NoProvider { task, seen: text },
+        "Denied" => TaskError::Denied { task, text },
         "Infeasible" => TaskError::Infeasible { task, text },
         "Invalid" => TaskError::Invalid { task, text },
         _ => TaskError::Lost { task, node: None, attempt: attempt.max(1), text },

@@ -23,6 +23,7 @@ pub(crate) enum Mode {
 pub(crate) struct ActorArguments {
     pub(crate) mode: Mode,
     pub(crate) name: Option<LitStr>,
+    pub(crate) key: Option<LitStr>,
     pub(crate) max_task_retries: Option<Expr>,
 }
 
@@ -45,11 +46,12 @@ impl Parse for ActorArguments {
                 }
                 "max_task_retries" => arguments.max_task_retries = Some(value(input)?),
                 "name" => arguments.name = Some(value(input)?),
+                "key" => arguments.key = Some(value(input)?),
                 other => {
                     return Err(syn::Error::new_spanned(
                         &key,
                         format!(
-                            "`#[actor]` has no option `{other}`; it has `local`, `max_concurrency = n`, `max_task_retries = n` and `name = \"…\"`"
+                            "`#[actor]` has no option `{other}`; it has `local`, `max_concurrency = n`, `max_task_retries = n`, `name = \"…\"` and `key = \"…\"`"
                         ),
                     ));
                 }

@@ -40,7 +40,7 @@ fn one(model: &ActorImpl, method: &Method) -> TokenStream {
     let reply = method.reply.items(span);
     let lifted = lifted();
     let signature = text(quote!((#(#types),*) -> #reply_ty));
-    let key = wire::key(&shown_method, &signature);
+    let key = wire::key(model.key.as_deref(), &shown_method, &signature);
     let wire_items =
         wire::items(&quote!(::mobula::__macro::Method<Self>), &types, &method.reply, &key, span);
     let entry =

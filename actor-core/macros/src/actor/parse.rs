@@ -22,6 +22,8 @@ pub(crate) struct ActorImpl {
     pub(crate) subject: Subject,
     /// `Actor::NAME`.
     pub(crate) shown_name: String,
+    /// What stands for the module in the keys of the actor and its messages.
+    pub(crate) key: Option<String>,
     pub(crate) mode: Mode,
     pub(crate) methods: Vec<Method>,
     pub(crate) hooks: Vec<Hook>,
@@ -48,6 +50,7 @@ impl ActorImpl {
         let mut model = Self {
             subject,
             shown_name,
+            key: arguments.key.map(|literal| literal.value()),
             mode: arguments.mode,
             methods: Vec::new(),
             hooks: Vec::new(),

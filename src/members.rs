@@ -14,7 +14,7 @@ use crate::membership::ClusterConfig;
 use crate::node::{Node, NodeError};
 use crate::wiring::builds::learning::BuildService;
 use crate::wiring::builds::table::BuildTable;
-use crate::wiring::cluster::{self, CLIENT, Name, OBSERVER, Profile, Services};
+use crate::wiring::cluster::{self, CLIENT, Membership, Name, OBSERVER, Profile, Services};
 use crate::wiring::postings::Registrar;
 use crate::wiring::stores::StoreService;
 use crate::wiring::tasks::TaskService;
@@ -97,8 +97,8 @@ impl Node {
         view.records().map(|record| row(record, record.node == own)).collect()
     }
 
-    /// Waits until at least `count` members are alive, this one included, and it is known what their programs contain, or until
-    /// `limit`.
+    /// Waits until at least `count` members are alive, this one included, can be reached, and have told what their programs
+    /// contain, or until `limit`.
     ///
     /// # Errors
     /// How many there were in the end.
@@ -109,12 +109,17 @@ impl Node {
         let Some(membership) = self.membership() else {
             return if count <= 1 { Ok(()) } else { Err(1) };
         };
-        let (cluster, builds) = (&membership.cluster, &membership.builds);
+        let Membership { cluster, builds, exchange } = membership;
         let mut events = cluster.events();
-        let mut news = builds.news();
+        let (mut news, mut contacts) = (builds.news(), exchange.contacts());
         let found = || {
             let view = cluster.view();
-            view.alive().filter(|record| builds.is_known(Profile::of(record).build)).count()
+            let is_ready = |record: &&Record| {
+                let life = exchange.life_of(NodeId(record.node.0));
+                (record.node == cluster.node() || life == Some(record.details.life.0))
+                    && builds.is_known(Profile::of(record).build)
+            };
+            view.alive().filter(is_ready).count()
         };
         let enough = async {
             while found() < count {
@@ -122,6 +127,7 @@ impl Node {
                 tokio::select! {
                     _ = events.recv() => {}
                     _ = news.changed() => {}
+                    _ = contacts.changed() => {}
                 }
             }
         };

@@ -323,19 +323,16 @@ impl Driver {
 
     fn on_revocations(&mut self, bytes: &Bytes) {
         match codec::decode::<Vec<Signed<Revocation>>>(bytes) {
-            Ok(entries) => {
-                for entry in &entries {
-                    if let Err(error) = self.revoke(entry, false) {
-                        tracing::warn!(%error, "revocation refused");
-                    }
-                }
-            }
+            Ok(entries) => entries.iter().for_each(|entry| drop(self.revoke(entry, false))),
             Err(error) => tracing::debug!(%error, "unreadable revocations"),
         }
     }
 
     fn revoke(&mut self, entry: &Signed<Revocation>, is_ours: bool) -> Result<(), Refusal> {
-        if let Some(revocation) = self.transport.admission().revoke(entry)? {
+        let news = self.transport.admission().revoke(entry);
+        if let Some(revocation) =
+            news.inspect_err(|error| tracing::warn!(%error, "revocation refused"))?
+        {
             tracing::info!(node = %revocation.node.node(), "revoked");
             if is_ours && let Ok(body) = codec::encode(&[entry]) {
                 // Gossip may lose it, or have no mesh yet; who is connected hears it for certain.

@@ -33,7 +33,7 @@ use mobula_actor_core::{
     SpawnError, System,
 };
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 pub mod carrier;
 pub mod message;
@@ -113,6 +113,8 @@ pub struct Exchange {
     peers: RwLock<HashMap<NodeId, Arc<Peer>>>,
     /// What other nodes need to send to an actor of this one, where that is more than to take part.
     guards: RwLock<HashMap<ActorId, Guard>>,
+    /// Counts contacts that began.
+    contacts: watch::Sender<u64>,
     /// Who waits for an actor to be spawned elsewhere.
     spawning: Mutex<HashMap<(NodeId, u64), Spawning>>,
 }
@@ -135,6 +137,7 @@ impl Exchange {
             placer,
             peers: RwLock::default(),
             guards: RwLock::default(),
+            contacts: watch::Sender::new(0),
             spawning: Mutex::default(),
         })
     }
@@ -166,6 +169,13 @@ impl Exchange {
     pub fn reached(&self, node: NodeId, life: u64) {
         let peer = self.peer(node);
         peer.reached(life, &|signal| self.signal(&peer, signal));
+        self.contacts.send_modify(|count| *count += 1);
+    }
+
+    /// Changes whenever a node was reached; see [`Exchange::life_of`].
+    #[must_use]
+    pub fn contacts(&self) -> watch::Receiver<u64> {
+        self.contacts.subscribe()
     }
 
     /// Something came from `node`: if nothing was known of it, it can be reached.

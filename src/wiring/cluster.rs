@@ -35,7 +35,7 @@ pub(crate) struct Membership {
     /// What the members' programs contain.
     pub(crate) builds: Arc<Builds>,
     /// Its last owner beside the system, which forgets it when the node stops.
-    _exchange: Arc<Exchange>,
+    pub(crate) exchange: Arc<Exchange>,
 }
 
 /// Who the node will be, decided before anything of it starts: objects carry its name.
@@ -162,7 +162,7 @@ pub(crate) async fn start(
         cluster.join(&config.join, config.join_limit).await?;
         cluster.keep_dialing(config.join.clone());
     }
-    Ok(Membership { cluster, builds, _exchange: exchange })
+    Ok(Membership { cluster, builds, exchange })
 }
 
 /// Says what other nodes need to ask a node's services.

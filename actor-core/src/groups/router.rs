@@ -333,7 +333,8 @@ const fn another_may(reason: &Undelivered) -> bool {
         | Undelivered::Unreachable(_)
         | Undelivered::NoWireForm(_)
         | Undelivered::Unknown(_)
-        | Undelivered::Unreadable(_) => true,
+        | Undelivered::Unreadable(_)
+        | Undelivered::Denied(_) => true,
         Undelivered::Expired | Undelivered::Cancelled | Undelivered::DependencyFailed(_) => false,
     }
 }

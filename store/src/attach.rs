@@ -23,8 +23,10 @@ use std::sync::Arc;
 use crate::{
     codec::Object,
     collect::{self, Collected},
+    entry::Entry,
     error::TaskError,
     exchange::Exchange,
+    hold::LocalHold,
     lineage::Recipe,
     message::{Message, Parcel, PinId},
     object_id::{ObjectId, StoreId},
@@ -51,7 +53,7 @@ impl Store {
         self.home().elsewhere.set(exchange).map_err(|_attached| AttachError::Attached)
     }
 
-    fn exchange(&self) -> Option<Arc<Exchange>> {
+    pub(crate) fn exchange(&self) -> Option<Arc<Exchange>> {
         let elsewhere = self.home().elsewhere.get()?;
         Arc::clone(elsewhere).into_any().downcast().ok()
     }
@@ -148,6 +150,14 @@ impl Store {
         }
     }
 
+    /// A task that runs again for lost objects, `object` among them, was repeated by itself so many times: they count
+    /// as attempts.
+    pub fn repeated(&self, object: ObjectId, times: u32) {
+        if let Some(exchange) = self.exchange() {
+            exchange.repeated(object, times);
+        }
+    }
+
     /// A rebuild that was asked for will not take place; whoever waits for the object is told.
     pub fn cannot_rebuild(&self, object: ObjectId, text: &str) {
         if let Some(exchange) = self.exchange() {
@@ -165,6 +175,16 @@ impl Store {
         let id = object.id();
         let exchange = self.exchange().ok_or(TransferError::Alone { object: id })?;
         exchange.make_durable(object.hold())
+    }
+
+    /// The same for an object without its type, once it has a value; not at all on a node on its own.
+    pub fn make_entry_durable(&self, entry: &Arc<Entry>) {
+        if let (Some(exchange), Some(hold)) =
+            (self.exchange(), LocalHold::revive(Arc::clone(entry)))
+        {
+            // Too many objects are known to others: this one is not.
+            let _as_it_was = exchange.make_durable(&hold);
+        }
     }
 
     /// Hands an object with a value over to another store, for instance that of a named actor. References go on

@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     discard::AnyValue,
@@ -26,6 +26,13 @@ use crate::{
 pub trait Object: Serialize + DeserializeOwned + Send + Sync + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Object for T {}
+
+/// What [`Object`] says, for types of which a macro cannot know whether they borrow for ever: the compiler chooses
+/// without regard to lifetimes, so it must not be asked for `DeserializeOwned`. Values are read from input that does
+/// not stay.
+pub trait Portable: Serialize + Deserialize<'static> + Send + Sync + 'static {}
+
+impl<T: Serialize + Deserialize<'static> + Send + Sync + 'static> Portable for T {}
 
 /// An encoded value; plain bytes are not copied for it.
 #[derive(Clone)]
@@ -68,6 +75,17 @@ impl ValueType {
             }
         }
     }
+
+    pub(crate) const fn portable<T: Portable>() -> &'static Self {
+        const {
+            &Self {
+                id: TypeId::of::<T>,
+                name: std::any::type_name::<T>,
+                encode: encode::<T>,
+                decode: decode_portable::<T>,
+            }
+        }
+    }
 }
 
 impl fmt::Debug for ValueType {
@@ -76,7 +94,7 @@ impl fmt::Debug for ValueType {
     }
 }
 
-fn encode<T: Object>(value: &AnyValue) -> Result<Encoded, String> {
+fn encode<T: Portable>(value: &AnyValue) -> Result<Encoded, String> {
     if let Ok(bytes) = Arc::clone(value).downcast::<Vec<u8>>() {
         return Ok(Encoded::Value(bytes));
     }
@@ -97,8 +115,18 @@ fn decode<T: Object>(bytes: Vec<u8>) -> Result<Held<AnyValue>, String> {
     Ok(held(Arc::new(value)))
 }
 
+fn decode_portable<T: Portable>(bytes: Vec<u8>) -> Result<Held<AnyValue>, String> {
+    if TypeId::of::<T>() == TypeId::of::<Vec<u8>>() {
+        return decode::<Vec<u8>>(bytes);
+    }
+    let mut reader = rmp_serde::Deserializer::new(bytes.as_slice());
+    let value = T::deserialize(&mut reader).map_err(|error| error.to_string())?;
+    drop(bytes);
+    Ok(held(Arc::new(value)))
+}
+
 /// A value with what the store remembers about it.
-pub(crate) fn held<T: Object>(value: Arc<T>) -> Held<AnyValue> {
+pub(crate) fn held<T: Portable>(value: Arc<T>) -> Held<AnyValue> {
     let Estimate { bytes, contained, is_reference: _ } = estimate(&*value);
     let value: Arc<dyn Any + Send + Sync> = value;
     Held { value, bytes, contained: contained.into() }

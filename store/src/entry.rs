@@ -97,13 +97,15 @@ enum Waiter {
     Waker(Waker),
     Board(Arc<Board>),
     Callback(Box<dyn FnOnce() + Send>),
+    /// Content with a value on another node.
+    Made(Box<dyn FnOnce() + Send>),
 }
 
 impl Waiter {
     fn is_unused(&self) -> bool {
         match self {
             Self::Board(board) => board.try_retire(),
-            Self::Waker(_) | Self::Callback(_) => false,
+            Self::Waker(_) | Self::Callback(_) | Self::Made(_) => false,
         }
     }
 }
@@ -125,6 +127,16 @@ impl Entry {
         let entry = Self::new(home, id, value_type, 0);
         home.ledger.enter(id, &entry);
         entry
+    }
+
+    /// An object of this store that nobody needed any more and that is made again, with one local reference; the
+    /// caller enters it in the index.
+    pub(crate) fn again(
+        home: &Arc<Home>,
+        id: ObjectId,
+        value_type: &'static ValueType,
+    ) -> Arc<Self> {
+        Self::new(home, id, value_type, KNOWN)
     }
 
     /// An object that somebody else keeps, with one local reference; the caller enters it in the index.
@@ -220,8 +232,10 @@ impl Entry {
         &self.home
     }
 
-    pub(crate) fn is_a<T: 'static>(&self) -> bool {
-        (self.value_type.id)() == TypeId::of::<T>()
+    /// The type of the value.
+    #[must_use]
+    pub fn value_type_id(&self) -> TypeId {
+        (self.value_type.id)()
     }
 
     pub(crate) fn readiness(&self) -> Option<Readiness> {
@@ -302,7 +316,7 @@ impl Entry {
         let written = self.written.lock();
         written.waiters.first_few().find_map(|waiter| match waiter {
             Waiter::Board(board) => board.try_acquire().then(|| Arc::clone(board)),
-            Waiter::Waker(_) | Waiter::Callback(_) => None,
+            Waiter::Waker(_) | Waiter::Callback(_) | Waiter::Made(_) => None,
         })
     }
 

@@ -8,6 +8,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use crate::{
     message::LossReason,
     object_id::{ObjectId, StoreId},
+    remote::TransferError,
 };
 
 mod task_error;
@@ -40,6 +41,10 @@ pub enum StoreError {
         /// What the store may hold.
         capacity_bytes: u64,
     },
+    /// The value was to outlive this node, and cannot be entered in the books that this takes. Nothing was stored. Drop
+    /// references to objects that other nodes know.
+    #[error("the value cannot be made durable")]
+    NotDurable(#[from] TransferError),
     /// The value is itself a reference. Nothing was stored. Pass the reference on as it is, or put a struct or
     /// list that contains it.
     #[error(

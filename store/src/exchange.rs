@@ -28,12 +28,12 @@ use crate::{
     entry::{Entry, Holding, Home},
     error::{GetError, failure},
     hold::LocalHold,
-    lineage::Lineage,
+    lineage::{Lineage, LineageLimits},
     message::{Carried, LossReason, Message, PinId},
     object_id::{ObjectId, StoreId},
     owner::{Local, OwnerLimits},
     ownership::Ownership,
-    remote::Remote,
+    remote::{Rebuild, Remote},
     time::Time,
 };
 
@@ -42,10 +42,15 @@ mod outbound;
 mod local;
 mod parcels;
 mod pulling;
+mod rebuilding;
 mod serving;
+mod watching;
 
 use pulling::Pulling;
 use serving::{Copy, Served};
+use watching::Watchers;
+
+pub(crate) use watching::{Until, Watch};
 
 /// One store's place among others.
 pub(crate) struct Exchange {
@@ -71,6 +76,11 @@ struct State {
     tickets: BTreeMap<ObjectId, Vec<Ticket>>,
     /// Pending objects whose end is listened for.
     awaited: BTreeSet<ObjectId>,
+    /// Lost objects whose tasks are about to be begun again.
+    remaking: BTreeSet<ObjectId>,
+    /// When to say again where copies are, in case that nobody heard.
+    announces: BTreeSet<(Time, ObjectId)>,
+    watchers: Watchers,
 }
 
 /// A need of an object: with an entry, or of one whose type nobody here knows.
@@ -95,10 +105,7 @@ enum Todo {
     /// Its value is elsewhere: those who wait here want it.
     Away(ObjectId),
     Await(ObjectId),
-    Rebuild {
-        call: Vec<u8>,
-        outputs: Vec<ObjectId>,
-    },
+    Rebuild(Vec<Rebuild>),
     GiveBack(u64),
     Withdraw(crate::budget::Ticket),
     Finish(ObjectId),
@@ -123,7 +130,10 @@ impl Exchange {
         let me = home.store_id;
         let state = State {
             core: Ownership::new(me, limits),
-            lineage: Lineage::default(),
+            lineage: Lineage::new(LineageLimits {
+                bytes_max: limits.lineage_max_bytes,
+                ..LineageLimits::default()
+            }),
             rng: SmallRng::seed_from_u64(seed),
             exports: BTreeMap::new(),
             pins: BTreeMap::new(),
@@ -132,6 +142,9 @@ impl Exchange {
             served: Served::default(),
             tickets: BTreeMap::new(),
             awaited: BTreeSet::new(),
+            remaking: BTreeSet::new(),
+            announces: BTreeSet::new(),
+            watchers: Watchers::default(),
         };
         let home = Arc::downgrade(home);
         Arc::new_cyclic(|this| Self {
@@ -211,6 +224,7 @@ impl Exchange {
                 kept.into_iter().for_each(|kept| desk.let_go(kept));
             }
             Effect::HandedOver { object, keeper } => {
+                desk.state.lineage.forget(object);
                 if let Some(copy) = desk.state.copies.get_mut(&object) {
                     copy.keeper = keeper;
                 }
@@ -239,36 +253,19 @@ impl Exchange {
     fn end(&self, desk: &mut Desk<'_>, object: ObjectId) {
         desk.state.core.owner.unreferenced(object, &mut desk.effects);
         desk.state.lineage.forget(object);
+        desk.state.awaited.remove(&object);
         desk.stop_serving(object);
         desk.cancel_pull(object);
     }
 
-    fn rebuild(&self, desk: &mut Desk<'_>, object: ObjectId) {
-        let State { core, lineage, copies, .. } = &mut *desk.state;
-        let is_there = |input: ObjectId| {
-            let is_here = self.find(input).is_some_and(|entry| entry.has_value());
-            let foreign = input.owner() != self.me && !core.owner.knows(input);
-            // What others keep, others rebuild.
-            is_here || foreign || copies.contains_key(&input) || {
-                core.owner.locations(input).next().is_some()
-            }
-        };
-        match lineage.plan(object, is_there) {
-            Ok(plan) => {
-                for id in plan {
-                    if let Some(recipe) = lineage.begin(id) {
-                        let (call, outputs) = (recipe.call.clone(), recipe.outputs.clone());
-                        desk.todo.push(Todo::Rebuild { call, outputs });
-                    }
-                }
-            }
-            Err(reason) => core.owner.lost(object, &reason, &mut desk.effects),
-        }
-    }
-
     fn act(&self, todo: Todo) {
         match todo {
-            Todo::Send(to, message) => self.port.send(to, message),
+            Todo::Send(to, message) => {
+                if let Some(home) = self.home.upgrade() {
+                    home.ledger.count_message();
+                }
+                self.port.send(to, message);
+            }
             Todo::Hear(message) => self.receive(self.me, message),
             Todo::LetGo(hold) => drop(hold),
             Todo::Discard(copy) => self.discard(copy),
@@ -289,7 +286,7 @@ impl Exchange {
                 }
             }
             Todo::Await(object) => self.listen(object),
-            Todo::Rebuild { call, outputs } => self.port.rebuild(call, outputs),
+            Todo::Rebuild(tasks) => self.begin_again(tasks),
             Todo::GiveBack(bytes) => {
                 if let Some(home) = self.home.upgrade() {
                     home.ledger.release(bytes);

@@ -36,6 +36,8 @@ pub(crate) struct Ledger<E> {
     shards: [Shard<E>; SHARDS],
     objects_made: AtomicU64,
     objects_ready: AtomicU64,
+    objects_pulled: AtomicU64,
+    messages_told: AtomicU64,
     rooms: Mutex<Rooms>,
 }
 
@@ -61,6 +63,8 @@ impl<E> Ledger<E> {
             shards: std::array::from_fn(|_| Mutex::default()),
             objects_made: AtomicU64::new(0),
             objects_ready: AtomicU64::new(0),
+            objects_pulled: AtomicU64::new(0),
+            messages_told: AtomicU64::new(0),
             rooms: Mutex::new(Rooms {
                 budget: Budget::new(capacity_bytes),
                 wakers: HashMap::new(),
@@ -75,6 +79,24 @@ impl<E> Ledger<E> {
     /// The place of an object in the order of becoming ready; counted from 1.
     pub(crate) fn next_sequence(&self) -> u64 {
         self.objects_ready.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A value has come from another store.
+    pub(crate) fn count_pull(&self) {
+        self.objects_pulled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A message goes to another store.
+    pub(crate) fn count_message(&self) {
+        self.messages_told.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn told(&self) -> u64 {
+        self.messages_told.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn pulled(&self) -> u64 {
+        self.objects_pulled.load(Ordering::Relaxed)
     }
 
     // Index.

@@ -22,10 +22,12 @@ pub mod get_many;
 pub mod wait;
 pub mod wire;
 mod argument;
+mod keeping;
 
 // Objects of other nodes.
 pub mod remote;
 pub mod attach;
+pub mod loose;
 mod exchange;
 mod elsewhere;
 
@@ -67,20 +69,25 @@ mod budget;
 mod size;
 
 pub use block::{BlockHook, TaskSlot};
-pub use codec::Object;
+pub use codec::{Object, Portable};
 pub use collect::{Collected, collect_refs};
 pub use entry::{Canceller, Entry, ObjectListing};
 pub use error::{GetError, ReferenceError, StoreError, TaskError, TaskLabel, WaitError, WireError};
 pub use get::Get;
 pub use get_many::{GetMany, get};
 pub use hold::ArgPin;
+pub use keeping::DurablePut;
+pub use loose::{Loose, ObjectProbe, Opener};
 pub use message::Failure;
 pub use object_id::{Incarnation, NodeId, ObjectId, ObjectIdError, StoreId};
 pub use object_ref::{ObjectRef, free};
 pub use put::{Put, put};
 pub use refcount::RefCounts;
-pub use remote::{AttachError, DeliverError, Remote, TransferError, UnpackError, Whereabouts};
+pub use remote::{
+    AttachError, DeliverError, Rebuild, Remote, TransferError, UnpackError, Whereabouts,
+};
 pub use sealer::Sealer;
+pub use size::size_of_value;
 pub use store::{Store, StoreConfig, StoreUsage};
 pub use store_actor::StoreActor;
 pub use time::Time;

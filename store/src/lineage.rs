@@ -192,6 +192,16 @@ impl Lineage {
         Some(recipe)
     }
 
+    /// The task that makes `object` was repeated by itself so many times.
+    pub fn spend(&mut self, object: ObjectId, times: u32) {
+        if let Some(id) = self.makers.get(&object)
+            && let Some(kept) = self.recipes.get_mut(id)
+        {
+            kept.recipe.attempts_left = kept.recipe.attempts_left.saturating_sub(times);
+            kept.recipe.attempts = kept.recipe.attempts.saturating_add(times);
+        }
+    }
+
     /// The recipe of an object that may run.
     fn maker(&self, object: ObjectId) -> Result<RecipeId, LossReason> {
         let id = self.makers.get(&object).copied();

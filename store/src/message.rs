@@ -71,6 +71,9 @@ pub enum LossReason {
     /// Its last copy is gone, and the recipe was given up for lack of room.
     #[error("its last copy is gone, and its recipe was given up for lack of room")]
     LineageEvicted,
+    /// It was durable, and its keeper died before there was a value to keep.
+    #[error("its keeper died before it was made")]
+    Unmade,
     /// It is there and cannot leave its node: the type's `Serialize` refused.
     #[error("it cannot leave its node: {text}")]
     Encode {

@@ -19,8 +19,15 @@ use mobula_actor_core::wire::baggage;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    codec::Object, collect, error::ReferenceError, get::Get, hold::LocalHold, object_id::ObjectId,
-    refcount::RefCounts, size::REFERENCE_NAME, store::Store,
+    codec::{Object, ValueType},
+    collect,
+    error::ReferenceError,
+    get::Get,
+    hold::LocalHold,
+    object_id::ObjectId,
+    refcount::RefCounts,
+    size::REFERENCE_NAME,
+    store::Store,
 };
 
 /// A reference to an object of type `T`, there or still being made.
@@ -179,7 +186,7 @@ impl<T: Object> Arriving<T> {
         let here = || Store::current().map(|store| Store::clone(&store));
         let store = collect::arriving_at().or_else(here);
         let store = store.ok_or(ReferenceError::NoNode { object });
-        let hold = store.and_then(|store| store.open::<T>(object));
+        let hold = store.and_then(|store| store.open(object, ValueType::of::<T>()));
         hold.map(ObjectRef::new).map_err(E::custom)
     }
 }

@@ -27,10 +27,25 @@ pub trait Remote: Send + Sync + fmt::Debug + 'static {
     /// The other stores that may back up a durable object, those on other hosts if there are any.
     fn members(&self) -> Vec<StoreId>;
 
-    /// Runs a task again that made `outputs`: what [`Store::remember`](crate::Store::remember) was given. Its results must come as before,
-    /// by [`Store::deliver`](crate::Store::deliver) somewhere and [`Store::receive`](crate::Store::receive) here; if they cannot come at all, by
-    /// [`Store::cannot_rebuild`](crate::Store::cannot_rebuild).
-    fn rebuild(&self, call: Vec<u8>, outputs: Vec<ObjectId>);
+    /// Runs tasks again, in this order: each may need results of those before it, which nobody else keeps until all
+    /// have been begun. Results must come as before, by a [`Sealer`](crate::Sealer) of
+    /// [`Store::create_again`](crate::Store::create_again), or by [`Store::deliver`](crate::Store::deliver) somewhere and [`Store::receive`](crate::Store::receive) here;
+    /// if they cannot come at all, by [`Store::cannot_rebuild`](crate::Store::cannot_rebuild).
+    fn rebuild(&self, tasks: Vec<Rebuild>);
+}
+
+/// A task that is to run again, because results of it are lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rebuild {
+    /// What [`Store::remember`](crate::Store::remember) was given.
+    pub call: Vec<u8>,
+    /// All of its results.
+    pub outputs: Vec<ObjectId>,
+    /// Those that are lost and needed; the others stay as they are.
+    pub lost: Vec<ObjectId>,
+    /// How often it may be repeated beyond this time.
+    pub attempts_left: u32,
 }
 
 /// Why a store was not attached.
@@ -59,6 +74,12 @@ pub enum TransferError {
         object: ObjectId,
         /// Who keeps it.
         keeper: StoreId,
+    },
+    /// The actor whose node was to keep it has ended. Hand it to another.
+    #[error("object {object} cannot be handed over: the actor has ended")]
+    NoActor {
+        /// The object.
+        object: ObjectId,
     },
     /// It has no value yet, is being handed over already, or the table of such objects is full. Try again later.
     #[error("object {object} cannot be handed over now; try again when it has a value")]

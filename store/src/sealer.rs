@@ -41,6 +41,28 @@ impl Store {
     }
 }
 
+impl Store {
+    /// A reference to an object of this store whose value is lost, and the right to write it once more. The object may
+    /// be one that nobody needs any more, if what is made of it is needed.
+    ///
+    /// `None` if the object is of another store or type.
+    #[must_use = "an object whose sealer is dropped fails"]
+    pub fn create_again<T: Object>(&self, object: ObjectId) -> Option<(ObjectRef<T>, Sealer<T>)> {
+        if object.owner() != self.id() {
+            return None;
+        }
+        let make = || Entry::again(self.home(), object, ValueType::of::<T>());
+        let (hold, _is_new) = LocalHold::find_or_make(&self.home().ledger, object, make);
+        let entry = Arc::clone(hold.entry());
+        if (ValueType::of::<T>().id)() != entry.value_type_id() {
+            return None;
+        }
+        entry.set_known();
+        entry.set_lost();
+        Some((ObjectRef::new(hold), Sealer { entry: Some(entry), value: PhantomData }))
+    }
+}
+
 impl<T: Object> Sealer<T> {
     /// Writes the result and wakes everybody who waits for it.
     ///
@@ -89,6 +111,16 @@ impl<T> Sealer<T> {
     #[must_use]
     pub const fn entry(&self) -> Option<&Arc<Entry>> {
         self.entry.as_ref()
+    }
+
+    /// The pen for an object that needs no writing: what is written with it goes nowhere.
+    pub const fn idle() -> Self {
+        Self { entry: None, value: PhantomData }
+    }
+
+    /// Leaves the object as it is: its value is on another node, or came from there already.
+    pub fn leave(mut self) {
+        drop(self.entry.take());
     }
 
     /// Writes a failure.

@@ -49,6 +49,12 @@ pub(crate) struct Estimate {
     pub(crate) is_reference: Option<ObjectId>,
 }
 
+/// About how many bytes a value takes, as it would be charged.
+#[must_use]
+pub fn size_of_value<T: Serialize>(value: &T) -> u64 {
+    estimate(value).bytes
+}
+
 /// Walks `value`.
 pub(crate) fn estimate<T: Serialize + ?Sized>(value: &T) -> Estimate {
     let mut walk = Walk::default();

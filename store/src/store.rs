@@ -16,7 +16,7 @@ use mobula_actor_core::{current_system, wire::baggage};
 use serde::Serialize;
 
 use crate::{
-    codec::{Object, ValueType},
+    codec::ValueType,
     entry::{Entry, Home, ObjectListing},
     error::ReferenceError,
     hold::LocalHold,
@@ -79,6 +79,10 @@ pub struct StoreUsage {
     pub capacity_bytes: u64,
     /// Puts that wait for room.
     pub waiting_puts: usize,
+    /// Values that came from other nodes since the start.
+    pub pulled: u64,
+    /// Messages to the stores of other nodes since the start.
+    pub told: u64,
 }
 
 /// The object store of one node; clones are the same store.
@@ -119,6 +123,8 @@ impl Store {
             bytes: rooms.used_bytes,
             capacity_bytes: rooms.capacity_bytes,
             waiting_puts: rooms.waiting_puts,
+            pulled: self.home.ledger.pulled(),
+            told: self.home.ledger.told(),
         }
     }
 
@@ -146,31 +152,39 @@ impl Store {
     }
 
     /// The entry of a reference that came from elsewhere, kept from now on.
-    pub(crate) fn open<T: Object>(&self, object: ObjectId) -> Result<LocalHold, ReferenceError> {
+    pub(crate) fn open(
+        &self,
+        object: ObjectId,
+        value_type: &'static ValueType,
+    ) -> Result<LocalHold, ReferenceError> {
         let theirs = object.owner();
         if theirs != self.id() {
             let foreign = ReferenceError::Foreign { object, theirs, ours: self.id() };
-            return self.borrow::<T>(object).unwrap_or(Err(foreign));
+            return self.borrow(object, value_type).unwrap_or(Err(foreign));
         }
         let entry = self.home.ledger.find(object);
         let entry: Arc<Entry> = entry.ok_or(ReferenceError::Unknown { object })?;
-        check_type::<T>(&entry)?;
+        check_type(&entry, value_type)?;
         LocalHold::revive(entry).ok_or(ReferenceError::Unknown { object })
     }
 
     /// The entry of a foreign object, kept from now on; `None` if this store knows no others.
-    fn borrow<T: Object>(&self, object: ObjectId) -> Option<Result<LocalHold, ReferenceError>> {
+    fn borrow(
+        &self,
+        object: ObjectId,
+        value_type: &'static ValueType,
+    ) -> Option<Result<LocalHold, ReferenceError>> {
         let elsewhere = self.home.elsewhere.get()?;
         // First the need, then the entry: it must not be there without.
         elsewhere.hold(object);
-        let make = || Entry::borrowed(&self.home, object, ValueType::of::<T>());
+        let make = || Entry::borrowed(&self.home, object, value_type);
         let (hold, is_new) = LocalHold::find_or_make(&self.home.ledger, object, make);
         if let Some(ticket) = baggage::ticket() {
             elsewhere.arrived(object, ticket);
         }
         if !is_new {
             elsewhere.let_go(object);
-            return Some(check_type::<T>(hold.entry()).map(|()| hold));
+            return Some(check_type(hold.entry(), value_type).map(|()| hold));
         }
         if let Some(loss) = elsewhere.loss(object) {
             hold.entry().lose(loss);
@@ -179,13 +193,13 @@ impl Store {
     }
 }
 
-fn check_type<T: 'static>(entry: &Entry) -> Result<(), ReferenceError> {
-    if entry.is_a::<T>() {
+fn check_type(entry: &Entry, value_type: &'static ValueType) -> Result<(), ReferenceError> {
+    if entry.value_type_id() == (value_type.id)() {
         return Ok(());
     }
     Err(ReferenceError::WrongType {
         object: entry.id(),
-        expected: std::any::type_name::<T>(),
+        expected: (value_type.name)(),
         actual: entry.type_name(),
     })
 }

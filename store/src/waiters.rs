@@ -103,6 +103,19 @@ impl<W> Waiters<W> {
         Some(waiter)
     }
 
+    /// Takes those listeners out that are content with less than the others, to be told outside the lock.
+    pub(crate) fn extract(&mut self, is_content: impl Fn(&W) -> bool) -> Vec<W> {
+        let mut content: Vec<W> =
+            self.first.take_if(|waiter| is_content(waiter)).into_iter().collect();
+        for (place, slot) in (0_u32..).zip(&mut self.more) {
+            if let Some(waiter) = slot.take_if(|waiter| is_content(waiter)) {
+                content.push(waiter);
+                self.vacant.push(place);
+            }
+        }
+        content
+    }
+
     /// Takes all listeners out, to be told outside the lock.
     pub(crate) fn take(&mut self) -> Self {
         mem::replace(self, Self::new())
@@ -141,6 +154,19 @@ mod tests {
         assert_eq!(told, ['c', 'e']);
         assert_eq!(waiters.remove(c), None, "was told already");
         assert_eq!(waiters.remove(d), None);
+    }
+
+    #[test]
+    fn those_content_with_less_are_taken_out_and_the_others_stay() {
+        let mut waiters = Waiters::new();
+        let _keys: Vec<_> = (0..10).map(|number| waiters.insert(number)).collect();
+        let mut even = waiters.extract(|number| number % 2 == 0);
+        even.sort_unstable();
+        assert_eq!(even, [0, 2, 4, 6, 8]);
+        let _first = waiters.insert(11);
+        let mut rest: Vec<i32> = waiters.take().into_iter().collect();
+        rest.sort_unstable();
+        assert_eq!(rest, [1, 3, 5, 7, 9, 11]);
     }
 
     #[test]

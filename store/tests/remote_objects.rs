@@ -6,11 +6,18 @@
 #[path = "exchange/cluster.rs"]
 mod cluster;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use cluster::{Cluster, id, look};
 use mobula_store::{
-    GetError, ObjectRef, TaskError, TransferError, free,
+    GetError, ObjectId, ObjectRef, TaskError, TransferError, free,
     lineage::Recipe,
     message::{LossReason, Message},
 };
@@ -285,7 +292,9 @@ fn f18_a_result_lost_with_its_node_is_made_again_and_f20_a_put_one_says_why_not(
     cluster.kill(2);
     let mut get = cluster.begin(&object);
     cluster.deliver();
-    assert_eq!(cluster.rebuilds(), [(b"make it".to_vec(), vec![object.id()])]);
+    let [rebuild] = &cluster.rebuilds()[..] else { panic!("once") };
+    assert_eq!((&rebuild.call[..], &rebuild.lost[..]), (&b"make it"[..], &[object.id()][..]));
+    assert_eq!(rebuild.attempts_left, 0);
     // It runs here this time.
     let message = cluster.store(1).deliver(object.id(), id(1), Ok(value())).unwrap();
     cluster.store(1).receive(id(1), message);
@@ -299,6 +308,130 @@ fn f18_a_result_lost_with_its_node_is_made_again_and_f20_a_put_one_says_why_not(
     cluster.kill(2);
     let error = cluster.get(&object).unwrap_err();
     assert!(matches!(error, GetError::Lost { reason: LossReason::NotRebuildable { .. }, .. }));
+}
+
+fn recipe(name: &str, inputs: &[ObjectId], outputs: &[ObjectId]) -> Recipe {
+    Recipe {
+        call: name.as_bytes().to_vec(),
+        inputs: inputs.to_vec(),
+        outputs: outputs.to_vec(),
+        attempts_left: 2,
+        attempts: 0,
+        refusal: None,
+    }
+}
+
+/// A value of a task that ran on `node` for an object of node 1.
+fn run_on(cluster: &Cluster, node: u64, object: ObjectId) {
+    let value = Ok(Arc::new(vec![1_u8; 1 << 20]));
+    let message = cluster.store(node).deliver(object, id(1), value).unwrap();
+    cluster.store(1).receive(id(node), message);
+    cluster.deliver();
+}
+
+#[test]
+fn f18_an_argument_that_nobody_kept_is_made_again_for_what_was_made_of_it() {
+    let cluster = Cluster::new(2);
+    let (base, sealer) = cluster.store(1).create_pending::<Vec<u8>>();
+    sealer.leave();
+    let (top, sealer) = cluster.store(1).create_pending::<Vec<u8>>();
+    sealer.leave();
+    cluster.store(1).remember(recipe("base", &[], &[base.id()]));
+    cluster.store(1).remember(recipe("top", &[base.id()], &[top.id()]));
+    run_on(&cluster, 2, base.id());
+    run_on(&cluster, 2, top.id());
+    let base_id = base.id();
+    drop(base);
+    cluster.deliver();
+    assert_eq!(cluster.objects(2).1, 1 << 20, "what nobody needs is gone");
+    cluster.kill(2);
+    let mut get = cluster.begin(&top);
+    cluster.deliver();
+    let rebuilds = cluster.rebuilds();
+    let calls: Vec<&[u8]> = rebuilds.iter().map(|rebuild| &rebuild.call[..]).collect();
+    assert_eq!(calls, [&b"base"[..], b"top"]);
+    assert_eq!(rebuilds[0].lost, [base_id]);
+    // The tasks' room begins both, and the first is kept until the second has it.
+    let (base, base_sealer) = cluster.store(1).create_again::<Vec<u8>>(base_id).unwrap();
+    let (_top, top_sealer) = cluster.store(1).create_again::<Vec<u8>>(top.id()).unwrap();
+    base_sealer.seal(Ok(vec![1; 10]));
+    assert_eq!(cluster.get(&base).unwrap().len(), 10);
+    top_sealer.seal(Ok(vec![1; 20]));
+    cluster.deliver();
+    assert_eq!(look(&mut get).unwrap().unwrap().len(), 20);
+    drop((base, _top, top, get));
+    cluster.deliver();
+    assert_eq!(cluster.objects(1), (0, 0));
+}
+
+#[test]
+fn f23_only_what_is_lost_is_written_again_and_repetitions_count_as_attempts() {
+    let cluster = Cluster::new(2);
+    let (left, sealer) = cluster.store(1).create_pending::<Vec<u8>>();
+    sealer.leave();
+    let (right, sealer) = cluster.store(1).create_pending::<Vec<u8>>();
+    sealer.leave();
+    cluster.store(1).remember(recipe("both", &[], &[left.id(), right.id()]));
+    run_on(&cluster, 2, left.id());
+    run_on(&cluster, 2, right.id());
+    assert_eq!(cluster.get(&left).unwrap().len(), 1 << 20);
+    cluster.kill(2);
+    let _get = cluster.begin(&right);
+    cluster.deliver();
+    let [rebuild] = &cluster.rebuilds()[..] else { panic!("once") };
+    assert_eq!((&rebuild.lost[..], rebuild.attempts_left), (&[right.id()][..], 1));
+    cluster.store(1).repeated(right.id(), 1);
+    cluster.store(1).cannot_rebuild(right.id(), "the test says so");
+    let error = cluster.get(&right).unwrap_err();
+    assert!(error.to_string().contains("the test says so"), "{error}");
+    assert_eq!(cluster.get(&left).unwrap().len(), 1 << 20);
+}
+
+#[test]
+fn whoever_is_content_with_a_value_elsewhere_is_told_without_fetching_it() {
+    let cluster = Cluster::new(2);
+    let (object, sealer) = cluster.store(1).create_pending::<Vec<u8>>();
+    let entry = Arc::clone(sealer.entry().unwrap());
+    sealer.leave();
+    let told = Arc::new(AtomicUsize::new(0));
+    for _ in 0..3 {
+        let told = Arc::clone(&told);
+        entry.on_made(Box::new(move || drop(told.fetch_add(1, Ordering::SeqCst))));
+    }
+    cluster.deliver();
+    assert_eq!((told.load(Ordering::SeqCst), entry.is_made()), (0, false));
+    run_on(&cluster, 2, object.id());
+    assert_eq!((told.load(Ordering::SeqCst), entry.is_made()), (3, true));
+    assert!(!entry.is_ready() && cluster.parts().is_empty(), "nothing was fetched");
+    assert_eq!(cluster.get(&object).unwrap().len(), 1 << 20);
+}
+
+#[test]
+fn a_result_that_nobody_was_told_of_is_announced_again_and_let_go_of() {
+    let cluster = Cluster::new(2);
+    let (object, sealer) = cluster.store(1).create_pending::<Vec<u8>>();
+    sealer.leave();
+    let value = Ok(Arc::new(vec![1_u8; 1 << 20]));
+    // The answer of the task is lost, and with it the word of where its result is.
+    drop(cluster.store(2).deliver(object.id(), id(1), value).unwrap());
+    drop(object);
+    assert_eq!(cluster.objects(2).1, 1 << 20);
+    cluster.pass(GRACE);
+    assert_eq!(cluster.objects(2), (0, 0));
+}
+
+#[test]
+fn a_durable_object_that_was_never_made_is_lost_with_its_keeper_and_nobody_waits() {
+    let cluster = Cluster::new(3);
+    let (object, _sealer) = cluster.store(1).create_pending::<u64>();
+    cluster.store(1).make_durable(&object).unwrap();
+    let borrowed = cluster.send(1, 2, &object);
+    let mut get = cluster.begin(&borrowed);
+    cluster.deliver();
+    cluster.kill(1);
+    cluster.pass(GRACE);
+    let error = look(&mut get).unwrap().unwrap_err();
+    assert!(error.to_string().contains("before it was made"), "{error}");
 }
 
 #[test]

@@ -163,7 +163,7 @@ impl Told {
             match waiter {
                 Waiter::Waker(waker) => waker.wake(),
                 Waiter::Board(board) => board.arrived(failed),
-                Waiter::Callback(callback) => callback(),
+                Waiter::Callback(callback) | Waiter::Made(callback) => callback(),
             }
         }
     }

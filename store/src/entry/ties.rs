@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{ASKED, AWAY, Elsewhere, Entry, FOREIGN, GetError, KNOWN};
+use super::{ASKED, AWAY, Elsewhere, Entry, FOREIGN, GetError, KNOWN, Waiter};
 use crate::{codec::ValueType, discard::AnyValue, table::Slot};
 
 /// What an entry has of a value, for those who ask from elsewhere.
@@ -43,6 +43,11 @@ impl Entry {
         self.ties.fetch_or(KNOWN, Ordering::AcqRel);
     }
 
+    /// Its value is lost, and is about to be made again.
+    pub(crate) fn set_lost(&self) {
+        self.ties.fetch_and(!(AWAY | ASKED), Ordering::AcqRel);
+    }
+
     /// Somebody else keeps the object from now on.
     pub(crate) fn set_foreign(&self) {
         self.ties.fetch_or(FOREIGN | AWAY, Ordering::AcqRel);
@@ -56,9 +61,54 @@ impl Entry {
     /// The value of an own object came to be elsewhere: those who wait for it here want it from there.
     pub(crate) fn set_away(&self) {
         self.ties.fetch_or(AWAY, Ordering::AcqRel);
-        let waits = !self.written.lock().waiters.is_empty();
+        let mut written = self.written.lock();
+        let content = written.waiters.extract(|waiter| matches!(waiter, Waiter::Made(_)));
+        let waits = !written.waiters.is_empty();
+        drop(written);
+        for waiter in content {
+            if let Waiter::Made(callback) = waiter {
+                callback();
+            }
+        }
         if waits {
             self.ask();
+        }
+    }
+
+    /// Whether the value was made, here or on another node; `false` if nobody here knows.
+    #[must_use]
+    pub fn is_made(&self) -> bool {
+        self.is_ready() || self.ties.load(Ordering::Acquire) & (AWAY | FOREIGN) == AWAY
+    }
+
+    /// Calls `callback` once the object is made, be its value here or on another node; at once if it is. Of an object
+    /// that another node keeps nobody here knows: its value is fetched. The callback cannot be withdrawn.
+    pub fn on_made(&self, callback: Box<dyn FnOnce() + Send>) {
+        let mut written = self.written.lock();
+        if self.is_made() {
+            drop(written);
+            return callback();
+        }
+        let _stays = written.waiters.insert(Waiter::Made(callback));
+        drop(written);
+        if self.is_foreign() {
+            self.ask();
+        }
+    }
+
+    /// Whether a task is to make the object, and has not ended.
+    pub(crate) fn has_producer(&self) -> bool {
+        let written = self.written.lock();
+        let has_canceller = written.canceller.as_ref().is_some_and(|task| task.strong_count() > 0);
+        has_canceller && matches!(written.slot, Slot::Pending)
+    }
+
+    /// What the value is charged with; `None` unless it is here.
+    #[must_use]
+    pub fn charge(&self) -> Option<u64> {
+        match &self.written.lock().slot {
+            Slot::Sealed(held) => Some(held.bytes),
+            Slot::Pending | Slot::Failed(_) | Slot::Freed | Slot::Dropped => None,
         }
     }
 

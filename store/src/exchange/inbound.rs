@@ -1,5 +1,7 @@
 //! What other stores say, and what is done about it.
 
+use std::task::Waker;
+
 use super::pulling::Purpose;
 use super::{
     Carried, Desk, Exchange, GetError, Kept, LossReason, Message, ObjectId, State, StoreId, Todo,
@@ -12,8 +14,14 @@ use crate::{
 
 impl Exchange {
     pub(crate) fn receive(&self, from: StoreId, message: Message) {
-        let rest = self.decide(|desk| {
+        let (rest, watchers) = self.decide(|desk| {
             self.before(desk, &message);
+            let watchers = match message {
+                Message::Located { object, .. } | Message::Adopted { object, .. } => {
+                    desk.state.watchers.take(object)
+                }
+                _ => Vec::new(),
+            };
             let away = match message {
                 Message::Located { object, .. } => Some(object),
                 _ => None,
@@ -31,8 +39,9 @@ impl Exchange {
             if let Some(object) = awaited {
                 desk.listen_if_awaited(object);
             }
-            rest
+            (rest, watchers)
         });
+        watchers.into_iter().for_each(Waker::wake);
         match rest {
             None => {}
             Some(Message::Answer { object, answer }) => self.answered(from, object, answer),
@@ -83,6 +92,9 @@ impl Exchange {
         }
         match answer {
             Answer::Inline { bytes, parcel } => {
+                if let Some(home) = self.home.upgrade().filter(|_| from != self.me) {
+                    home.ledger.count_pull();
+                }
                 let parcels = parcel.map(|parcel| (from, parcel)).into_iter().collect();
                 self.seal_encoded(object, bytes, parcels, None);
             }
@@ -163,7 +175,7 @@ impl Exchange {
     }
 
     pub(crate) fn node_down(&self, store: StoreId) {
-        self.decide(|desk| {
+        let watchers = self.decide(|desk| {
             let State { core, rng, .. } = &mut *desk.state;
             core.down(store, desk.now, rng, &mut desk.effects);
             let theirs: Vec<ObjectId> = {
@@ -189,7 +201,9 @@ impl Exchange {
                 self.source_down(desk, object, store);
             }
             self.back_up_again(desk);
+            desk.state.watchers.take_all()
         });
+        watchers.into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn tick(&self) -> Option<crate::time::Time> {
@@ -202,8 +216,10 @@ impl Exchange {
             let idle = desk.state.served.tick(desk.now);
             desk.todo.extend(idle.into_iter().map(Todo::LetGo));
             self.back_up_again(desk);
+            self.announce_copies(desk);
             let pulls = desk.state.pulls.values().filter_map(super::Pulling::next_wake).min();
-            [desk.state.core.next_wake(), pulls].into_iter().flatten().min()
+            let announce = desk.state.announces.first().map(|(at, _)| *at);
+            [desk.state.core.next_wake(), pulls, announce].into_iter().flatten().min()
         })
     }
 

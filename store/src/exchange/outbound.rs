@@ -1,31 +1,14 @@
 //! What this node asks of its store about objects that others know.
 
-use super::{Exchange, LocalHold, LossReason, ObjectId, State, StoreId};
+use super::{Exchange, LocalHold, ObjectId, State, StoreId};
 use crate::{
     entry::Holding,
-    lineage::Recipe,
     remote::{TransferError, Whereabouts},
 };
 
 impl Exchange {
     pub(super) fn inline_max(&self) -> u64 {
         self.state.lock().core.owner.limits().inline_max_bytes
-    }
-
-    pub(crate) fn remember(&self, recipe: Recipe) {
-        self.decide(|desk| {
-            for object in &recipe.outputs {
-                if let Some(entry) = self.find(*object) {
-                    entry.set_known();
-                }
-            }
-            desk.state.lineage.remember(recipe);
-        });
-    }
-
-    pub(crate) fn cannot_rebuild(&self, object: ObjectId, text: &str) {
-        let reason = LossReason::NotRebuildable { text: text.to_owned() };
-        self.decide(|desk| desk.state.core.owner.lost(object, &reason, &mut desk.effects));
     }
 
     /// The object is kept here, and others may know it from now on.

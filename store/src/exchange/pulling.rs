@@ -327,6 +327,9 @@ impl Exchange {
     /// Every part is here.
     pub(super) fn finish_pull(&self, object: ObjectId) {
         let Some(pulling) = self.decide(|desk| desk.state.pulls.remove(&object)) else { return };
+        if let Some(home) = self.home.upgrade() {
+            home.ledger.count_pull();
+        }
         let Pulling { buffer, parcels, bytes, purpose, .. } = pulling;
         let Purpose::Copy { keeper, adopted } = purpose else {
             return self.seal_encoded(object, buffer, parcels, Some(bytes));
@@ -340,7 +343,7 @@ impl Exchange {
         self.decide(|desk| inner.iter().for_each(|carried| desk.hold_bare(*carried)));
         self.put_down(kept);
         let value = CopyValue::Encoded(Encoded::Bytes(Arc::new(buffer)));
-        self.keep_copy(object, Copy { value, bytes, keeper, inner: held });
+        self.keep_copy(object, Copy { value, bytes, keeper, inner: held, told: 0 });
         self.decide(|desk| {
             if let Some(term) = adopted {
                 self.confirm(desk, object, (keeper, term), bytes);

@@ -25,6 +25,11 @@ const SERVED_MAX: usize = 16;
 /// So long after the last part was asked for.
 const SERVED_FOR: Duration = Duration::from_secs(10);
 
+/// How long to wait before a keeper is told again of a result; four times as long each time.
+const ANNOUNCE_PAUSE: Duration = Duration::from_secs(2);
+/// So often.
+const ANNOUNCES_MAX: u32 = 4;
+
 /// A copy kept for others: without references here, and without an entry.
 pub(super) struct Copy {
     pub(super) value: CopyValue,
@@ -33,6 +38,8 @@ pub(super) struct Copy {
     pub(super) keeper: StoreId,
     /// What an encoded value refers to, needed as long as it is here.
     pub(super) inner: Vec<ObjectId>,
+    /// How often its keeper was told of it again.
+    pub(super) told: u32,
 }
 
 pub(super) enum CopyValue {
@@ -237,8 +244,32 @@ impl Exchange {
             return Ok(Message::Answer { object, answer: Answer::Failed(failure(&error)) });
         }
         let value = CopyValue::Typed(held.value, value_type);
-        self.keep_copy(object, Copy { value, bytes, keeper, inner: Vec::new() });
+        self.keep_copy(object, Copy { value, bytes, keeper, inner: Vec::new(), told: 0 });
+        self.decide(|desk| {
+            desk.state.announces.insert((desk.now + ANNOUNCE_PAUSE, object));
+        });
         Ok(Message::Located { object, bytes, hosted: true })
+    }
+
+    /// Says again where results are: whoever was to bring the word may have failed, and then nobody would ever let go
+    /// of them.
+    pub(super) fn announce_copies(&self, desk: &mut super::Desk<'_>) {
+        while let Some((at, object)) = desk.state.announces.first().copied()
+            && at <= desk.now
+        {
+            desk.state.announces.pop_first();
+            let Some(copy) = desk.state.copies.get_mut(&object) else { continue };
+            copy.told += 1;
+            if copy.told < ANNOUNCES_MAX {
+                let pause = ANNOUNCE_PAUSE * (1 << (2 * copy.told));
+                desk.state.announces.insert((desk.now + pause, object));
+            }
+            let (to, bytes) = (copy.keeper, copy.bytes);
+            if to != self.me {
+                let message = Message::Located { object, bytes, hosted: true };
+                desk.todo.push(Todo::Send(to, message));
+            }
+        }
     }
 
     /// A value that is here already, for an entry of the same store.

@@ -14,6 +14,8 @@ pub struct OwnerLimits {
     pub inline_max_bytes: u64,
     /// An object outlives the crash of a borrower by this; longer than a message is under way. 5 s.
     pub crash_grace: Duration,
+    /// So many bytes of recipes are kept for results that may be lost; 1 GiB unless said otherwise.
+    pub lineage_max_bytes: u64,
     /// A backup frees nothing for so long after it has taken over; lease and margin of the node. 4.5 s.
     pub takeover_margin: Duration,
 }
@@ -24,6 +26,7 @@ impl Default for OwnerLimits {
             objects_max: 1 << 20,
             inline_max_bytes: 100 << 10,
             crash_grace: Duration::from_secs(5),
+            lineage_max_bytes: 1 << 30,
             takeover_margin: Duration::from_millis(4500),
         }
     }

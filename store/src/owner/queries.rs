@@ -52,6 +52,12 @@ impl Owner {
         self.objects.get(&object).is_some_and(|owned| !owned.waiting.is_empty() || owned.durable)
     }
 
+    /// Whether the object was offered to `to`, and `to` has not answered.
+    #[must_use]
+    pub fn is_offered(&self, object: ObjectId, to: StoreId) -> bool {
+        self.objects.get(&object).is_some_and(|owned| owned.moving_to == Some(to))
+    }
+
     /// Who would take over.
     #[must_use]
     pub fn backup(&self, object: ObjectId) -> Option<StoreId> {

@@ -51,6 +51,10 @@ impl Owner {
                 assignments
             }
             Local::Pending if owned.sealed => owned.spread.want(from, rng),
+            // Whoever was to make it went with the last keeper.
+            Local::Pending if owned.adopted => {
+                return out.push(answer(from, object, Answer::Lost(LossReason::Unmade)));
+            }
             Local::Pending => {
                 owned.waiting.insert(from);
                 return;
@@ -106,6 +110,11 @@ impl Owner {
             return;
         };
         if self.dead.contains(from) {
+            return;
+        }
+        let has_let_go = owned.words.get(&from).is_some_and(|(_, held)| !held);
+        if has_let_go && !owned.hosts.contains(&from) && from != self.me {
+            // Its copy went with its need; the word of it was overtaken.
             return;
         }
         owned.sealed = true;

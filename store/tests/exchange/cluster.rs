@@ -13,7 +13,7 @@ use std::{
 };
 
 use mobula_store::{
-    Incarnation, NodeId, ObjectId, ObjectRef, Remote, Store, StoreConfig, StoreId, Time,
+    Incarnation, NodeId, ObjectId, ObjectRef, Rebuild, Remote, Store, StoreConfig, StoreId, Time,
     collect_refs, message::Message, message::Parcel, owner::OwnerLimits,
 };
 use parking_lot::Mutex;
@@ -25,7 +25,7 @@ struct Shared {
     queue: Mutex<VecDeque<(StoreId, StoreId, Vec<u8>)>>,
     micros: AtomicU64,
     counts: Mutex<BTreeMap<&'static str, usize>>,
-    rebuilds: Mutex<Vec<(Vec<u8>, Vec<ObjectId>)>>,
+    rebuilds: Mutex<Vec<Rebuild>>,
     bulk_pairs: Mutex<Vec<(StoreId, StoreId, ObjectId, u64)>>,
 }
 
@@ -49,8 +49,8 @@ impl Remote for Port {
         self.shared.stores.lock().keys().filter(|id| **id != self.me).copied().collect()
     }
 
-    fn rebuild(&self, call: Vec<u8>, outputs: Vec<ObjectId>) {
-        self.shared.rebuilds.lock().push((call, outputs));
+    fn rebuild(&self, tasks: Vec<Rebuild>) {
+        self.shared.rebuilds.lock().extend(tasks);
     }
 }
 
@@ -121,7 +121,7 @@ impl Cluster {
     }
 
     /// What was asked to be made again since last time.
-    pub(crate) fn rebuilds(&self) -> Vec<(Vec<u8>, Vec<ObjectId>)> {
+    pub(crate) fn rebuilds(&self) -> Vec<Rebuild> {
         std::mem::take(&mut *self.shared.rebuilds.lock())
     }
 

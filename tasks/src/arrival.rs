@@ -17,16 +17,68 @@ use mobula_store::{ArgPin, Entry, GetError, TaskError};
 
 use crate::{
     dispatch::Shared,
-    graph::Progress,
+    graph::{OpenInputs, Progress},
     one_shot::{InputKey, OneShot, Phase},
 };
 
-/// Registers `task` with everything that it waits for.
+/// Registers `task` with everything that it waits for: until it is made, on whatever node, if the task may go to others.
 pub(crate) fn await_inputs(
     shared: &Arc<Shared>,
     task: &Arc<OneShot>,
     pins: &[Arc<ArgPin>],
     has_ports: bool,
+) {
+    let is_mobile = task.function_hash != 0 && shared.elsewhere.get().is_some();
+    let stage = if is_mobile { Stage::Made } else { Stage::Here };
+    register(shared, task, (pins, has_ports), stage);
+}
+
+/// Fetches values that were made on other nodes, then goes on as `then` says. At once if all are here.
+pub(crate) fn fetch_inputs(
+    shared: &Arc<Shared>,
+    task: &Arc<OneShot>,
+    pins: &[Arc<ArgPin>],
+    (then, from): (Then, Phase),
+) {
+    *task.open.lock() = OpenInputs::new();
+    register(shared, task, (pins, false), Stage::Fetched(then, from));
+}
+
+/// What a task waits for.
+#[derive(Clone, Copy)]
+enum Stage {
+    /// Its inputs to be made somewhere.
+    Made,
+    /// Their values.
+    Here,
+    /// Their values, after they were made.
+    Fetched(Then, Phase),
+}
+
+/// What becomes of a task whose inputs were fetched.
+#[derive(Clone, Copy)]
+pub(crate) enum Then {
+    /// Another node is found for it.
+    Place,
+    /// It is queued here.
+    Queue,
+}
+
+impl Stage {
+    fn complete(self, shared: &Arc<Shared>, task: Arc<OneShot>) {
+        match self {
+            Self::Made | Self::Here => shared.enqueue(task, Phase::Waiting),
+            Self::Fetched(Then::Place, from) => shared.enqueue(task, from),
+            Self::Fetched(Then::Queue, from) => shared.enqueue_here(task, from),
+        }
+    }
+}
+
+fn register(
+    shared: &Arc<Shared>,
+    task: &Arc<OneShot>,
+    (pins, has_ports): (&[Arc<ArgPin>], bool),
+    stage: Stage,
 ) {
     {
         let mut open = task.open.lock();
@@ -41,12 +93,16 @@ pub(crate) fn await_inputs(
         // Held weakly: the directory keeps the task, the task's pin keeps the object.
         let (waiting, entry) = (Arc::downgrade(task), Arc::downgrade(pin.entry()));
         let shared = Arc::clone(shared);
-        // A task that is cancelled stays registered: a call to nobody is cheaper than leaving.
-        let _stays = pin.entry().on_sealed(Box::new(move || {
+        let callback = Box::new(move || {
             if let (Some(task), Some(entry)) = (waiting.upgrade(), entry.upgrade()) {
-                arrived(&shared, &task, &entry);
+                arrived(&shared, &task, &entry, stage);
             }
-        }));
+        });
+        // A task that is cancelled stays registered: a call to nobody is cheaper than leaving.
+        match stage {
+            Stage::Made => pin.entry().on_made(callback),
+            Stage::Here | Stage::Fetched(..) => drop(pin.entry().on_sealed(callback)),
+        }
     }
     if has_ports {
         poll_ports(shared, Arc::clone(task));
@@ -54,7 +110,7 @@ pub(crate) fn await_inputs(
     let progress = task.open.lock().arm();
     match progress {
         Progress::Waiting => {}
-        Progress::Complete => shared.enqueue(Arc::clone(task), Phase::Waiting),
+        Progress::Complete => stage.complete(shared, Arc::clone(task)),
         Progress::Failed => {
             let failure = pins.iter().find_map(|pin| pin.entry().failure());
             fail(task, failure);
@@ -63,13 +119,13 @@ pub(crate) fn await_inputs(
 }
 
 /// An object that a task waits for is settled.
-fn arrived(shared: &Arc<Shared>, task: &Arc<OneShot>, entry: &Entry) {
+fn arrived(shared: &Arc<Shared>, task: &Arc<OneShot>, entry: &Entry, stage: Stage) {
     let failure = entry.failure();
     let key = InputKey::Object(entry.id());
     let progress = task.open.lock().arrived(&key, failure.is_some());
     match progress {
         Progress::Waiting => {}
-        Progress::Complete => shared.enqueue(Arc::clone(task), Phase::Waiting),
+        Progress::Complete => stage.complete(shared, Arc::clone(task)),
         Progress::Failed => fail(task, failure),
     }
 }

@@ -12,14 +12,16 @@ use std::{
 };
 
 use mobula_actor_core::{PanicReport, panic_capture};
-use mobula_store::TaskError;
+use mobula_store::{TaskError, collect_refs};
 use rand::{SeedableRng as _, rngs::SmallRng};
 
 use crate::{
     dispatch::Shared,
     job::{Failure, Job},
     one_shot::{OneShot, Phase},
+    recipe::Written,
     retry::Verdict,
+    wires::SMALL_BYTES,
 };
 
 /// How an attempt ended, for everybody else to see once its resources are released.
@@ -58,6 +60,9 @@ impl Shared {
             },
             Ok(()) => Ok(()),
         };
+        if self.elsewhere.get().is_some() {
+            quietly(|| self.account(task, &*job));
+        }
         quietly(|| job.release());
         let is_mine = task.advance(Phase::Running, Phase::Done);
         if !is_mine {
@@ -111,6 +116,25 @@ impl Shared {
             tokio::time::sleep(after).await;
             shared.enqueue(task, Phase::BackingOff);
         }));
+    }
+
+    /// What the store must know of a task that has run, in case that results are lost with other nodes.
+    fn account(&self, task: &OneShot, job: &dyn Job) {
+        let Some(extras) = task.extras.as_deref() else { return };
+        if extras.is_rebuild
+            && let Some(object) = job.objects().into_iter().flatten().next()
+        {
+            self.store.repeated(object, task.attempt().saturating_sub(1));
+        }
+        if extras.retry.retries_max == 0 || extras.is_rebuild || task.function_hash == 0 {
+            return;
+        }
+        // Something on another node may have been made of a large result when that is gone here.
+        let (args, met) = collect_refs(|| job.describe(SMALL_BYTES));
+        if let Some(args) = args {
+            let nested = met.objects().collect();
+            self.remember(task, job.objects(), &Written { args, nested });
+        }
     }
 
     fn strike_off(&self, task: &OneShot) {

@@ -11,8 +11,10 @@ use std::fmt;
 
 use mobula_actor_core::wire::packed::Packed;
 use mobula_actor_core::{BoxFuture, NodeId, Placement};
-use mobula_store::{Failure, ObjectRef};
+use mobula_store::{Failure, ObjectId, StoreId, message::Message};
 use serde::{Deserialize, Serialize};
+
+use crate::wires::FarArg;
 
 /// Where other nodes are asked. Implemented by the roof.
 pub trait Elsewhere: Send + Sync + 'static {
@@ -60,22 +62,31 @@ pub struct FarCall {
     /// Its name, for errors.
     pub name: String,
     /// The arguments.
-    pub args: Packed,
+    pub args: Vec<FarArg>,
     /// CPUs that it holds there while it runs.
     pub cpus: f64,
     /// Other resources, by name.
     pub resources: Vec<(String, f64)>,
     /// Which attempt it is.
     pub attempt: u32,
+    /// The objects that are its results, at the store that keeps them; `None` for one that is not needed.
+    pub outputs: Vec<Option<ObjectId>>,
+    /// That store.
+    pub keeper: StoreId,
 }
 
 /// A result as it comes back.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum FarValue {
     /// A small one travels in the answer.
     Here(Packed),
-    /// A large one is pulled from the store of the node where it was made.
-    There(ObjectRef<Packed>),
+    /// A large one stays where it was made, until somebody needs it.
+    There {
+        /// The store that has it.
+        store: StoreId,
+        /// What that store says of it to the store that keeps the objects.
+        messages: Vec<Message>,
+    },
 }
 
 /// Why nothing came back.

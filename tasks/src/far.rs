@@ -6,14 +6,16 @@ use std::sync::{Arc, atomic::Ordering};
 use std::task::{Context, Poll};
 
 use mobula_actor_core::{BoxFuture, Current, NodeId, panic_capture, sync_scope};
-use mobula_store::TaskError;
+use mobula_store::{StoreId, TaskError, collect_refs, message::Message};
 
 use crate::{
     conclude::{panicked, task_error},
     dispatch::Shared,
     elsewhere::{Elsewhere, FarCall, FarError, FarValue},
-    job::Job,
+    job::{Delivery, Job},
     one_shot::{OneShot, Phase, place},
+    recipe::Written,
+    wires::FarArg,
 };
 
 /// Starts an attempt of a queued task on `node`. The task holds no resources here.
@@ -27,9 +29,17 @@ pub(crate) fn spawn(
         return;
     }
     let Some(mut job) = task.job.lock().take() else { return };
-    let written = panic_capture::guard(|| sync_scope(place(&task), || job.write()));
+    let (written, met) =
+        collect_refs(|| panic_capture::guard(|| sync_scope(place(&task), || job.write())));
+    let args = match &written {
+        // By name: while the task runs, its own pins keep them.
+        Ok(Ok(args)) => args.iter().map(FarArg::unheld).collect(),
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    };
     let call = match written {
         Ok(Ok(args)) => FarCall {
+            outputs: job.objects(),
+            keeper: shared.store.id(),
             function: task.function_hash,
             name: task.display_name().to_owned(),
             args,
@@ -53,7 +63,8 @@ pub(crate) fn spawn(
     let runtime = shared.system.runtime().clone();
     let run = port.run(node, call);
     let shared = Arc::clone(shared);
-    drop(runtime.spawn(FarAttempt { shared, task, job: Some(job), run, node, only }));
+    let written = Written { args, nested: met.objects().collect() };
+    drop(runtime.spawn(FarAttempt { shared, task, job: Some(job), run, node, only, written }));
 }
 
 fn conclude(
@@ -74,6 +85,8 @@ struct FarAttempt {
     run: BoxFuture<'static, Result<FarValue, FarError>>,
     node: NodeId,
     only: bool,
+    /// For the recipe, should results stay there.
+    written: Written,
 }
 
 impl Future for FarAttempt {
@@ -104,18 +117,7 @@ impl Future for FarAttempt {
                 };
                 this.end(result);
             }
-            Ok(FarValue::There(object)) => {
-                // The value comes by way of the stores; then it is read as the small ones are.
-                let far = async move {
-                    match object.get().await {
-                        Ok(value) => Ok(FarValue::Here((*value).clone())),
-                        Err(error) => Err(FarError::Lost(error.to_string())),
-                    }
-                };
-                this.run = Box::pin(far);
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
+            Ok(FarValue::There { store, messages }) => this.stays(store, messages),
             Err(FarError::Failed(failure)) => {
                 let error = this.task.own_failure(failure);
                 this.end(Err(error));
@@ -148,6 +150,15 @@ impl Future for FarAttempt {
 }
 
 impl FarAttempt {
+    /// The result stays where it was made. How it was made is remembered before anybody hears of it.
+    fn stays(&mut self, from: StoreId, messages: Vec<Message>) {
+        let Some(job) = &mut self.job else { return };
+        let store = Arc::clone(&self.shared.store);
+        self.shared.remember(&self.task, job.objects(), &self.written);
+        job.deliver(Delivery { store, from, messages });
+        self.end(Ok(()));
+    }
+
     fn end(&mut self, result: Result<(), TaskError>) {
         if let Some(job) = self.job.take() {
             conclude(&self.shared, &self.task, job, result);
@@ -159,7 +170,7 @@ impl FarAttempt {
         let Some(job) = self.job.take() else { return };
         *self.task.job.lock() = Some(job);
         if self.task.advance(Phase::Running, Phase::BackingOff) {
-            self.shared.enqueue_here(Arc::clone(&self.task), Phase::BackingOff);
+            self.shared.queue_here(Arc::clone(&self.task), Phase::BackingOff);
         } else if let Some(job) = self.task.job.lock().take() {
             let error = TaskError::Cancelled { task: self.task.label() };
             conclude(&self.shared, &self.task, job, Err(error));

@@ -12,12 +12,12 @@ use std::fmt;
 
 use mobula_actor_core::wire::Codec;
 
-use crate::{body::Body, options::TaskOptions};
+use crate::{body::Body, input::ArgTuple, options::TaskOptions};
 
 /// A function that can run as a task. Written by `#[mobula::task]`, seldom by hand.
 pub trait TaskFunction: Sized + 'static {
     /// The arguments, as a tuple.
-    type Args: Send + 'static;
+    type Args: ArgTuple;
     /// What the function gives when it succeeds.
     type Output: Send + 'static;
     /// The function's path, `crate::module::function`.
@@ -30,8 +30,8 @@ pub trait TaskFunction: Sized + 'static {
     /// answer costs a detour, not correctness.
     const BLOCKING: bool = true;
 
-    /// How the arguments travel to another node; `None` where their types cannot.
-    const ARGS: Option<Codec<Self::Args>> = None;
+    /// How the arguments travel to another node, each; `None` where a type of theirs cannot.
+    const ARGS: Option<<Self::Args as ArgTuple>::Wires> = None;
     /// How the result travels back.
     const OUTPUT: Option<Codec<Self::Output>> = None;
     /// What all nodes of one build mean by this function.

@@ -8,10 +8,12 @@
 //! Invariant: inputs are released before the result is sealed, so that whoever sees the result also sees
 //! its arguments unpinned.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use mobula_actor_core::DependencyFailed;
 use mobula_actor_core::wire::packed::Packed;
+use mobula_store::{ObjectId, Store, StoreId, message::Message};
 
 use crate::{
     body::{BodyFuture, BodyKind},
@@ -19,6 +21,7 @@ use crate::{
     function::TaskFunction,
     input::{Dependency, Inputs},
     output::Outputs,
+    wires::{FarArg, Unwritten},
 };
 
 /// One task's inputs, body and outlet, whatever their types.
@@ -35,8 +38,21 @@ pub(crate) trait Job: Send {
     /// Goes on with a body that is a future.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>>;
 
+    /// Shows what must come here before the arguments can be written down.
+    fn visit_unwritable(&self, visitor: &mut dyn FnMut(Dependency));
+
     /// Writes the arguments down for another node, and keeps them.
-    fn write(&mut self) -> Result<Packed, Failure>;
+    fn write(&mut self) -> Result<Vec<FarArg>, Failure>;
+
+    /// Writes down what it takes to run again, if the result is larger than `bytes`. Only a job that keeps its arguments
+    /// can.
+    fn describe(&self, bytes: u64) -> Option<Vec<FarArg>>;
+
+    /// The objects that are its results; `None` for one that needs no writing.
+    fn objects(&self) -> Vec<Option<ObjectId>>;
+
+    /// The result is on another node: says so when the job is sealed, or dropped.
+    fn deliver(&mut self, delivery: Delivery);
 
     /// Reads a result that was made on another node.
     fn read(&mut self, value: &Packed) -> Result<(), Failure>;
@@ -51,6 +67,22 @@ pub(crate) trait Job: Send {
     fn seal(&mut self);
 }
 
+/// What another node says of results that stay there, for the store that keeps them: heard in any case, because what it
+/// says keeps things alive there until it is.
+pub(crate) struct Delivery {
+    pub(crate) store: Arc<Store>,
+    pub(crate) from: StoreId,
+    pub(crate) messages: Vec<Message>,
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        for message in self.messages.drain(..) {
+            self.store.receive(self.from, message);
+        }
+    }
+}
+
 /// Why an attempt gave no result.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -60,12 +92,25 @@ pub(crate) enum Failure {
     Bug(&'static str),
 }
 
+impl From<Unwritten> for Failure {
+    fn from(unwritten: Unwritten) -> Self {
+        match unwritten {
+            Unwritten::Dependency(failed) => Self::Dependency(failed),
+            Unwritten::User(error) => Self::User(error),
+            Unwritten::Missing => Self::Bug("arguments were sent before they were there"),
+        }
+    }
+}
+
 pub(crate) struct TypedJob<F: TaskFunction, I, O: Outputs> {
     inputs: Option<I>,
     kept: Option<F::Args>,
     future: Option<BodyFuture<F::Output>>,
     result: Option<F::Output>,
+    delivery: Option<Delivery>,
     sealers: Option<O::Sealers>,
+    /// The inputs have given their values.
+    was_taken: bool,
 }
 
 impl<F: TaskFunction, I, O: Outputs> TypedJob<F, I, O> {
@@ -75,7 +120,9 @@ impl<F: TaskFunction, I, O: Outputs> TypedJob<F, I, O> {
             kept: None,
             future: None,
             result: None,
+            delivery: None,
             sealers: Some(sealers),
+            was_taken: false,
         }
     }
 }
@@ -125,14 +172,38 @@ where
         Poll::Ready(self.keep_result(result))
     }
 
-    fn write(&mut self) -> Result<Packed, Failure> {
-        let arguments = match self.kept.take() {
-            Some(arguments) => arguments,
-            None => self.first_arguments()?,
+    fn visit_unwritable(&self, visitor: &mut dyn FnMut(Dependency)) {
+        if let (Some(inputs), Some(wires)) = (&self.inputs, F::ARGS) {
+            inputs.visit_unwritable(&wires, visitor);
+        }
+    }
+
+    fn write(&mut self) -> Result<Vec<FarArg>, Failure> {
+        let wires = F::ARGS.ok_or(Failure::Bug("arguments that cannot travel were sent"))?;
+        let inputs =
+            self.inputs.as_mut().ok_or(Failure::Bug("a task was sent after it had ended"))?;
+        let written = match &self.kept {
+            Some(kept) => inputs.describe(kept, &wires, false),
+            None => inputs.write(&wires),
         };
-        let arguments = self.kept.insert(arguments);
-        let codec = F::ARGS.ok_or(Failure::Bug("arguments that cannot travel were sent"))?;
-        Packed::pack(&codec, arguments).map_err(|error| Failure::User(UserError::from_user(error)))
+        written.map_err(Failure::from)
+    }
+
+    fn describe(&self, bytes: u64) -> Option<Vec<FarArg>> {
+        let wires = F::ARGS?;
+        let is_large = O::size(self.result.as_ref()?) > bytes;
+        if !is_large {
+            return None;
+        }
+        self.inputs.as_ref()?.describe(self.kept.as_ref()?, &wires, true).ok()
+    }
+
+    fn objects(&self) -> Vec<Option<ObjectId>> {
+        self.sealers.as_ref().map(O::objects).unwrap_or_default()
+    }
+
+    fn deliver(&mut self, delivery: Delivery) {
+        self.delivery = Some(delivery);
     }
 
     fn read(&mut self, value: &Packed) -> Result<(), Failure> {
@@ -142,7 +213,7 @@ where
     }
 
     fn can_repeat(&self) -> bool {
-        self.kept.is_some()
+        self.kept.is_some() || (!self.was_taken && self.inputs.is_some())
     }
 
     fn release(&mut self) {
@@ -152,8 +223,14 @@ where
     }
 
     fn seal(&mut self) {
-        if let (Some(sealers), Some(result)) = (self.sealers.take(), self.result.take()) {
-            O::seal(sealers, result);
+        let delivery = self.delivery.take();
+        let is_elsewhere = delivery.is_some();
+        // Heard before the pens are laid down.
+        drop(delivery);
+        match (self.sealers.take(), self.result.take()) {
+            (Some(sealers), Some(result)) => O::seal(sealers, result),
+            (Some(sealers), None) if is_elsewhere => O::leave(sealers),
+            (_, _) => {}
         }
     }
 }
@@ -173,7 +250,9 @@ where
             Poll::Ready(Err(failed)) => return Err(Failure::Dependency(failed)),
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
-        inputs.take().ok_or(Failure::Bug("a task ran before its inputs were there"))
+        let values = inputs.take();
+        self.was_taken = values.is_some();
+        values.ok_or(Failure::Bug("a task ran before its inputs were there"))
     }
 
     fn keep_result(&mut self, result: Result<F::Output, UserError>) -> Result<(), Failure> {

@@ -30,6 +30,7 @@ mod cancel;
 
 // Drivers.
 mod input;
+mod wires;
 mod output;
 mod job;
 mod one_shot;
@@ -42,8 +43,11 @@ mod blocking;
 mod scheduler;
 mod elsewhere;
 mod far;
+mod nearby;
 mod spill;
 mod visitor;
+mod recipe;
+mod rebuild;
 
 pub use bind::{Bound, BoundArg, BoundArgs, IntoBound, bind};
 pub use body::Body;
@@ -51,7 +55,7 @@ pub use config::SchedulerConfig;
 pub use elsewhere::{Destination, Elsewhere, FarCall, FarError, FarValue};
 pub use error::{ConfigError, TaskError, UserError};
 pub use function::{CloneProbe, FunctionEntry, MaybeClone, TaskFunction, functions};
-pub use input::TaskArgs;
+pub use input::{ArgTuple, TaskArgs};
 pub use ledger::ResourceAmount;
 pub use options::TaskOptions;
 pub use resources::{Quantity, QuantityError};
@@ -60,3 +64,4 @@ pub use scheduler::Scheduler;
 pub use submit::{submit, submit_many};
 pub use task::{CancellationToken, CurrentTask};
 pub use visitor::{Visit, VisitorEntry, visitors};
+pub use wires::{ArgWire, FarArg};

@@ -32,6 +32,10 @@ pub(crate) struct Extras {
     pub(crate) placement: Option<Placement>,
     /// It came from another node, and goes to no further one.
     pub(crate) is_visitor: bool,
+    /// Its results are to outlive this node.
+    pub(crate) is_durable: bool,
+    /// It runs again for lost results.
+    pub(crate) is_rebuild: bool,
     pub(crate) invalid: Option<QuantityError>,
 }
 
@@ -121,6 +125,14 @@ impl TaskOptions {
         self
     }
 
+    /// The results outlive this node once they are made: another node keeps a copy of each, and takes over. See
+    /// [`Put::durable`](mobula_store::Put::durable). A task that has not ended goes with its node.
+    #[must_use]
+    pub fn durable(mut self) -> Self {
+        self.extras().is_durable = true;
+        self
+    }
+
     /// A name for listings and errors; need not be unique.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
@@ -138,6 +150,11 @@ impl TaskOptions {
 
     pub(crate) fn visiting(mut self) -> Self {
         self.extras().is_visitor = true;
+        self
+    }
+
+    pub(crate) fn rebuilding(mut self) -> Self {
+        self.extras().is_rebuild = true;
         self
     }
 

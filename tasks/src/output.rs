@@ -1,12 +1,16 @@
 //! Where the result of a task goes: one object, or several that succeed and fail together.
 
 use std::{
+    any::Any,
     fmt,
     marker::PhantomData,
     sync::{Arc, Weak},
 };
 
-use mobula_store::{Canceller, Entry, Object, ObjectRef, Sealer, Store};
+use mobula_store::{
+    Canceller, DeliverError, Entry, Object, ObjectId, ObjectRef, Sealer, Store, StoreId,
+    message::Message, size_of_value,
+};
 
 /// The shape of a task's results.
 #[doc(hidden)]
@@ -26,6 +30,39 @@ pub trait Outputs: 'static {
 
     /// Writes the objects.
     fn seal(sealers: Self::Sealers, value: Self::Value);
+
+    /// Leaves the objects as they are: their values are on another node.
+    fn leave(sealers: Self::Sealers);
+
+    /// The objects, in their places; `None` for one that needs no writing.
+    fn objects(sealers: &Self::Sealers) -> Vec<Option<ObjectId>>;
+
+    /// About how many bytes they take.
+    fn size(value: &Self::Value) -> u64;
+}
+
+/// Results that can be made for the store of another node, and made again for one's own.
+#[doc(hidden)]
+pub trait FarOutputs: Outputs {
+    /// Those of `objects` that are `lost`, pending again; the others need no writing. `None` if they are not such objects.
+    fn again(store: &Store, objects: &[ObjectId], lost: &[ObjectId]) -> Option<Again<Self>>;
+
+    /// What to tell the keeper of `objects`, so that it has the values, or knows that they are here.
+    fn deliver(
+        store: &Store,
+        keeper: StoreId,
+        objects: &[Option<ObjectId>],
+        value: Self::Value,
+    ) -> Result<Vec<Message>, DeliverError>;
+}
+
+/// Results that are made again: what keeps the objects until they are, and what [`Outputs::create`] gives.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Again<O: Outputs + ?Sized> {
+    pub(crate) holds: Vec<Box<dyn Any + Send>>,
+    pub(crate) sealers: O::Sealers,
+    pub(crate) entries: Entries,
 }
 
 /// The objects that one task makes, without their types.
@@ -75,6 +112,54 @@ impl<T: Object> Outputs for One<T> {
     fn seal(sealer: Self::Sealers, value: T) {
         sealer.seal(Ok(value));
     }
+
+    fn leave(sealer: Self::Sealers) {
+        sealer.leave();
+    }
+
+    fn objects(sealer: &Self::Sealers) -> Vec<Option<ObjectId>> {
+        vec![sealer.object()]
+    }
+
+    fn size(value: &T) -> u64 {
+        size_of_value(value)
+    }
+}
+
+impl<T: Object> FarOutputs for One<T> {
+    fn again(store: &Store, objects: &[ObjectId], lost: &[ObjectId]) -> Option<Again<Self>> {
+        let mut holds = Vec::new();
+        let sealers = again(store, *objects.first()?, lost, &mut holds)?;
+        let entries = Entries::One(sealers.entry().cloned());
+        Some(Again { holds, sealers, entries })
+    }
+
+    fn deliver(
+        store: &Store,
+        keeper: StoreId,
+        objects: &[Option<ObjectId>],
+        value: T,
+    ) -> Result<Vec<Message>, DeliverError> {
+        match objects.first().copied().flatten() {
+            Some(object) => Ok(vec![store.deliver(object, keeper, Ok(Arc::new(value)))?]),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+/// The pen for one object that is lost, or an idle one.
+fn again<T: Object>(
+    store: &Store,
+    object: ObjectId,
+    lost: &[ObjectId],
+    holds: &mut Vec<Box<dyn Any + Send>>,
+) -> Option<Sealer<T>> {
+    if !lost.contains(&object) {
+        return Some(Sealer::idle());
+    }
+    let (reference, sealer) = store.create_again::<T>(object)?;
+    holds.push(Box::new(reference));
+    Some(sealer)
 }
 
 fn announce<T>(sealer: &Sealer<T>, canceller: &Weak<dyn Canceller>, soon: bool) {
@@ -111,6 +196,46 @@ macro_rules! tuples {
 
             fn seal(sealers: Self::Sealers, value: Self::Value) {
                 $(sealers.$at.seal(Ok(value.$at));)*
+            }
+
+            fn leave(sealers: Self::Sealers) {
+                $(sealers.$at.leave();)*
+            }
+
+            fn objects(sealers: &Self::Sealers) -> Vec<Option<ObjectId>> {
+                vec![$(sealers.$at.object(),)*]
+            }
+
+            fn size(value: &Self::Value) -> u64 {
+                [$(size_of_value(&value.$at)),*].iter().sum()
+            }
+        }
+
+        impl<$($name: Object),*> FarOutputs for Many<($($name,)*)> {
+            fn again(
+                store: &Store,
+                objects: &[ObjectId],
+                lost: &[ObjectId],
+            ) -> Option<Again<Self>> {
+                let mut holds = Vec::new();
+                let sealers = ($(again::<$name>(store, *objects.get($at)?, lost, &mut holds)?,)*);
+                let entries = Entries::Many(
+                    [$(sealers.$at.entry().cloned(),)*].into_iter().flatten().collect(),
+                );
+                Some(Again { holds, sealers, entries })
+            }
+
+            fn deliver(
+                store: &Store,
+                keeper: StoreId,
+                objects: &[Option<ObjectId>],
+                value: Self::Value,
+            ) -> Result<Vec<Message>, DeliverError> {
+                let mut messages = Vec::new();
+                $(if let Some(object) = objects.get($at).copied().flatten() {
+                    messages.push(store.deliver(object, keeper, Ok(Arc::new(value.$at)))?);
+                })*
+                Ok(messages)
             }
         }
     )*};

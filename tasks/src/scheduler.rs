@@ -12,7 +12,7 @@ use std::{
 };
 
 use mobula_actor_core::System;
-use mobula_store::{Store, TaskError};
+use mobula_store::{Rebuild, Store, TaskError};
 use parking_lot::Mutex;
 
 use crate::{
@@ -97,6 +97,11 @@ impl Scheduler {
     /// Joins this scheduler to others: from now on attempts may run on other nodes. The first port stands.
     pub fn set_elsewhere(&self, port: Arc<dyn Elsewhere>) {
         let _ = self.shared.elsewhere.set(port);
+    }
+
+    /// Runs tasks again whose results are lost: what [`Remote::rebuild`](mobula_store::Remote::rebuild) was given.
+    pub fn rebuild(&self, tasks: Vec<Rebuild>) {
+        self.shared.rebuild(tasks);
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Shared> {

@@ -34,10 +34,13 @@ impl Shared {
                 task.stop(false, || error);
                 return;
             }
-            self.enqueue_here(task, from);
+            self.queue_here(task, from);
             self.watch_queue();
             return;
         };
+        if !self.can_go(&task, from) {
+            return;
+        }
         let destination = if task.function_hash == 0 {
             match port.place(placement, 0) {
                 Destination::There { node, only: true } => Destination::Nowhere(format!(
@@ -49,7 +52,7 @@ impl Shared {
             port.place(placement, task.function_hash)
         };
         match destination {
-            Destination::Here => self.enqueue_here(task, from),
+            Destination::Here => self.queue_here(task, from),
             Destination::There { node, only } => {
                 if task.advance(from, Phase::Queued) {
                     far::spawn(self, task, port, (node, only));

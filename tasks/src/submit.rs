@@ -14,11 +14,11 @@ use crate::{
     arrival::await_inputs,
     dispatch::Shared,
     function::TaskFunction,
-    input::TaskArgs,
+    input::{Inputs, TaskArgs},
     job::{Job, TypedJob},
     one_shot::{Host, OneShot, Phase, Spec},
     options::TaskOptions,
-    output::{Many, One, Outputs},
+    output::{Entries, Many, One, Outputs},
     scheduler::Scheduler,
 };
 
@@ -65,23 +65,31 @@ where
 {
     let parent = OneShot::current();
     let shared = scheduler_here();
-    launch_on::<F, O, A>(&shared, parent.as_deref(), options, args)
+    let (refs, sealers, entries) = O::create(&shared.store);
+    let inputs = args.into_inputs();
+    launch_on::<F, O, _>(&shared, parent.as_deref(), options, inputs, (sealers, entries));
+    refs
 }
 
-pub(crate) fn launch_on<F, O, A>(
+/// Enters a task whose results are pending already.
+pub(crate) fn launch_on<F, O, I>(
     shared: &Arc<Shared>,
     parent: Option<&OneShot>,
     options: TaskOptions,
-    args: A,
-) -> O::Refs
-where
+    inputs: I,
+    (sealers, outputs): (O::Sealers, Entries),
+) where
     F: TaskFunction,
     O: Outputs<Value = F::Output>,
-    A: TaskArgs<Values = F::Args>,
+    I: Inputs<Values = F::Args>,
 {
     let is_visitor = options.extras.as_ref().is_some_and(|extras| extras.is_visitor);
     let is_portable = F::ARGS.is_some() && F::OUTPUT.is_some() && !is_visitor;
-    let (refs, sealers, outputs) = O::create(&shared.store);
+    if options.extras.as_ref().is_some_and(|extras| extras.is_durable) {
+        for entry in outputs.as_slice() {
+            shared.store.make_entry_durable(entry);
+        }
+    }
     let spec = Spec {
         function: F::NAME,
         extras: options.extras,
@@ -96,9 +104,8 @@ where
     let task = OneShot::new(Arc::clone(shared) as Arc<dyn Host>, spec);
     let canceller: Weak<dyn Canceller> = Arc::downgrade(&task) as _;
     O::announce(&sealers, &canceller, soon);
-    let job = TypedJob::<F, _, O>::new(args.into_inputs(), sealers);
+    let job = TypedJob::<F, _, O>::new(inputs, sealers);
     begin(shared, task, parent, Box::new(job));
-    refs
 }
 
 /// The scheduler of the node that the running code belongs to.

@@ -1,21 +1,28 @@
-//! Attempts that come from other nodes: run as tasks of this one, on its resources, and their results written down.
+//! Functions by their hash: attempts that come from other nodes, and tasks that run again for lost results.
+//!
+//! Either is a task of this node, on its resources. An attempt's result is written down if it is small; a large one stays
+//! here, and its keeper is told. A task that runs again writes objects that there are already.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Weak;
-use std::task::{Context, Poll};
+use std::marker::PhantomData;
+use std::sync::{Arc, Weak};
 
-use mobula_actor_core::DependencyFailed;
 use mobula_actor_core::wire::packed::Packed;
-use mobula_store::{Canceller, ObjectRef, Sealer, Store, TaskError};
+use mobula_store::{
+    Canceller, Object, ObjectId, ObjectRef, Rebuild, Sealer, Store, StoreId, TaskError,
+};
 
 use crate::{
-    elsewhere::FarCall,
+    dispatch::Shared,
+    elsewhere::{FarCall, FarValue},
     function::TaskFunction,
-    input::{Dependency, Inputs, TaskArgs},
+    input::ArgTuple,
     options::TaskOptions,
-    output::{Entries, Outputs},
+    output::{Again, Entries, FarOutputs, Many, One, Outputs},
+    recipe::Call,
     submit::{launch_on, scheduler_here},
+    wires::SMALL_BYTES,
 };
 
 /// A function that can run for other nodes. Written by `#[mobula::task]`.
@@ -23,17 +30,37 @@ pub struct VisitorEntry {
     hash: u64,
     is_portable: bool,
     visit: Visit,
+    again: RunAgain,
 }
 
 /// Runs a call from another node; the reference is to its written result.
-pub type Visit = fn(&FarCall) -> Result<ObjectRef<Packed>, TaskError>;
+pub type Visit = fn(&FarCall) -> Result<ObjectRef<FarValue>, TaskError>;
+
+/// Runs a task of this node again; keeps the objects that it makes until they are.
+pub(crate) type RunAgain =
+    fn(&Arc<Shared>, &Call, &Rebuild) -> Result<Vec<Box<dyn std::any::Any + Send>>, String>;
 
 impl VisitorEntry {
-    /// The entry of a function.
+    /// The entry of a function with one result.
     #[must_use]
-    pub const fn of<F: TaskFunction>() -> Self {
+    pub const fn of<F: TaskFunction<Output: Object>>() -> Self {
+        Self::with::<F, One<F::Output>>()
+    }
+
+    /// The entry of a function with several results.
+    #[must_use]
+    pub const fn of_many<F, R>() -> Self
+    where
+        F: TaskFunction<Output = R>,
+        R: 'static,
+        Many<R>: FarOutputs<Value = R>,
+    {
+        Self::with::<F, Many<R>>()
+    }
+
+    const fn with<F: TaskFunction, O: FarOutputs<Value = F::Output>>() -> Self {
         let is_portable = F::ARGS.is_some() && F::OUTPUT.is_some();
-        Self { hash: F::HASH, is_portable, visit: visit::<F> }
+        Self { hash: F::HASH, is_portable, visit: visit::<F, O>, again: again::<F, O> }
     }
 }
 
@@ -48,79 +75,120 @@ inventory::collect!(VisitorEntry);
 /// All functions linked into this program that can run for other nodes, by hash.
 #[must_use]
 pub fn visitors() -> HashMap<u64, Visit> {
-    let entries = inventory::iter::<VisitorEntry>.into_iter().filter(|entry| entry.is_portable);
-    entries.map(|entry| (entry.hash, entry.visit)).collect()
+    portable().map(|entry| (entry.hash, entry.visit)).collect()
 }
 
-fn visit<F: TaskFunction>(call: &FarCall) -> Result<ObjectRef<Packed>, TaskError> {
+/// How a function's tasks run again. Losses are rare: the table is not kept.
+pub(crate) fn run_again(function: u64) -> Option<RunAgain> {
+    portable().find(|entry| entry.hash == function).map(|entry| entry.again)
+}
+
+fn portable() -> impl Iterator<Item = &'static VisitorEntry> {
+    inventory::iter::<VisitorEntry>.into_iter().filter(|entry| entry.is_portable)
+}
+
+fn visit<F: TaskFunction, O: FarOutputs<Value = F::Output>>(
+    call: &FarCall,
+) -> Result<ObjectRef<FarValue>, TaskError> {
     let invalid =
         |text: String| TaskError::Invalid { task: call.name.clone().into(), text: text.into() };
-    let codec = F::ARGS.ok_or_else(|| invalid("its arguments cannot travel".to_owned()))?;
-    let args = call.args.unpack(&codec).map_err(|error| invalid(error.to_string()))?;
+    let wires = F::ARGS.ok_or_else(|| invalid("its arguments cannot travel".to_owned()))?;
+    let inputs = F::Args::read(&call.args, &wires).map_err(invalid)?;
     let mut options = TaskOptions::new().num_cpus(call.cpus).name(call.name.clone());
     for (resource, amount) in &call.resources {
         options = options.resource(resource, *amount);
     }
     let shared = scheduler_here();
-    Ok(launch_on::<F, Written<F>, _>(&shared, None, options.visiting(), Values(Some(args))))
+    let (object, sealer) = shared.store.create_pending::<FarValue>();
+    let entries = Entries::One(sealer.entry().cloned());
+    let (store, keeper) = (Store::clone(&shared.store), call.keeper);
+    let pen = Pen { sealer, store, keeper, objects: call.outputs.clone() };
+    launch_on::<F, Written<F, O>, _>(&shared, None, options.visiting(), inputs, (pen, entries));
+    Ok(object)
 }
 
-/// Arguments that are all there.
-struct Values<T>(Option<T>);
-
-impl<T: Send + 'static> TaskArgs for Values<T> {
-    type Values = T;
-    type Inputs = Self;
-
-    fn into_inputs(self) -> Self {
-        self
-    }
-}
-
-impl<T: Send + 'static> Inputs for Values<T> {
-    type Values = T;
-
-    fn visit(&self, _visitor: &mut dyn FnMut(Option<Dependency>)) {}
-
-    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), DependencyFailed>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn take(&mut self) -> Option<T> {
-        self.0.take()
-    }
+fn again<F: TaskFunction, O: FarOutputs<Value = F::Output>>(
+    shared: &Arc<Shared>,
+    call: &Call,
+    rebuild: &Rebuild,
+) -> Result<Vec<Box<dyn std::any::Any + Send>>, String> {
+    let wires = F::ARGS.ok_or("its arguments cannot travel")?;
+    let inputs = F::Args::read(&call.args, &wires)?;
+    let again = O::again(&shared.store, &rebuild.outputs, &rebuild.lost);
+    let Again { holds, sealers, entries } = again.ok_or("its results are of other types now")?;
+    let options = call.options(rebuild.attempts_left);
+    launch_on::<F, O, _>(shared, None, options, inputs, (sealers, entries));
+    Ok(holds)
 }
 
 /// The result of a visitor: written down where it is made.
-struct Written<F>(std::marker::PhantomData<fn() -> F>);
+struct Written<F, O>(PhantomData<fn() -> (F, O)>);
 
-impl<F: TaskFunction> Outputs for Written<F> {
+/// Writes the answer, and knows whom the result is for.
+struct Pen {
+    sealer: Sealer<FarValue>,
+    store: Store,
+    keeper: StoreId,
+    objects: Vec<Option<ObjectId>>,
+}
+
+impl<F: TaskFunction, O: FarOutputs<Value = F::Output>> Outputs for Written<F, O> {
     type Value = F::Output;
-    type Refs = ObjectRef<Packed>;
-    type Sealers = Sealer<Packed>;
+    type Refs = ObjectRef<FarValue>;
+    type Sealers = Pen;
 
     fn create(store: &Store) -> (Self::Refs, Self::Sealers, Entries) {
-        let (object, sealer) = store.create_pending::<Packed>();
+        // For nobody in particular.
+        let (object, sealer) = store.create_pending::<FarValue>();
         let entry = sealer.entry().cloned();
-        (object, sealer, Entries::One(entry))
+        let (store, keeper) = (store.clone(), store.id());
+        (object, Pen { sealer, store, keeper, objects: Vec::new() }, Entries::One(entry))
     }
 
-    fn announce(sealer: &Self::Sealers, canceller: &Weak<dyn Canceller>, soon: bool) {
-        sealer.set_canceller(Weak::clone(canceller));
+    fn announce(pen: &Pen, canceller: &Weak<dyn Canceller>, soon: bool) {
+        pen.sealer.set_canceller(Weak::clone(canceller));
         if soon {
-            sealer.mark_running();
+            pen.sealer.mark_running();
         }
     }
 
-    fn seal(sealer: Self::Sealers, value: F::Output) {
-        let written = F::OUTPUT.map(|codec| Packed::pack(&codec, &value));
-        sealer.seal(match written {
-            Some(Ok(packed)) => Ok(packed),
-            Some(Err(error)) => Err(TaskError::user_error(F::NAME, error)),
-            None => Err(TaskError::Invalid {
+    fn seal(pen: Pen, value: F::Output) {
+        let Pen { sealer, store, keeper, objects } = pen;
+        if !sealer.is_wanted() {
+            // A large result would stay here for nobody.
+            return sealer.fail(TaskError::Cancelled { task: F::NAME.into() });
+        }
+        if O::size(&value) <= SMALL_BYTES {
+            let written = F::OUTPUT.map(|codec| Packed::pack(&codec, &value));
+            return sealer.seal(match written {
+                Some(Ok(packed)) => Ok(FarValue::Here(packed)),
+                Some(Err(error)) => Err(TaskError::user_error(F::NAME, error)),
+                None => Err(TaskError::Invalid {
+                    task: F::NAME.into(),
+                    text: "its result cannot travel".into(),
+                }),
+            });
+        }
+        sealer.seal(match O::deliver(&store, keeper, &objects, value) {
+            Ok(messages) => Ok(FarValue::There { store: store.id(), messages }),
+            Err(error) => Err(TaskError::Lost {
                 task: F::NAME.into(),
-                text: "its result cannot travel".into(),
+                node: None,
+                attempt: 1,
+                text: error.to_string().into(),
             }),
         });
+    }
+
+    fn leave(pen: Pen) {
+        pen.sealer.leave();
+    }
+
+    fn objects(_pen: &Pen) -> Vec<Option<ObjectId>> {
+        Vec::new()
+    }
+
+    fn size(value: &F::Output) -> u64 {
+        O::size(value)
     }
 }

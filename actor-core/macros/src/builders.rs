@@ -93,6 +93,7 @@ pub(crate) const TASK: &[Builder] = &[
         )],
         "Repeats the task after the errors that the predicate picks.",
     ),
+    row("durable", &[], "The results outlive the node that the task was submitted on."),
     row(
         "backoff",
         &[("range", "::core::ops::Range<::core::time::Duration>")],

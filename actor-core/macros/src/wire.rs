@@ -5,7 +5,7 @@
 //! of the trait `NoCodec`. Programs on one node are asked for nothing.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Type;
 
 use crate::reply::Reply;
@@ -43,6 +43,30 @@ pub(crate) fn codec(ty: &TokenStream, parts: &[&Type]) -> TokenStream {
     quote! {{
         use ::mobula::__macro::NoCodec as _;
         ::mobula::__macro::WireProbe::<#ty>::CODEC
+    }}
+}
+
+/// How the arguments of a task travel, each: as a value, or as a reference to an object. `None` where one cannot.
+pub(crate) fn arguments(types: &[&Type]) -> TokenStream {
+    if types.iter().any(|ty| borrows(ty.to_token_stream())) {
+        return quote!(::core::option::Option::None);
+    }
+    if types.is_empty() {
+        return quote!(::core::option::Option::Some(()));
+    }
+    let names: Vec<_> = (0..types.len()).map(|index| format_ident!("wire_{index}")).collect();
+    quote! {{
+        use ::mobula::__macro::{NoCodec as _, NoOwned as _, NoShared as _};
+        match (#(::mobula::__macro::WireProbe::<#types>::CODEC,)*) {
+            (#(::core::option::Option::Some(#names),)*) => ::core::option::Option::Some((#(
+                ::mobula::__macro::ArgWire::new(
+                    #names,
+                    ::mobula::__macro::ObjectProbe::<#types>::OWNED,
+                    ::mobula::__macro::ObjectProbe::<#types>::SHARED,
+                ),
+            )*)),
+            _ => ::core::option::Option::None,
+        }
     }}
 }
 

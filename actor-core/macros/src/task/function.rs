@@ -95,13 +95,21 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
     let blocking = !model.is_async;
     let body = body(model);
     let parts: Vec<_> = model.arguments.iter().map(|argument| &argument.ty).collect();
-    let args_codec = crate::wire::codec(&quote!(Self::Args), &parts);
+    let args_wires = crate::wire::arguments(&parts);
     let output_parts = match last_segment(&model.reply.ty) {
         Some((_, halves)) if model.reply.is_result => halves.first().copied(),
         _ => Some(&model.reply.ty),
     };
     let output_codec = crate::wire::codec(&quote!(Self::Output), output_parts.as_slice());
     let lifted = lifted();
+    let entry = if model.returns_count == 1 {
+        quote!(of::<#ident::Function>())
+    } else {
+        quote!(of_many::<
+            #ident::Function,
+            <#ident::Function as ::mobula::__macro::TaskFunction>::Output,
+        >())
+    };
     let associated = quote_spanned! {macro_span(ident.span())=>
         type Args = (#(#types,)*);
         type Output = #output;
@@ -116,7 +124,9 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
             const VERSION: u32 = #version;
             const SIGNATURE: &'static str = #signature;
             const BLOCKING: bool = #blocking;
-            const ARGS: ::core::option::Option<::mobula::__macro::Codec<Self::Args>> = #args_codec;
+            const ARGS: ::core::option::Option<
+                <Self::Args as ::mobula::__macro::ArgTuple>::Wires,
+            > = #args_wires;
             const OUTPUT: ::core::option::Option<::mobula::__macro::Codec<Self::Output>> = #output_codec;
             fn defaults() -> ::mobula::__macro::TaskOptions {
                 ::mobula::__macro::TaskOptions::new() #builders
@@ -137,7 +147,7 @@ pub(crate) fn print(model: &TaskFn) -> TokenStream {
 
         #(#conditions)*
         ::mobula::__macro::inventory::submit! {
-            ::mobula::__macro::VisitorEntry::of::<#ident::Function>()
+            ::mobula::__macro::VisitorEntry::#entry
         }
     }
 }

@@ -23,6 +23,9 @@ pub struct NodeConfig {
     pub resources: BTreeMap<String, f64>,
     /// Bytes that objects may use together; `MOBULA_STORE_BYTES`. Default: 1 GiB.
     pub store_bytes: u64,
+    /// Bytes of recipes that are kept for results that may be lost with other nodes; over it the older half is given up;
+    /// `MOBULA_LINEAGE_BYTES`. Default: 256 MiB.
+    pub lineage_bytes: u64,
     /// Threads for pinned actors, started with the first one; `MOBULA_ARBITERS`. Default: 1.
     pub arbiters: usize,
     /// Tasks that may wait; one more fails as queue full. Default: 1 000 000.
@@ -42,6 +45,7 @@ impl Default for NodeConfig {
             num_cpus: f64::from(u32::try_from(cpus).unwrap_or(u32::MAX)),
             resources: BTreeMap::new(),
             store_bytes: 1 << 30,
+            lineage_bytes: 256 << 20,
             arbiters: 1,
             queued_tasks_max: 1_000_000,
             #[cfg(feature = "cluster")]
@@ -62,6 +66,9 @@ impl NodeConfig {
         }
         if let Some(bytes) = parsed(&read, "MOBULA_STORE_BYTES", "a whole number of bytes")? {
             config.store_bytes = bytes;
+        }
+        if let Some(bytes) = parsed(&read, "MOBULA_LINEAGE_BYTES", "a whole number of bytes")? {
+            config.lineage_bytes = bytes;
         }
         if let Some(arbiters) = parsed(&read, "MOBULA_ARBITERS", "a whole number of threads")? {
             config.arbiters = arbiters;

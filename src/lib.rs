@@ -99,8 +99,9 @@ pub use mobula_supervision::{self as supervision, ChildSpec, Supervisor};
 
 // Objects.
 pub use mobula_store::{
-    Get, GetError, GetMany, Object, ObjectId, ObjectListing, ObjectRef, Put, ReferenceError, Store,
-    StoreError, StoreUsage, TaskError, Wait, WaitError, WireError, decode, free, get, put, wait,
+    DurablePut, Get, GetError, GetMany, Object, ObjectId, ObjectListing, ObjectRef, Put,
+    ReferenceError, Store, StoreError, StoreUsage, TaskError, TransferError, Wait, WaitError,
+    WireError, decode, free, get, put, wait,
 };
 
 // Tasks.
@@ -121,9 +122,10 @@ pub mod __macro {
     pub use inventory;
     pub use mobula_actor_core::__macro::*;
     pub use mobula_store::ObjectRef;
+    pub use mobula_store::loose::{NoOwned, NoShared, ObjectProbe};
     pub use mobula_tasks::{
-        Body, Bound, BoundArg, FunctionEntry, IntoBound, TaskError, TaskFunction, TaskOptions,
-        UserError, VisitorEntry, bind, submit, submit_many,
+        ArgTuple, ArgWire, Body, Bound, BoundArg, FunctionEntry, IntoBound, TaskError,
+        TaskFunction, TaskOptions, UserError, VisitorEntry, bind, submit, submit_many,
     };
     pub mod duplicate {
         pub use mobula_tasks::{CloneProbe, MaybeClone};

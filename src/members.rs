@@ -71,8 +71,7 @@ impl Node {
             Services { inspector, store, tasks, registrar, builds, own_build, cluster }
         });
         let membership =
-            cluster::start(self.system(), (config, self.config().num_cpus), name, &services)
-                .await?;
+            cluster::start(self.system(), (config, self.config()), name, &services).await?;
         self.set_membership(membership, services);
         Ok(())
     }

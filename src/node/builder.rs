@@ -60,6 +60,12 @@ impl NodeBuilder {
         self
     }
 
+    /// Bytes of recipes by which results are made again that were lost with another node.
+    pub const fn lineage_bytes(mut self, bytes: u64) -> Self {
+        self.config.lineage_bytes = bytes;
+        self
+    }
+
     /// Threads that plain functions may occupy or block at once; fewer than the runtime's blocking threads (tokio's
     /// default is 512). It bounds how deep plain functions can nest that wait for each other. Default: 500.
     pub const fn compute_threads_max(mut self, threads: usize) -> Self {

@@ -24,7 +24,7 @@ use super::postings::{self, Registrar};
 pub(crate) use super::profile::{CLIENT, OBSERVER, Profile, hosts};
 use super::stores::{self, StorePort, StoreService};
 use super::tasks::{TaskPort, TaskService};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, NodeConfig};
 use crate::inspector::Inspector;
 use crate::membership::{ClusterConfig, Papers};
 use crate::node::NodeError;
@@ -97,7 +97,7 @@ pub(crate) struct Services {
 /// Listens, and joins whom the configuration names.
 pub(crate) async fn start(
     system: &System,
-    (config, cpus): (&ClusterConfig, f64),
+    (config, node): (&ClusterConfig, &NodeConfig),
     name: Name,
     services: &Services,
 ) -> Result<Membership, NodeError> {
@@ -110,7 +110,7 @@ pub(crate) async fn start(
         store: Some(services.store.id()),
         tasks: Some(services.tasks.id()),
         registrar: Some(services.registrar.id()),
-        cpus,
+        cpus: node.num_cpus,
     };
     let (me, rights) = (name.store(), name.rights);
     let mut settings = mobula_cluster::ClusterConfig::new(&config.name, name.mode, config.listen);
@@ -148,7 +148,9 @@ pub(crate) async fn start(
         let port = StorePort::new((me, rights), system.clone(), cluster.clone(), parts);
         let remote = Arc::clone(&port) as Arc<dyn mobula_store::Remote>;
         // Attached twice, the first stands; the seed only spreads choices.
-        let _ = store.attach(remote, OwnerLimits::default(), me.incarnation.0);
+        let mut limits = OwnerLimits::default();
+        limits.lineage_max_bytes = node.lineage_bytes;
+        let _ = store.attach(remote, limits, me.incarnation.0);
         tokio::spawn(stores::keep_ticking(Arc::downgrade(&store)));
         tokio::spawn(stores::follow(cluster.clone(), Arc::downgrade(&store), port));
     }

@@ -14,7 +14,8 @@ use mobula_cluster::Cluster;
 use mobula_cluster::admission::certificate::Capabilities;
 use mobula_cluster::exchange::rights::Rights;
 use mobula_store::message::{Answer, Failure, Message};
-use mobula_store::{Incarnation, NodeId, Remote, Store, StoreId, Time};
+use mobula_store::{Incarnation, NodeId, Rebuild, Remote, Store, StoreId, Time};
+use mobula_tasks::Scheduler;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -176,11 +177,10 @@ impl Remote for StorePort {
             .collect()
     }
 
-    fn rebuild(&self, _call: Vec<u8>, outputs: Vec<mobula_store::ObjectId>) {
-        if let Some(store) = self.system.extension::<Store>() {
-            for object in outputs {
-                store.cannot_rebuild(object, "tasks are not repeated across nodes");
-            }
+    fn rebuild(&self, tasks: Vec<Rebuild>) {
+        // A node that is being stopped loses nothing more.
+        if let Some(scheduler) = self.system.extension::<Scheduler>() {
+            scheduler.rebuild(tasks);
         }
     }
 }

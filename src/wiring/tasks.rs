@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mobula_actor_core::remote::{Home, refer};
-use mobula_actor_core::wire::packed::Packed;
 use mobula_actor_core::{
     ActorRef, AskError, BoxFuture, Context, Current, Deferred, Mailbox, NodeId, Placement, System,
     Undelivered, scope,
@@ -17,9 +16,6 @@ use parking_lot::Mutex;
 
 use super::cluster::{Profile, hosts};
 use super::placement::Placing;
-
-/// Results up to this many bytes travel in the answer; larger ones are pulled.
-const SMALL_BYTES: usize = 100 * 1024;
 
 /// Attempts of other nodes that may wait to be begun.
 const MAILBOX: u32 = 16 * 1024;
@@ -33,7 +29,7 @@ type Number = (u64, u64);
 /// Runs attempts for other nodes.
 pub(crate) struct TaskService {
     visitors: HashMap<u64, Visit>,
-    running: HashMap<Number, ObjectRef<Packed>>,
+    running: HashMap<Number, ObjectRef<FarValue>>,
 }
 
 #[crate::actor]
@@ -66,10 +62,7 @@ impl TaskService {
                 let runtime = system.runtime().clone();
                 drop(runtime.spawn(scope(Current::root(system), async move {
                     let outcome = match object.get().await {
-                        Ok(packed) if packed.as_bytes().len() <= SMALL_BYTES => {
-                            Ok(FarValue::Here((*packed).clone()))
-                        }
-                        Ok(_) => Ok(FarValue::There(object)),
+                        Ok(value) => Ok((*value).clone()),
                         Err(GetError::Task(error)) => Err(Failure::from(&error)),
                         Err(error) => Err(Failure {
                             kind: "Lost".to_owned(),

@@ -8,7 +8,11 @@ use std::{any::Any, fmt, sync::Arc};
 
 use mobula_actor_core::wire::baggage::Ticket;
 
-use crate::{error::GetError, object_id::ObjectId};
+use crate::{
+    address::{Address, Keepers},
+    error::GetError,
+    object_id::ObjectId,
+};
 
 /// Who is told of objects that several stores know. Called with no lock of an entry or the index held.
 pub(crate) trait Elsewhere: Any + Send + Sync + fmt::Debug {
@@ -19,7 +23,10 @@ pub(crate) trait Elsewhere: Any + Send + Sync + fmt::Debug {
     fn wanted(&self, object: ObjectId);
 
     /// An entry for a foreign object is about to be made, or was made in vain: see [`let_go`](Self::let_go).
-    fn hold(&self, object: ObjectId);
+    fn hold(&self, address: Address);
+
+    /// Who keeps an object that others know, as far as is known here.
+    fn keepers(&self, object: ObjectId) -> Option<Keepers>;
 
     /// A reference to a foreign object arrived in a message whose sender keeps it until the ticket is dropped.
     fn arrived(&self, object: ObjectId, ticket: Ticket);

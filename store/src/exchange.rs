@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use rand::{SeedableRng, rngs::SmallRng};
 
 use crate::{
+    address::{Address, Keepers},
     effect::{Effect, Loss},
     elsewhere::Elsewhere,
     entry::{Entry, Holding, Home},
@@ -336,13 +337,25 @@ impl Elsewhere for Exchange {
         self.want(object);
     }
 
-    fn hold(&self, object: ObjectId) {
+    fn hold(&self, address: Address) {
+        let Address { object, keepers } = address;
         self.decide(|desk| {
-            let known = desk.state.core.borrower.keeper(object);
+            let core = &desk.state.core;
+            let moved = core.owner.moved_to(object).map(|keeper| (keeper, None));
+            let known = keepers.or_else(|| core.borrower.keeper(object)).or(moved);
             let (keeper, backup) = known.unwrap_or((object.owner(), None));
             let carried = Carried { object, keeper, backup };
             desk.state.core.borrower.hold(carried, desk.now, &mut desk.effects);
         });
+    }
+
+    fn keepers(&self, object: ObjectId) -> Option<Keepers> {
+        let state = self.state.lock();
+        let core = &state.core;
+        if core.owner.knows(object) {
+            return Some((self.me, core.owner.backup(object)));
+        }
+        core.borrower.keeper(object).or_else(|| Some((core.owner.moved_to(object)?, None)))
     }
 
     fn arrived(&self, object: ObjectId, ticket: Ticket) {

@@ -30,6 +30,7 @@ pub mod attach;
 pub mod loose;
 mod exchange;
 mod elsewhere;
+mod address;
 
 // What a node and its tasks do with them.
 pub mod store;

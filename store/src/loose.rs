@@ -17,6 +17,7 @@ use mobula_actor_core::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
+    address::Address,
     codec::{Portable, ValueType},
     collect,
     error::ReferenceError,
@@ -29,7 +30,7 @@ use crate::{
 /// A reference without its type. Serialized and deserialized it stays one.
 #[derive(Clone)]
 pub struct Loose {
-    object: ObjectId,
+    address: Address,
     hold: Option<LocalHold>,
     ticket: Option<Ticket>,
 }
@@ -39,19 +40,19 @@ impl Loose {
     #[must_use]
     pub fn of(pin: &ArgPin) -> Self {
         let hold = LocalHold::revive(Arc::clone(pin.entry()));
-        Self { object: pin.entry().id(), hold, ticket: None }
+        Self { address: pin.entry().address(), hold, ticket: None }
     }
 
     /// An object by name, kept by nobody: what lineage remembers of an argument.
     #[must_use]
-    pub const fn named(object: ObjectId) -> Self {
-        Self { object, hold: None, ticket: None }
+    pub fn named(object: ObjectId) -> Self {
+        Self { address: Address::new(object, None), hold: None, ticket: None }
     }
 
     /// The object.
     #[must_use]
     pub const fn object(&self) -> ObjectId {
-        self.object
+        self.address.object
     }
 
     /// The reference, at the store of the current node.
@@ -59,9 +60,9 @@ impl Loose {
     /// # Errors
     /// [`ReferenceError`]: the object is unknown here, or of another type.
     pub fn open<T: Portable>(&self) -> Result<ObjectRef<T>, ReferenceError> {
-        let object = self.object;
+        let object = self.object();
         let store = Store::current().ok_or(ReferenceError::NoNode { object })?;
-        let open = || store.open(object, ValueType::portable::<T>()).map(ObjectRef::new);
+        let open = || store.open(self.address, ValueType::portable::<T>()).map(ObjectRef::new);
         match &self.ticket {
             Some(ticket) => baggage::unpack(Arc::clone(ticket), open),
             None => open(),
@@ -71,7 +72,7 @@ impl Loose {
 
 impl fmt::Debug for Loose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Loose({})", self.object)
+        write!(f, "Loose({})", self.object())
     }
 }
 
@@ -86,14 +87,14 @@ impl Serialize for Loose {
             let ticket = Arc::clone(ticket);
             baggage::pack(|| Box::new(ticket));
         }
-        self.object.serialize(serializer)
+        self.address.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Loose {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let object = ObjectId::deserialize(deserializer)?;
-        Ok(Self { object, hold: None, ticket: baggage::ticket() })
+        let address = Address::deserialize(deserializer)?;
+        Ok(Self { address, hold: None, ticket: baggage::ticket() })
     }
 }
 

@@ -19,6 +19,7 @@ use mobula_actor_core::wire::baggage;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
+    address::{Address, Numbers},
     codec::{Object, ValueType},
     collect,
     error::ReferenceError,
@@ -169,7 +170,7 @@ impl<T> Serialize for ObjectRef<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         collect::met(&self.hold);
         baggage::pack(|| Box::new(self.hold.clone()));
-        serializer.serialize_newtype_struct(REFERENCE_NAME, &self.key())
+        serializer.serialize_newtype_struct(REFERENCE_NAME, &self.hold.entry().address())
     }
 }
 
@@ -182,11 +183,11 @@ impl<'de, T: Object> Deserialize<'de> for ObjectRef<T> {
 struct Arriving<T>(PhantomData<fn() -> T>);
 
 impl<T: Object> Arriving<T> {
-    fn look_up<E: de::Error>(object: ObjectId) -> Result<ObjectRef<T>, E> {
+    fn look_up<E: de::Error>(address: Address) -> Result<ObjectRef<T>, E> {
         let here = || Store::current().map(|store| Store::clone(&store));
         let store = collect::arriving_at().or_else(here);
-        let store = store.ok_or(ReferenceError::NoNode { object });
-        let hold = store.and_then(|store| store.open(object, ValueType::of::<T>()));
+        let store = store.ok_or(ReferenceError::NoNode { object: address.object });
+        let hold = store.and_then(|store| store.open(address, ValueType::of::<T>()));
         hold.map(ObjectRef::new).map_err(E::custom)
     }
 }
@@ -203,7 +204,6 @@ impl<'de, T: Object> de::Visitor<'de> for Arriving<T> {
     }
 
     fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        let parts = de::value::SeqAccessDeserializer::new(seq);
-        Self::look_up(Deserialize::deserialize(parts)?)
+        Self::look_up(Numbers.visit_seq(seq)?)
     }
 }

@@ -16,6 +16,7 @@ use mobula_actor_core::{current_system, wire::baggage};
 use serde::Serialize;
 
 use crate::{
+    address::Address,
     codec::ValueType,
     entry::{Entry, Home, ObjectListing},
     error::ReferenceError,
@@ -154,29 +155,38 @@ impl Store {
     /// The entry of a reference that came from elsewhere, kept from now on.
     pub(crate) fn open(
         &self,
-        object: ObjectId,
+        address: Address,
         value_type: &'static ValueType,
     ) -> Result<LocalHold, ReferenceError> {
+        let object = address.object;
         let theirs = object.owner();
         if theirs != self.id() {
             let foreign = ReferenceError::Foreign { object, theirs, ours: self.id() };
-            return self.borrow(object, value_type).unwrap_or(Err(foreign));
+            return self.borrow(address, value_type).unwrap_or(Err(foreign));
         }
-        let entry = self.home.ledger.find(object);
-        let entry: Arc<Entry> = entry.ok_or(ReferenceError::Unknown { object })?;
+        let unknown = ReferenceError::Unknown { object };
+        let Some(entry) = self.home.ledger.find(object) else {
+            // One that was handed over comes back as somebody else's.
+            let is_moved = self.home.elsewhere.get().is_some_and(|elsewhere| {
+                elsewhere.keepers(object).is_some_and(|(keeper, _)| keeper != self.id())
+            });
+            let borrowed = is_moved.then(|| self.borrow(address, value_type)).flatten();
+            return borrowed.unwrap_or(Err(unknown));
+        };
         check_type(&entry, value_type)?;
-        LocalHold::revive(entry).ok_or(ReferenceError::Unknown { object })
+        LocalHold::revive(entry).ok_or(unknown)
     }
 
     /// The entry of a foreign object, kept from now on; `None` if this store knows no others.
     fn borrow(
         &self,
-        object: ObjectId,
+        address: Address,
         value_type: &'static ValueType,
     ) -> Option<Result<LocalHold, ReferenceError>> {
+        let object = address.object;
         let elsewhere = self.home.elsewhere.get()?;
         // First the need, then the entry: it must not be there without.
-        elsewhere.hold(object);
+        elsewhere.hold(address);
         let make = || Entry::borrowed(&self.home, object, value_type);
         let (hold, is_new) = LocalHold::find_or_make(&self.home.ledger, object, make);
         if let Some(ticket) = baggage::ticket() {

@@ -6,7 +6,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use super::{ASKED, AWAY, Elsewhere, Entry, FOREIGN, GetError, KNOWN, Waiter};
-use crate::{codec::ValueType, discard::AnyValue, table::Slot};
+use crate::{address::Address, codec::ValueType, discard::AnyValue, table::Slot};
 
 /// What an entry has of a value, for those who ask from elsewhere.
 pub(crate) enum Holding {
@@ -123,6 +123,15 @@ impl Entry {
         {
             elsewhere.wanted(self.id);
         }
+    }
+
+    /// Where a reference to the object leads, for whoever hears of it for the first time.
+    pub(crate) fn address(&self) -> Address {
+        let keepers = match self.ties.load(Ordering::Acquire) & (FOREIGN | KNOWN) {
+            0 => None,
+            _ => self.elsewhere().and_then(|elsewhere| elsewhere.keepers(self.id)),
+        };
+        Address::new(self.id, keepers)
     }
 
     pub(super) fn tell_end(&self) {

@@ -9,8 +9,8 @@ impl Exchange {
     pub(super) fn listen(&self, object: ObjectId) {
         let Some(entry) = self.find(object) else { return };
         let this = Weak::clone(&self.this);
-        // Left there for good: the entry ends with it.
-        let _key = entry.on_sealed(Box::new(move || {
+        // Content with a value elsewhere: those who wait are sent there, and nothing is fetched on their behalf.
+        entry.on_made(Box::new(move || {
             if let Some(exchange) = this.upgrade() {
                 exchange.ready(object);
             }

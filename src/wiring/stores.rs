@@ -25,6 +25,12 @@ use super::cluster::Profile;
 /// How often stores repeat what was not answered.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Messages that may come together for one store.
+const OUTBOX_MAX: usize = 64 * 1024;
+
+/// They go as one up to about so many bytes.
+const TOGETHER_BYTES: usize = 64 * 1024;
+
 /// Messages of other stores that may wait.
 const MAILBOX: u32 = 64 * 1024;
 
@@ -40,9 +46,11 @@ impl StoreService {
         Self { store, cluster }
     }
 
-    /// A store says something.
-    pub fn hear(&self, from: StoreId, message: Message) {
-        self.store.receive(from, message);
+    /// A store says something, or several things at once.
+    pub fn hear(&self, from: StoreId, messages: Vec<Message>) {
+        for message in messages {
+            self.store.receive(from, message);
+        }
     }
 
     /// A store has a part of an object ready.
@@ -64,6 +72,7 @@ impl StoreService {
 
 /// This node's way to other stores.
 pub(crate) struct StorePort {
+    this: Weak<Self>,
     me: StoreId,
     /// Whether others will hear this node's store.
     may_submit: bool,
@@ -72,6 +81,8 @@ pub(crate) struct StorePort {
     origin: Instant,
     parts: Arc<Parts>,
     services: Mutex<HashMap<StoreId, ActorRef<StoreService>>>,
+    /// What is about to be said to each store: as much as comes up before the word is taken to it.
+    outboxes: Mutex<HashMap<StoreId, Vec<Message>>>,
 }
 
 impl StorePort {
@@ -81,10 +92,18 @@ impl StorePort {
         cluster: Cluster,
         parts: Arc<Parts>,
     ) -> Arc<Self> {
-        let services = Mutex::default();
         let may_submit = rights.send(Some(Capabilities::SUBMIT)).is_ok();
-        let origin = Instant::now();
-        Arc::new(Self { me, may_submit, system, cluster, origin, parts, services })
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            me,
+            may_submit,
+            system,
+            cluster,
+            origin: Instant::now(),
+            parts,
+            services: Mutex::default(),
+            outboxes: Mutex::default(),
+        })
     }
 
     /// The word of a store that will not hear this one, so that nobody waits for it; whether there was no need to ask.
@@ -114,6 +133,54 @@ impl StorePort {
         true
     }
 
+    /// Enters a message, and calls for the outbox to be emptied if nobody was called yet. A thousand gets are a thousand
+    /// messages, and a message of its own for each would cost more than what it says.
+    fn enter(&self, to: StoreId, message: Message) {
+        let is_first = {
+            let mut outboxes = self.outboxes.lock();
+            let outbox = outboxes.entry(to).or_default();
+            if outbox.len() >= OUTBOX_MAX {
+                tracing::debug!(%to, "a store's message found no room; it will be repeated");
+                return;
+            }
+            outbox.push(message);
+            outbox.len() == 1
+        };
+        if is_first {
+            let port = Weak::clone(&self.this);
+            drop(self.system.runtime().spawn(async move {
+                if let Some(port) = port.upgrade() {
+                    port.empty(to);
+                }
+            }));
+        }
+    }
+
+    /// Sends what has come together.
+    fn empty(&self, to: StoreId) {
+        let messages = self.outboxes.lock().remove(&to).unwrap_or_default();
+        let mut together = Vec::new();
+        let mut bytes = 0;
+        for message in messages {
+            if bytes > TOGETHER_BYTES {
+                let some = std::mem::take(&mut together);
+                self.tell(to, |service| service.hear(self.me, some).try_tell().is_ok());
+                bytes = 0;
+            }
+            bytes += weight(&message);
+            together.push(message);
+        }
+        self.tell(to, |service| service.hear(self.me, together).try_tell().is_ok());
+    }
+
+    fn tell(&self, to: StoreId, tell: impl FnOnce(&ActorRef<StoreService>) -> bool) {
+        let Some(service) = self.service(to) else { return };
+        let here = mobula_actor_core::Current::root(self.system.clone());
+        if !mobula_actor_core::sync_scope(here, || tell(&service)) {
+            tracing::debug!(%to, "a store's message found no room; it will be repeated");
+        }
+    }
+
     fn service(&self, to: StoreId) -> Option<ActorRef<StoreService>> {
         let mut services = self.services.lock();
         if let Some(service) = services.get(&to) {
@@ -139,6 +206,14 @@ impl StorePort {
     }
 }
 
+/// About how many bytes a message takes.
+const fn weight(message: &Message) -> usize {
+    match message {
+        Message::Answer { answer: Answer::Inline { bytes, .. }, .. } => 64 + bytes.len(),
+        _ => 64,
+    }
+}
+
 impl fmt::Debug for StorePort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StorePort({})", self.me)
@@ -151,20 +226,18 @@ impl Remote for StorePort {
     }
 
     fn send(&self, to: StoreId, message: Message) {
-        let me = self.me;
         if !self.may_submit && self.answer_for(to, &message) {
             return;
         }
-        let Some(service) = self.service(to) else { return };
-        let sent = mobula_actor_core::sync_scope(
-            mobula_actor_core::Current::root(self.system.clone()),
-            || match self.parts.announce(to, message) {
-                Ok(announced) => service.fetch(me, announced).try_tell().is_ok(),
-                Err(message) => service.hear(me, message).try_tell().is_ok(),
-            },
-        );
-        if !sent {
-            tracing::debug!(%to, "a store's message found no room; it will be repeated");
+        match self.parts.announce(to, message) {
+            Ok(announced) => {
+                self.tell(to, |service| service.fetch(self.me, announced).try_tell().is_ok());
+            }
+            // Nothing small waits behind a part.
+            Err(part) if part.is_bulk() => {
+                self.tell(to, |service| service.hear(self.me, vec![part]).try_tell().is_ok());
+            }
+            Err(message) => self.enter(to, message),
         }
     }
 

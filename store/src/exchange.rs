@@ -119,6 +119,14 @@ struct Desk<'a> {
     now: Time,
     effects: Vec<Effect>,
     todo: Vec<Todo>,
+    /// Objects whose need may be counted by their keepers now: their senders may let go.
+    counted: Counted,
+}
+
+/// Which objects' tickets to look at. To look at all of them after every message would be quadratic.
+enum Counted {
+    These(Vec<ObjectId>),
+    Any,
 }
 
 impl Exchange {
@@ -161,13 +169,24 @@ impl Exchange {
     fn decide<R>(&self, decision: impl FnOnce(&mut Desk<'_>) -> R) -> R {
         let now = self.port.now();
         let mut state = self.state.lock();
-        let mut desk = Desk { state: &mut state, now, effects: Vec::new(), todo: Vec::new() };
+        let counted = Counted::These(Vec::new());
+        let mut desk =
+            Desk { state: &mut state, now, effects: Vec::new(), todo: Vec::new(), counted };
         let result = decision(&mut desk);
         self.translate(&mut desk);
-        let todo = std::mem::take(&mut desk.todo);
+        let Desk { todo, counted, .. } = desk;
         let State { core, tickets, .. } = &mut *state;
-        let settled: Vec<_> =
-            tickets.extract_if(.., |object, _| core.borrower.is_settled(*object)).collect();
+        let settled: Vec<Vec<Ticket>> = match counted {
+            Counted::These(objects) => {
+                let settled = objects.iter().filter(|object| core.borrower.is_settled(**object));
+                settled.filter_map(|object| tickets.remove(object)).collect()
+            }
+            Counted::Any => {
+                let is_settled =
+                    |object: &ObjectId, _: &mut Vec<Ticket>| core.borrower.is_settled(*object);
+                tickets.extract_if(.., is_settled).map(|(_, tickets)| tickets).collect()
+            }
+        };
         drop(state);
         drop(settled);
         for each in todo {
@@ -241,6 +260,7 @@ impl Exchange {
             }
             Effect::Rebuild(object) => self.rebuild(desk, object),
             Effect::Lose { object, loss } => {
+                desk.may_be_counted(object);
                 desk.cancel_pull(object);
                 desk.todo.push(match loss {
                     Loss::Gone(LossReason::Freed) => Todo::Free(object),
@@ -310,10 +330,18 @@ impl Desk<'_> {
         self.todo.extend(old.into_iter().map(Todo::LetGo));
     }
 
+    /// The tickets of this object are looked at when the decision is made.
+    fn may_be_counted(&mut self, object: ObjectId) {
+        if let Counted::These(objects) = &mut self.counted {
+            objects.push(object);
+        }
+    }
+
     fn let_go(&mut self, kept: Kept) {
         match kept {
             Kept::Entry(hold) => self.todo.push(Todo::LetGo(hold)),
             Kept::Bare(object) => {
+                self.may_be_counted(object);
                 self.state.core.borrower.let_go(object, self.now, &mut self.effects);
             }
         }
@@ -360,7 +388,10 @@ impl Elsewhere for Exchange {
 
     fn arrived(&self, object: ObjectId, ticket: Ticket) {
         // If it is counted already, the ticket goes at once.
-        self.decide(|desk| desk.state.tickets.entry(object).or_default().push(ticket));
+        self.decide(|desk| {
+            desk.state.tickets.entry(object).or_default().push(ticket);
+            desk.may_be_counted(object);
+        });
     }
 
     fn let_go(&self, object: ObjectId) {

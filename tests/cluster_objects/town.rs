@@ -1,7 +1,7 @@
 //! Nodes that meet on loopback, each on a runtime of its own, so that one can be lost without a word.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use mobula::prelude::*;
@@ -164,7 +164,7 @@ pub fn make(label: String, size: usize) -> Vec<u8> {
 
 /// A value of one more byte.
 #[mobula::task]
-pub fn longer(label: String, bytes: std::sync::Arc<Vec<u8>>) -> Vec<u8> {
+pub fn longer(label: String, bytes: Arc<Vec<u8>>) -> Vec<u8> {
     ran(&label);
     let mut bytes = bytes.to_vec();
     bytes.push(7);
@@ -172,7 +172,7 @@ pub fn longer(label: String, bytes: std::sync::Arc<Vec<u8>>) -> Vec<u8> {
 }
 
 #[mobula::task]
-pub fn length(bytes: std::sync::Arc<Vec<u8>>) -> usize {
+pub fn length(bytes: Arc<Vec<u8>>) -> usize {
     bytes.len()
 }
 

@@ -16,6 +16,9 @@ impl Exchange {
     pub(crate) fn receive(&self, from: StoreId, message: Message) {
         let (rest, watchers) = self.decide(|desk| {
             self.before(desk, &message);
+            if let Message::Counted { object, .. } = message {
+                desk.may_be_counted(object);
+            }
             let watchers = match message {
                 Message::Located { object, .. } | Message::Adopted { object, .. } => {
                     desk.state.watchers.take(object)
@@ -178,6 +181,7 @@ impl Exchange {
         let watchers = self.decide(|desk| {
             let State { core, rng, .. } = &mut *desk.state;
             core.down(store, desk.now, rng, &mut desk.effects);
+            desk.counted = super::Counted::Any;
             let theirs: Vec<ObjectId> = {
                 let copies = desk.state.copies.iter();
                 copies.filter(|(_, copy)| copy.keeper == store).map(|(object, _)| *object).collect()
@@ -209,6 +213,7 @@ impl Exchange {
     pub(crate) fn tick(&self) -> Option<crate::time::Time> {
         self.decide(|desk| {
             desk.state.core.tick(desk.now, &mut desk.effects);
+            desk.counted = super::Counted::Any;
             let pulls: Vec<ObjectId> = desk.state.pulls.keys().copied().collect();
             for object in pulls {
                 self.tick_pull(desk, object);

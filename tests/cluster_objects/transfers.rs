@@ -63,8 +63,8 @@ impl Trader {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn o16_a_thousand_small_objects_of_each_node_are_pulled_by_all_others_round_after_round() {
-    const COUNT: u64 = 1000;
+async fn small_objects_of_each_node_are_pulled_by_all_others_round_after_round() {
+    const COUNT: u64 = 100;
     let town = Town::new(5).await;
     let first = town.at(0).node.clone();
     first
@@ -73,18 +73,15 @@ async fn o16_a_thousand_small_objects_of_each_node_are_pulled_by_all_others_roun
                 town.houses().map(|house| Trader::options().on(house.only()).remote()).collect();
             let expected = 10 * COUNT * (COUNT - 1) / 2;
             for _round in 0..4 {
-                let mut sums = Vec::new();
                 for (at, trader) in traders.iter().enumerate() {
                     let goods = trader.stock(COUNT).await.unwrap();
-                    for (other, buyer) in traders.iter().enumerate() {
-                        if other != at {
-                            sums.push(buyer.sum(goods.clone()).remote());
-                        }
+                    let buyers = traders.iter().enumerate().filter(|(other, _)| *other != at);
+                    let sums: Vec<ObjectRef<u64>> =
+                        buyers.map(|(_, buyer)| buyer.sum(goods.clone()).remote()).collect();
+                    for sum in &sums {
+                        let sum = tokio::time::timeout(LIMIT, sum.get()).await.unwrap();
+                        assert_eq!(*sum.unwrap(), expected);
                     }
-                }
-                for sum in &sums {
-                    let sum = tokio::time::timeout(LIMIT, sum.get()).await.unwrap();
-                    assert_eq!(*sum.unwrap(), expected);
                 }
             }
         })

@@ -250,6 +250,13 @@ pub trait Handler<M: Message>: Actor<Mode = Exclusive> + Send {
     ) -> Step<'a, Self> {
         Step::later(async move { reply.send(self.handle(message, ctx).await) })
     }
+
+    /// Whether [`receive_now`](Self::receive_now) is to be called: the handler never waits.
+    #[doc(hidden)]
+    const PROMPT: bool = false;
+
+    #[doc(hidden)]
+    fn receive_now(&mut self, _message: M, _ctx: &mut Context<Self>, _reply: ReplySlot<M>) {}
 }
 
 /// How a [`Local`] actor handles `M`: like [`Handler`], without `Send`.
@@ -266,6 +273,13 @@ pub trait LocalHandler<M: Message>: Actor<Mode = Local> {
     ) -> Step<'a, Self> {
         Step::later_local(async move { reply.send(self.handle(message, ctx).await) })
     }
+
+    /// Whether [`receive_now`](Self::receive_now) is to be called: the handler never waits.
+    #[doc(hidden)]
+    const PROMPT: bool = false;
+
+    #[doc(hidden)]
+    fn receive_now(&mut self, _message: M, _ctx: &mut Context<Self>, _reply: ReplySlot<M>) {}
 }
 
 /// How a [`Shared`] actor handles `M`: beside other messages, on `&self`.
@@ -297,6 +311,19 @@ pub trait Receive<M: Message, How = <Self as Actor>::Mode>: Actor {
         ctx: &'a mut Context<Self>,
         reply: ReplySlot<M>,
     ) -> Step<'a, Self>;
+
+    /// Whether the handler never waits: then `dispatch_now` does.
+    #[doc(hidden)]
+    const PROMPT: bool = false;
+
+    #[doc(hidden)]
+    fn dispatch_now(
+        _state: &mut StateOf<Self>,
+        _message: M,
+        _ctx: &mut Context<Self>,
+        _reply: ReplySlot<M>,
+    ) {
+    }
 }
 
 impl<M: Message, A: Handler<M>> Receive<M, Exclusive> for A {
@@ -308,6 +335,12 @@ impl<M: Message, A: Handler<M>> Receive<M, Exclusive> for A {
     ) -> Step<'a, A> {
         state.receive(message, ctx, reply)
     }
+
+    const PROMPT: bool = <A as Handler<M>>::PROMPT;
+
+    fn dispatch_now(state: &mut A, message: M, ctx: &mut Context<A>, reply: ReplySlot<M>) {
+        state.receive_now(message, ctx, reply);
+    }
 }
 
 impl<M: Message, A: LocalHandler<M>> Receive<M, Local> for A {
@@ -318,6 +351,12 @@ impl<M: Message, A: LocalHandler<M>> Receive<M, Local> for A {
         reply: ReplySlot<M>,
     ) -> Step<'a, A> {
         state.receive(message, ctx, reply)
+    }
+
+    const PROMPT: bool = <A as LocalHandler<M>>::PROMPT;
+
+    fn dispatch_now(state: &mut A, message: M, ctx: &mut Context<A>, reply: ReplySlot<M>) {
+        state.receive_now(message, ctx, reply);
     }
 }
 

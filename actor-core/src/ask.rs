@@ -16,13 +16,13 @@ use crate::actor::{Actor, Receive};
 use crate::actor_ref::Address;
 use crate::cancel::CallToken;
 use crate::current::MessageContext;
-use crate::envelope::{BoxedEnvelope, Payload, Retry, seal};
+use crate::envelope::{BoxedEnvelope, Meta, Payload, Retry, seal};
 use crate::error::{AskError, Returned, Undelivered, UnknownOutcome};
 use crate::mailbox::Mailbox;
 use crate::mailbox::lanes::{Admission, InLine, Refused};
 use crate::message::Message;
 use crate::reply::{Answer, AnswerReceiver, ReplySlot, Slot, reply_cell};
-use crate::send::ask_meta;
+use crate::send::{ask_meta, light_ask_meta};
 
 /// A message about to be sent, whose reply is wanted. Await it: it is sent when polled.
 ///
@@ -98,10 +98,11 @@ impl<'a, A: Receive<M>, M: Message> IntoFuture for Ask<'a, A, M> {
     type Output = Result<M::Value, AskError<M>>;
     type IntoFuture = AskFuture<'a, A, M>;
 
+    #[inline]
     fn into_future(self) -> AskFuture<'a, A, M> {
         AskFuture {
             address: self.address,
-            state: AskState::Start(Some((self.payload, self.retry))),
+            state: AskState::Start(self.payload, self.retry),
             reply: None,
             timeout: self.timeout,
             alarm: None,
@@ -119,7 +120,7 @@ pub struct AskFuture<'a, A: Actor, M: Message> {
 }
 
 enum AskState<M: Message> {
-    Start(Option<(Payload<M>, Option<Retry<M>>)>),
+    Start(Payload<M>, Option<Retry<M>>),
     InLine(u64),
     Sent,
     Done,
@@ -153,6 +154,18 @@ impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
             self.timeout = Some(left);
             self.alarm = Some(Box::pin(tokio::time::sleep_until(deadline)));
         }
+        self.send(payload, retry, meta, cx)
+    }
+
+    #[inline]
+    fn send(
+        &mut self,
+        payload: Payload<M>,
+        retry: Option<Retry<M>>,
+        meta: Meta,
+        cx: &TaskContext<'_>,
+    ) -> Result<(), AskError<M>> {
+        let cell = self.address.cell();
         let (sender, receiver) = reply_cell(cx.waker());
         self.reply = Some(receiver);
         self.state = AskState::Sent;
@@ -162,23 +175,31 @@ impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
                 cell.displaced(displaced);
                 Ok(())
             }
-            Err(Refused::Closed(envelope)) => Err(self.closed(envelope)),
-            Err(Refused::Full(envelope)) => {
-                let waker = Some(cx.waker());
-                match cell.lanes.push_or_wait(envelope, waker, Mailbox::LINE_MAX) {
-                    Admission::Waiting(ticket) => self.state = AskState::InLine(ticket),
-                    Admission::Admitted(None) => {}
-                    Admission::Admitted(Some(displaced)) => cell.displaced(displaced),
-                    Admission::Refused(Refused::Closed(envelope)) => {
-                        return Err(self.closed(envelope));
-                    }
-                    Admission::Refused(Refused::Full(envelope)) => {
-                        return Err(self.handed_back(envelope, Undelivered::MailboxFull));
-                    }
-                }
-                Ok(())
+            Err(refused) => self.not_at_once(refused, cx),
+        }
+    }
+
+    #[cold]
+    fn not_at_once(
+        &mut self,
+        refused: Refused<BoxedEnvelope<A>>,
+        cx: &TaskContext<'_>,
+    ) -> Result<(), AskError<M>> {
+        let cell = self.address.cell();
+        let envelope = match refused {
+            Refused::Closed(envelope) => return Err(self.closed(envelope)),
+            Refused::Full(envelope) => envelope,
+        };
+        match cell.lanes.push_or_wait(envelope, Some(cx.waker()), Mailbox::LINE_MAX) {
+            Admission::Waiting(ticket) => self.state = AskState::InLine(ticket),
+            Admission::Admitted(None) => {}
+            Admission::Admitted(Some(displaced)) => cell.displaced(displaced),
+            Admission::Refused(Refused::Closed(envelope)) => return Err(self.closed(envelope)),
+            Admission::Refused(Refused::Full(envelope)) => {
+                return Err(self.handed_back(envelope, Undelivered::MailboxFull));
             }
         }
+        Ok(())
     }
 
     fn closed(&self, envelope: BoxedEnvelope<A>) -> AskError<M> {
@@ -203,6 +224,7 @@ impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
         AskError::OutcomeUnknown { to: self.address.target(), why }
     }
 
+    #[inline]
     fn poll_reply(&self, cx: &TaskContext<'_>) -> Poll<Result<M::Value, AskError<M>>> {
         let Some(reply) = &self.reply else {
             return Poll::Pending;
@@ -237,40 +259,63 @@ impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
 impl<A: Receive<M>, M: Message> Future for AskFuture<'_, A, M> {
     type Output = Result<M::Value, AskError<M>>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let AskState::Start(start) = &mut this.state {
-            let Some((payload, retry)) = start.take() else {
-                return Poll::Pending;
-            };
-            if let Err(error) = this.start(payload, retry, cx) {
-                this.state = AskState::Done;
-                return Poll::Ready(Err(error));
+        match std::mem::replace(&mut this.state, AskState::Done) {
+            AskState::Start(payload, retry) => {
+                let light = if this.timeout.is_none() { light_ask_meta() } else { None };
+                let started = match light {
+                    Some(meta) => this.send(payload, retry, meta, cx),
+                    None => this.start(payload, retry, cx),
+                };
+                match started {
+                    // The reply cell and the line know whom to wake.
+                    Ok(()) if this.alarm.is_none() => Poll::Pending,
+                    Ok(()) => this.poll_alarmed(cx),
+                    Err(error) => {
+                        this.state = AskState::Done;
+                        Poll::Ready(Err(error))
+                    }
+                }
             }
-            // The reply cell and the line know whom to wake.
-            if this.alarm.is_none() {
-                return Poll::Pending;
+            AskState::Sent if this.alarm.is_none() => {
+                let polled = this.poll_reply(cx);
+                if polled.is_pending() {
+                    this.state = AskState::Sent;
+                }
+                polled
+            }
+            other @ (AskState::Sent | AskState::InLine(_) | AskState::Done) => {
+                this.state = other;
+                this.poll_alarmed(cx)
             }
         }
-        if let AskState::InLine(ticket) = this.state {
-            match this.address.cell().lanes.poll_line(ticket, cx.waker()) {
+    }
+}
+
+impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
+    /// Looks at the line, the reply and the alarm.
+    fn poll_alarmed(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<M::Value, AskError<M>>> {
+        if let AskState::InLine(ticket) = self.state {
+            match self.address.cell().lanes.poll_line(ticket, cx.waker()) {
                 InLine::Waiting => {}
-                InLine::Admitted => this.state = AskState::Sent,
+                InLine::Admitted => self.state = AskState::Sent,
                 InLine::Closed(envelope) => {
-                    this.state = AskState::Done;
-                    return Poll::Ready(Err(this.closed(envelope)));
+                    self.state = AskState::Done;
+                    return Poll::Ready(Err(self.closed(envelope)));
                 }
             }
         }
-        if let Poll::Ready(result) = this.poll_reply(cx) {
-            this.state = AskState::Done;
+        if let Poll::Ready(result) = self.poll_reply(cx) {
+            self.state = AskState::Done;
             return Poll::Ready(result);
         }
-        if let Some(alarm) = &mut this.alarm
+        if let Some(alarm) = &mut self.alarm
             && alarm.as_mut().poll(cx).is_ready()
         {
-            let error = this.overdue();
-            this.state = AskState::Done;
+            let error = self.overdue();
+            self.state = AskState::Done;
             return Poll::Ready(Err(error));
         }
         Poll::Pending
@@ -278,6 +323,7 @@ impl<A: Receive<M>, M: Message> Future for AskFuture<'_, A, M> {
 }
 
 impl<A: Actor, M: Message> Drop for AskFuture<'_, A, M> {
+    #[inline]
     fn drop(&mut self) {
         match self.state {
             AskState::InLine(ticket) => drop(self.address.cell().lanes.withdraw(ticket)),
@@ -286,7 +332,7 @@ impl<A: Actor, M: Message> Drop for AskFuture<'_, A, M> {
                     reply.give_up();
                 }
             }
-            AskState::Start(_) | AskState::Done => {}
+            AskState::Start(..) | AskState::Done => {}
         }
     }
 }
@@ -306,7 +352,7 @@ pub(crate) fn ask_into<A: Receive<M>, M: Message>(
 ) {
     let Ask { address, payload, retry, timeout } = ask;
     let cell = address.cell();
-    let slot = ReplySlot(Slot::Sink(Box::new(sink)));
+    let slot = ReplySlot::to(Slot::Sink(Box::new(sink)));
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     // Nobody waits here, so this ask cannot be part of a deadlock: it takes along no chain.
     let mut meta = crate::send::tell_meta();

@@ -86,14 +86,24 @@ struct Life<A: Actor> {
     generation: u32,
     /// Somebody outside wants it gone for good.
     told_to_end: bool,
+    /// Why the last generation ended, where that is one of the everyday ends.
+    gist: Option<Gist>,
     rest: Option<Box<Rest<A>>>,
+}
+
+/// The reasons that most actors end for: one byte, so that such an end makes no [`Rest`].
+#[derive(Clone, Copy)]
+enum Gist {
+    Normal,
+    Shutdown,
+    Killed,
 }
 
 /// What most actors never have.
 struct Rest<A: Actor> {
     /// While suspended.
     factory: Option<Factory<A>>,
-    /// Why the last generation ended.
+    /// Why the last generation ended, if for no everyday reason.
     reason: Option<ExitReason>,
     watchers: Vec<Watcher>,
     links: Vec<ActorHandle>,
@@ -140,8 +150,33 @@ impl<A: Actor> Life<A> {
     }
 
     fn reason(&self) -> ExitReason {
+        match self.gist {
+            Some(Gist::Normal) => return ExitReason::Normal,
+            Some(Gist::Shutdown) => return ExitReason::Shutdown,
+            Some(Gist::Killed) => return ExitReason::Killed,
+            None => {}
+        }
         let reason = self.rest.as_ref().and_then(|rest| rest.reason.clone());
         reason.unwrap_or(ExitReason::NoActor)
+    }
+
+    fn set_reason(&mut self, reason: &ExitReason) {
+        self.gist = match reason {
+            ExitReason::Normal => Some(Gist::Normal),
+            ExitReason::Shutdown => Some(Gist::Shutdown),
+            ExitReason::Killed => Some(Gist::Killed),
+            ExitReason::Panic(_)
+            | ExitReason::StartFailed(_)
+            | ExitReason::Failed(_)
+            | ExitReason::Linked { .. }
+            | ExitReason::Escalated { .. }
+            | ExitReason::NameTaken(_)
+            | ExitReason::NoActor
+            | ExitReason::NodeDown(_) => {
+                self.rest().reason = Some(reason.clone());
+                None
+            }
+        };
     }
 }
 
@@ -171,6 +206,7 @@ impl<A: Actor> Cell<A> {
                 phase: Phase::Starting,
                 generation: 1,
                 told_to_end: false,
+                gist: None,
                 rest: None,
             }),
         })
@@ -245,8 +281,16 @@ impl<A: Actor> Cell<A> {
 
     pub(crate) fn drop_reference(&self) {
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 && !self.is_detached() {
-            self.signal(Signal::Unreferenced);
+            self.lost_its_last_reference();
         }
+    }
+
+    fn lost_its_last_reference(&self) {
+        // Whoever told it to end has sent the signal for that, or is about to. A stand-in must tell its actor's home.
+        if !AnyCell::is_stand_in(self) && self.life.lock().told_to_end {
+            return;
+        }
+        self.signal(Signal::Unreferenced);
     }
 
     /// Whether nobody can send to it any more.
@@ -300,7 +344,7 @@ impl<A: Actor> Cell<A> {
     pub(crate) fn stopping(&self, reason: &ExitReason) {
         let mut life = self.life.lock();
         life.phase = Phase::Stopping;
-        life.rest().reason = Some(reason.clone());
+        life.set_reason(reason);
     }
 
     pub(crate) fn entered(&self, phase: Phase) {

@@ -16,7 +16,7 @@ use crate::actor_ref::{ActorRef, Address, WeakRef};
 use crate::cell::Cell;
 use crate::current::{self, Current};
 use crate::ending;
-use crate::envelope::{Meta, Nobody, Payload, seal};
+use crate::envelope::{Meta, Nature, Nobody, Payload, seal};
 use crate::exit::{ErrorText, ExitReason};
 use crate::extras::Extras;
 use crate::factory::{Factory, IntoStart};
@@ -204,7 +204,7 @@ impl<A: Actor> Context<A> {
     }
 
     fn own_meta(&self) -> Meta {
-        Meta { caller: self.id().into(), context: None, is_careful: false }
+        Meta { caller: self.id().into(), context: None, nature: Nature::Plain }
     }
 
     // Streams.

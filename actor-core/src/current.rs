@@ -123,6 +123,12 @@ pub fn try_with<R>(look: impl FnOnce(&Current) -> R) -> Option<R> {
     CURRENT.with(|slot| slot.borrow().as_deref().map(look))
 }
 
+/// Who sends, if the running code sends.
+#[inline]
+pub(crate) fn caller() -> CallerId {
+    CURRENT.with(|slot| slot.borrow().as_ref().map_or(CallerId::NOBODY, |here| here.caller))
+}
+
 pub(crate) fn with_mut<R>(change: impl FnOnce(&mut Current) -> R) -> Option<R> {
     CURRENT.with(|slot| slot.borrow_mut().as_deref_mut().map(change))
 }
@@ -179,6 +185,7 @@ impl<F> fmt::Debug for Scoped<F> {
 impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let _restore = Swapped::new(this.current);

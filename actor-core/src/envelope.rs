@@ -15,14 +15,16 @@ use smallbox::{SmallBox, smallbox};
 use crate::actor::{Actor, Receive, StateOf, Step};
 use crate::arg::DependencyFailed;
 use crate::context::Context;
-use crate::current::MessageContext;
 use crate::error::{Undelivered, UnknownOutcome};
 use crate::exit::ExitReason;
-use crate::id::CallerId;
 use crate::message::Message;
 use crate::remote::Outbound;
 use crate::remote::outbound::{answered, outbound};
 use crate::reply::{Answer, AnswerSender, ReplySlot, RetryCell, Slot};
+
+mod meta;
+
+pub(crate) use meta::{Meta, Nature};
 
 /// What a message and its reply may measure to lie inline: with all the rest, one cache line.
 pub(crate) type Space = [usize; 3];
@@ -56,16 +58,6 @@ impl<A: Actor> DerefMut for BoxedEnvelope<A> {
     }
 }
 
-/// Who sent a message, and what came along.
-#[derive(Clone, Debug)]
-pub(crate) struct Meta {
-    pub(crate) caller: CallerId,
-    pub(crate) context: Option<Arc<MessageContext>>,
-    /// Whether the message may wait for arguments or be retried. Here, so that the run loop asks one thing of an
-    /// ordinary envelope and not three.
-    pub(crate) is_careful: bool,
-}
-
 /// What is to be done with an envelope whose handler has returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finished {
@@ -76,6 +68,8 @@ pub(crate) enum Finished {
 pub(crate) trait Envelope<A: Actor>: Send {
     /// Hands the message to its handler. Called once; an envelope that may be retried, once a run.
     fn run<'a>(&mut self, state: &'a mut StateOf<A>, ctx: &'a mut Context<A>) -> Step<'a, A>;
+    /// Hands the message of a prompt envelope to its handler. Called once, too.
+    fn run_now(&mut self, state: &mut StateOf<A>, ctx: &mut Context<A>);
     fn message_name(&self) -> &'static str;
     /// Answers that the message was not delivered. True if nobody waits: then it is a dead letter.
     fn reject(&mut self, reason: Undelivered) -> bool;
@@ -115,30 +109,36 @@ pub(crate) trait ReplyTo<M: Message>: Send {
 pub(crate) struct Nobody;
 
 impl<M: Message> ReplyTo<M> for Nobody {
+    #[inline]
     fn into_slot(self) -> ReplySlot<M> {
         ReplySlot::none()
     }
 
+    #[inline]
     fn waits(&self) -> bool {
         false
     }
 }
 
 impl<M: Message> ReplyTo<M> for AnswerSender<Answer<M>> {
+    #[inline]
     fn into_slot(self) -> ReplySlot<M> {
-        ReplySlot(Slot::Ask(self))
+        ReplySlot::to(Slot::Ask(self))
     }
 
+    #[inline]
     fn waits(&self) -> bool {
         true
     }
 }
 
 impl<M: Message> ReplyTo<M> for ReplySlot<M> {
+    #[inline]
     fn into_slot(self) -> Self {
         self
     }
 
+    #[inline]
     fn waits(&self) -> bool {
         !self.is_none()
     }
@@ -155,6 +155,12 @@ impl<A: Receive<M>, M: Message, R: ReplyTo<M>> Envelope<A> for Plain<M, R> {
         match (self.message.take(), self.reply.take()) {
             (Some(message), Some(reply)) => A::dispatch(state, message, ctx, reply.into_slot()),
             (Some(_), None) | (None, _) => Step::done(),
+        }
+    }
+
+    fn run_now(&mut self, state: &mut StateOf<A>, ctx: &mut Context<A>) {
+        if let (Some(message), Some(reply)) = (self.message.take(), self.reply.take()) {
+            A::dispatch_now(state, message, ctx, reply.into_slot());
         }
     }
 
@@ -245,13 +251,16 @@ impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
             let cell = RetryCell::new();
             self.running = Some(Arc::clone(&cell));
             let message = (retry.copy)(message);
-            return A::dispatch(state, message, ctx, ReplySlot(Slot::Retry(cell)));
+            return A::dispatch(state, message, ctx, ReplySlot::to(Slot::Retry(cell)));
         }
         match (self.message.take(), self.reply.take()) {
             (Some(message), Some(reply)) => A::dispatch(state, message, ctx, reply),
             (Some(_), None) | (None, _) => Step::done(),
         }
     }
+
+    /// Never called: it is not prompt.
+    fn run_now(&mut self, _state: &mut StateOf<A>, _ctx: &mut Context<A>) {}
 
     fn message_name(&self) -> &'static str {
         M::NAME
@@ -348,22 +357,36 @@ pub(crate) enum Payload<M> {
 }
 
 /// Wraps a message for its actor.
+#[inline]
 pub(crate) fn seal<A: Receive<M>, M: Message, R: ReplyTo<M> + 'static>(
     payload: Payload<M>,
     retry: Option<Retry<M>>,
     reply: R,
     mut meta: Meta,
 ) -> BoxedEnvelope<A> {
-    let (gate, message) = match (payload, retry) {
+    match (payload, retry) {
         (Payload::Now(message), None) => {
             let plain = Plain { message: Some(message), reply: Some(reply) };
-            return BoxedEnvelope { meta, body: smallbox!(plain) };
+            meta.nature = if A::PROMPT { Nature::Prompt } else { Nature::Plain };
+            BoxedEnvelope { meta, body: smallbox!(plain) }
         }
-        (Payload::Now(message), Some(_)) => (None, Some(message)),
-        (Payload::Gated(gate), _) => (Some(gate), None),
+        (payload, retry) => seal_careful(payload, retry, reply.into_slot(), meta),
+    }
+}
+
+#[cold]
+fn seal_careful<A: Receive<M>, M: Message>(
+    payload: Payload<M>,
+    retry: Option<Retry<M>>,
+    reply: ReplySlot<M>,
+    mut meta: Meta,
+) -> BoxedEnvelope<A> {
+    let (gate, message) = match payload {
+        Payload::Now(message) => (None, Some(message)),
+        Payload::Gated(gate) => (Some(gate), None),
     };
-    meta.is_careful = true;
-    let reply = Some(reply.into_slot());
+    meta.nature = Nature::Careful;
+    let reply = Some(reply);
     let careful = Careful { gate, message, retry, running: None, stands: None, reply };
     BoxedEnvelope { meta, body: smallbox!(careful) }
 }

@@ -18,10 +18,12 @@ use crate::actor::{Actor, BoxFuture};
 use crate::arg::DependencyFailed;
 use crate::context::Ending;
 use crate::drive::Watch;
+use crate::ending::Settle;
 use crate::envelope::BoxedEnvelope;
 use crate::flight_recorder::FlightRecorder;
 use crate::handle::ActorHandle;
 use crate::id::{CallerId, MonitorRef};
+use crate::signal::Signal;
 use crate::timers::{Due, TimerKey, TimerTable};
 
 type Ticker<A> = Box<dyn FnMut() -> BoxedEnvelope<A> + Send>;
@@ -46,6 +48,10 @@ pub(crate) struct Extras<A: Actor> {
     /// The envelope that a source gave and that is handled next.
     pub(crate) from_source: Option<BoxedEnvelope<A>>,
     pub(crate) recorder: Option<FlightRecorder>,
+    /// The signal that a hook must heed next.
+    pub(crate) to_heed: Option<Box<Signal>>,
+    /// Replies that a crash dropped, for the end.
+    pub(crate) orphans: Vec<Settle>,
     /// Which source is polled first, by turns.
     turn: u8,
 }
@@ -68,6 +74,8 @@ impl<A: Actor> Default for Extras<A> {
             retrying: None,
             from_source: None,
             recorder: None,
+            to_heed: None,
+            orphans: Vec::new(),
             turn: 0,
         }
     }

@@ -118,47 +118,68 @@ impl<A: Actor<Mode = Self>, F: Future<Output = T> + 'static, T: 'static> BoxStar
 }
 
 /// How an actor is made.
-pub struct Factory<A: Actor>(pub(crate) Recipe<A>);
+pub struct Factory<A: Actor>(Box<dyn Recipe<A>>);
 
-pub(crate) enum Recipe<A: Actor> {
-    Once(Option<Box<dyn FnOnce() -> Starting<A> + Send>>),
-    Many(Box<dyn FnMut() -> Starting<A> + Send>),
+trait Recipe<A: Actor>: Send {
+    fn make(&mut self) -> Starting<A>;
+    fn is_restartable(&self) -> bool;
+}
+
+struct OnceOnly<F>(Option<F>);
+
+impl<A: Actor, F: FnOnce() -> Starting<A> + Send> Recipe<A> for OnceOnly<F> {
+    fn make(&mut self) -> Starting<A> {
+        match self.0.take() {
+            Some(make) => make(),
+            None => Starting(StartStep::Done(Err(ErrorText::from_text(
+                "this actor can be started only once; give `max_restarts` or a factory",
+            )))),
+        }
+    }
+
+    fn is_restartable(&self) -> bool {
+        false
+    }
+}
+
+struct Again<F>(F);
+
+impl<A: Actor, F: FnMut() -> Starting<A> + Send> Recipe<A> for Again<F> {
+    fn make(&mut self) -> Starting<A> {
+        (self.0)()
+    }
+
+    fn is_restartable(&self) -> bool {
+        true
+    }
 }
 
 impl<A: Actor> Factory<A> {
     /// Makes the actor once; it cannot be restarted.
     pub fn once<S: IntoStart<A, How>, How>(make: impl FnOnce() -> S + Send + 'static) -> Self {
-        Self(Recipe::Once(Some(Box::new(move || make().into_start()))))
+        Self(Box::new(OnceOnly(Some(move || make().into_start()))))
     }
 
     /// Makes the actor anew for each generation.
     pub fn many<S: IntoStart<A, How>, How>(mut make: impl FnMut() -> S + Send + 'static) -> Self {
-        Self(Recipe::Many(Box::new(move || make().into_start())))
+        Self(Box::new(Again(move || make().into_start())))
     }
 
     /// Makes the actor anew for each generation, where the making itself may fail early.
     pub(crate) fn try_many(
         mut make: impl FnMut() -> Result<Starting<A>, ErrorText> + Send + 'static,
     ) -> Self {
-        Self(Recipe::Many(Box::new(move || {
+        Self(Box::new(Again(move || {
             make().unwrap_or_else(|error| Starting(StartStep::Done(Err(error))))
         })))
     }
 
     pub(crate) fn is_restartable(&self) -> bool {
-        matches!(self.0, Recipe::Many(_))
+        self.0.is_restartable()
     }
 
     pub(crate) fn make(&mut self) -> Starting<A> {
-        match &mut self.0 {
-            Recipe::Many(make) => make(),
-            Recipe::Once(make) => match make.take() {
-                Some(make) => make(),
-                None => Starting(StartStep::Done(Err(ErrorText::from_text(
-                    "this actor can be started only once; give `max_restarts` or a factory",
-                )))),
-            },
-        }
+        self.0.make()
     }
 }
 

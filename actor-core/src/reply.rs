@@ -40,10 +40,9 @@ impl<M: Message> fmt::Debug for Answer<M> {
 }
 
 /// Where the answer to one message goes. Dropped without an answer, the asker learns `NoReply`.
-pub struct ReplySlot<M: Message>(pub(crate) Slot<M>);
+pub struct ReplySlot<M: Message>(Option<Slot<M>>);
 
 pub(crate) enum Slot<M: Message> {
-    None,
     Ask(AnswerSender<Answer<M>>),
     Sink(AnswerFn<M>),
     Retry(Arc<RetryCell<M>>),
@@ -53,31 +52,37 @@ pub(crate) enum Slot<M: Message> {
 pub(crate) type AnswerFn<M> = Box<dyn FnOnce(Answer<M>) + Send>;
 
 impl<M: Message> ReplySlot<M> {
+    #[inline]
+    pub(crate) const fn to(slot: Slot<M>) -> Self {
+        Self(Some(slot))
+    }
+
     /// Nobody waits.
+    #[inline]
     pub(crate) const fn none() -> Self {
-        Self(Slot::None)
+        Self(None)
     }
 
     /// Sends the reply; a tell's is dropped.
     #[inline]
     pub fn send(self, reply: M::Reply) {
-        if self.is_none() {
-            return;
+        if !self.is_none() {
+            self.answer(Answer::Replied(M::into_result(reply)));
         }
-        self.answer(Answer::Replied(M::into_result(reply)));
     }
 
     pub(crate) fn answer(mut self, answer: Answer<M>) {
-        match std::mem::replace(&mut self.0, Slot::None) {
-            Slot::None => {}
-            Slot::Ask(sender) => sender.send(answer),
-            Slot::Sink(take) => take(answer),
-            Slot::Retry(cell) => cell.answer(answer),
+        match self.0.take() {
+            None => {}
+            Some(Slot::Ask(sender)) => sender.send(answer),
+            Some(Slot::Sink(take)) => take(answer),
+            Some(Slot::Retry(cell)) => cell.answer(answer),
         }
     }
 
+    #[inline]
     pub(crate) const fn is_none(&self) -> bool {
-        matches!(self.0, Slot::None)
+        self.0.is_none()
     }
 
     /// The slot as a closure over the reply, for handlers that answer later.
@@ -92,7 +97,7 @@ impl<M: Message> Drop for ReplySlot<M> {
     #[inline]
     fn drop(&mut self) {
         // A retried message's answer is the business of its envelope.
-        if matches!(self.0, Slot::Ask(_) | Slot::Sink(_)) {
+        if matches!(self.0, Some(Slot::Ask(_) | Slot::Sink(_))) {
             self.orphan();
         }
     }
@@ -101,9 +106,9 @@ impl<M: Message> Drop for ReplySlot<M> {
 impl<M: Message> ReplySlot<M> {
     #[cold]
     fn orphan(&mut self) {
-        match std::mem::replace(&mut self.0, Slot::None) {
-            Slot::None | Slot::Retry(_) => {}
-            slot @ (Slot::Ask(_) | Slot::Sink(_)) => {
+        match self.0.take() {
+            None | Some(Slot::Retry(_)) => {}
+            slot @ Some(Slot::Ask(_) | Slot::Sink(_)) => {
                 let slot = Self(slot);
                 ending::settle(move |reason| match reason {
                     Some(reason) => {

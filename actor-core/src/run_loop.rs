@@ -29,7 +29,7 @@ use crate::context::{Context, Ending};
 use crate::current::{self, Current, MessageContext};
 use crate::drive::{Drive, Watch, aborted};
 use crate::ending;
-use crate::envelope::{BoxedEnvelope, Finished, Meta};
+use crate::envelope::{BoxedEnvelope, Finished, Meta, Nature};
 use crate::error::Undelivered;
 use crate::exit::{ErrorText, ExitReason, PanicReport};
 use crate::extras::{Extras, FromSource};
@@ -44,7 +44,7 @@ mod hearing;
 mod sources;
 mod turn;
 
-use hearing::{Hooked, hooked};
+use hearing::{Hooked, hooked, is_trusted};
 use turn::Turn;
 
 /// Messages handled before the actor yields. 16 to 1024 measured equal, 1 costs four times as much.
@@ -57,7 +57,7 @@ pub(crate) fn run<A: Actor>(
     factory: Factory<A>,
 ) -> current::Scoped<impl Future<Output = ()>> {
     let here = Current::citizen(cell.system().clone(), cell.actor_id());
-    current::scope(here, live(tenant, Box::new(factory)))
+    current::scope(here, live(tenant, Some(factory)))
 }
 
 /// A generation's hold on its cell. Dropped before the generation has ended, with its executor, say, it
@@ -78,69 +78,113 @@ impl<A: Actor> Drop for Tenant<A> {
     }
 }
 
-/// No `async fn`: that would hold its arguments twice. Boxed is what runs or is known once: what stays in this future is
-/// what an idle actor costs.
+/// No `async fn`: that would hold its arguments twice. What stays in this future is what an idle actor costs, so whatever
+/// can be done without waiting is done in functions of its own, what is rare is boxed, and nothing that was taken apart
+/// by a `match` is still in scope at an await: it would have a place of its own, too.
 #[expect(clippy::manual_async_fn, reason = "an async fn would be larger")]
-fn live<A: Actor>(mut tenant: Tenant<A>, mut factory: Box<Factory<A>>) -> impl Future<Output = ()> {
+#[expect(clippy::blocks_in_conditions, reason = "a binding would stay in scope at every await")]
+fn live<A: Actor>(
+    mut tenant: Tenant<A>,
+    mut factory: Option<Factory<A>>,
+) -> impl Future<Output = ()> {
     async move {
-        let made = match &tenant.0 {
-            None => return,
-            Some(cell) => match make(cell, &mut factory) {
-                Made::Now(made) => made,
-                Made::Later(starting) => Box::pin(started(cell, starting)).await,
-            },
-        };
-        // Looked up anew: held over the await, it would have a place of its own.
         let Some(cell) = &tenant.0 else { return };
-        let actor = match made {
-            Ok(actor) => actor,
+        let mut state = match 'made: {
+            let starting = match make(cell, &mut factory) {
+                Made::Now(made) => break 'made made,
+                Made::Later(starting) => starting,
+            };
+            Box::pin(started(cell, starting)).await
+        } {
+            Ok(actor) => A::Mode::hold(actor),
             Err(reason) => {
-                cell.ended(Remains {
-                    reason: ExitReason::clone(&reason),
-                    factory: Some(*factory),
-                    batch: VecDeque::new(),
-                    flight: Vec::new(),
-                });
-                ending::answer_orphans(&reason);
+                never_began(cell, &reason, factory.take());
                 drop(tenant.0.take());
                 return;
             }
         };
-        // A factory that has made its only actor is of no use.
-        let factory = factory.is_restartable().then_some(factory);
         let mut run = Run::new(cell);
-        let mut state = A::Mode::hold(actor);
-        let begun = match run.hook_now(&mut state, |actor, ctx| actor.started(ctx)) {
-            Hooked::Done(begun) => begun,
-            Hooked::Waits(drive) => hooked(drive.await),
+        let reason = 'served: {
+            let begun = 'begun: {
+                let drive = match run.hook_now(&mut state, |actor, ctx| actor.started(ctx)) {
+                    Hooked::Done(begun) => break 'begun begun,
+                    Hooked::Waits(drive) => drive,
+                };
+                hooked(drive.await)
+            };
+            if let Some(reason) = run.begun(begun) {
+                break 'served reason;
+            }
+            'next: loop {
+                // In two steps, since a turn borrows everything.
+                let is_rare = 'turn: {
+                    let drive = match run.turn(&mut state) {
+                        Turn::Handled => continue 'next,
+                        Turn::Ended(reason) => break 'served reason,
+                        Turn::Idle => break 'turn false,
+                        Turn::Rare => break 'turn true,
+                        Turn::Waits(drive) => drive,
+                    };
+                    match drive.await {
+                        Ok(_) => continue 'next,
+                        Err(reason) => break 'served Box::new(reason),
+                    }
+                };
+                let end = if is_rare {
+                    Box::pin(run.see_to(&mut state)).await
+                } else {
+                    poll_fn(|cx| run.poll_next(cx)).await
+                };
+                if let Some(reason) = end {
+                    break 'served reason;
+                }
+            }
         };
-        let reason =
-            if let Some(reason) = run.begun(begun) { reason } else { run.serve(&mut state).await };
-        // Boxed as a whole: an idle actor need not have room for its end.
-        Box::pin(finish(Remaining { run, state, reason, factory })).await;
+        // Before the next await: after it, this may be another thread.
+        run.keep_orphans();
+        let left = 'left: {
+            let beside = if A::Mode::SHARED && is_trusted(&reason) {
+                Box::pin(run.finish_beside()).await
+            } else {
+                Ok(())
+            };
+            let drive = match run.leave(&mut state, &reason, beside) {
+                Hooked::Done(left) => break 'left left,
+                Hooked::Waits(drive) => drive,
+            };
+            hooked(drive.await)
+        };
+        let reason = run.left(left, reason);
+        finish(run, state, &reason, factory.take());
         drop(tenant.0.take());
     }
 }
 
-/// What there is when a generation ends.
-struct Remaining<'c, A: Actor> {
-    run: Run<'c, A>,
-    state: StateOf<A>,
-    reason: Box<ExitReason>,
-    factory: Option<Box<Factory<A>>>,
+/// The end of an actor that its constructor did not make.
+fn never_began<A: Actor>(cell: &Cell<A>, reason: &ExitReason, factory: Option<Factory<A>>) {
+    cell.ended(Remains {
+        reason: reason.clone(),
+        factory,
+        batch: VecDeque::new(),
+        flight: Vec::new(),
+    });
+    ending::answer_orphans(reason);
 }
 
-async fn finish<A: Actor>(remaining: Remaining<'_, A>) {
-    let Remaining { mut run, mut state, reason, factory } = remaining;
-    // Taken before the next await: after it, this may be another thread.
-    let orphans = ending::take_orphans();
-    let reason = run.leave(&mut state, reason).await;
-    let Run { cell, ctx, mut batch, .. } = run;
+/// The end of a generation that had begun.
+fn finish<A: Actor>(
+    run: Run<'_, A>,
+    state: StateOf<A>,
+    reason: &ExitReason,
+    factory: Option<Factory<A>>,
+) {
+    let Run { cell, mut ctx, batch, .. } = run;
+    let mut batch = batch.map(|batch| *batch).unwrap_or_default();
+    let orphans = ctx.extras.as_mut().map(|extras| std::mem::take(&mut extras.orphans));
     let flight = clear_up(state, ctx.extras, &mut batch);
-    let factory = factory.map(|factory| *factory);
-    cell.ended(Remains { reason: ExitReason::clone(&reason), factory, batch, flight });
-    ending::answer_all(orphans, &reason);
-    ending::answer_orphans(&reason);
+    cell.ended(Remains { reason: reason.clone(), factory, batch, flight });
+    ending::answer_all(orphans.unwrap_or_default(), reason);
+    ending::answer_orphans(reason);
 }
 
 /// Drops what a generation had; what it was to handle goes back to the head of `batch`.
@@ -170,9 +214,14 @@ enum Made<A: Actor> {
     Later(<A::Mode as Mode<A>>::Starting),
 }
 
-/// Runs the constructor. Its panic or error is the actor's end.
-fn make<A: Actor>(cell: &Cell<A>, factory: &mut Factory<A>) -> Made<A> {
-    Made::Now(match guard(|| factory.make()) {
+/// Runs the constructor. Its panic or error is the actor's end. A factory that has made its only actor is of no use.
+fn make<A: Actor>(cell: &Cell<A>, factory: &mut Option<Factory<A>>) -> Made<A> {
+    let made = match factory {
+        Some(making) => guard(|| making.make()),
+        None => return Made::Now(Err(Box::new(ExitReason::NoActor))),
+    };
+    factory.take_if(|factory| !factory.is_restartable());
+    Made::Now(match made {
         Ok(Starting(StartStep::Later(starting))) => return Made::Later(starting),
         Ok(Starting(StartStep::Done(result))) => accepted(cell, result),
         Err(report) => Err(Box::new(panicked(report))),
@@ -225,15 +274,6 @@ fn panicked(report: PanicReport) -> ExitReason {
 /// What came to an end: the handler, or the generation.
 type Handled = Result<(), ExitReason>;
 
-/// A [`Turn`] that borrows nothing any more.
-enum After {
-    Handled(Result<(), Box<ExitReason>>),
-    Only,
-    Retried,
-    Empty,
-    Over,
-}
-
 /// How an actor stands to its mailbox. Most messages come to an actor that sleeps, and are alone: such a one costs the
 /// actor one look at the mailbox, not one for the message and another to fall asleep.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -245,12 +285,18 @@ enum Rest {
     Awake,
     /// It was idle as soon as it took the envelope it handles.
     Resting,
+    /// Its budget is spent: others run before it goes on.
+    Spent,
+    /// They have run.
+    Yielded,
 }
 
 struct Run<'c, A: Actor> {
     cell: &'c Arc<Cell<A>>,
     ctx: Context<A>,
-    batch: VecDeque<BoxedEnvelope<A>>,
+    /// What was taken of the mailbox; boxed, since most of many actors are woken for one message at a time.
+    #[expect(clippy::box_collection, reason = "three words less in every idle actor")]
+    batch: Option<Box<VecDeque<BoxedEnvelope<A>>>>,
     /// Slots of the mailbox whose envelopes have begun, not given back yet.
     unreleased: u32,
     /// As many unreleased ones are given back together; 0 where slots are free as soon as they are taken.
@@ -282,7 +328,7 @@ impl<'c, A: Actor> Run<'c, A> {
         Self {
             cell,
             ctx,
-            batch: VecDeque::new(),
+            batch: None,
             unreleased: 0,
             release_at,
             budget: BUDGET,
@@ -290,67 +336,6 @@ impl<'c, A: Actor> Run<'c, A> {
             mailbox_first: false,
             is_draining: false,
             has_context: false,
-        }
-    }
-
-    /// Handles messages until there is a reason to end.
-    #[expect(clippy::manual_async_fn, reason = "an async fn would hold its arguments twice")]
-    fn serve(&mut self, state: &mut StateOf<A>) -> impl Future<Output = Box<ExitReason>> {
-        async move {
-            loop {
-                if self.cell.lanes.is_signalled() {
-                    match self.hear() {
-                        Ok(None) => {}
-                        Ok(Some(signal)) => {
-                            if let Err(reason) = Box::pin(self.signals_from(state, signal)).await {
-                                return Box::new(reason);
-                            }
-                        }
-                        Err(reason) => return reason,
-                    }
-                }
-                if self.ctx.extras.is_some()
-                    && let Some(reason) = self.heed_ending()
-                {
-                    return Box::new(reason);
-                }
-                // In two steps, since a turn borrows everything.
-                let after = match self.turn(state) {
-                    Turn::Handled => After::Handled(Ok(())),
-                    Turn::Waits(drive) => After::Handled(drive.await.map(drop).map_err(Box::new)),
-                    Turn::Ended(reason) => After::Handled(Err(reason)),
-                    Turn::Only => After::Only,
-                    Turn::Retried => After::Retried,
-                    Turn::Empty => After::Empty,
-                    Turn::Over => After::Over,
-                };
-                let handled = match after {
-                    After::Handled(handled) => handled,
-                    After::Retried => Box::pin(self.handle_again(state)).await.map_err(Box::new),
-                    After::Only if self.ctx.extras.is_some() => Ok(()),
-                    After::Only | After::Empty => {
-                        if let Err(reason) = self.next().await {
-                            return Box::new(reason);
-                        }
-                        continue;
-                    }
-                    After::Over => {
-                        self.budget = BUDGET;
-                        yield_now().await;
-                        if let Err(reason) = self.look_at_sources().await {
-                            return Box::new(reason);
-                        }
-                        continue;
-                    }
-                };
-                // What hooks, streams and gates do is no part of the message before.
-                if std::mem::take(&mut self.has_context) {
-                    current::with_mut(|here| here.message = None);
-                }
-                if let Err(reason) = handled {
-                    return reason;
-                }
-            }
         }
     }
 }

@@ -7,16 +7,27 @@ use tokio::time::Instant;
 use crate::actor::{Actor, Mode};
 use crate::cell::Cell;
 use crate::current::{self, CallChain, Current, MessageContext};
-use crate::envelope::Meta;
+use crate::envelope::{Meta, Nature};
 use crate::error::{DeadlockPath, WaitingActor};
 use crate::id::{CallerId, NodeId};
 
 /// What a tell takes along: who sends, and the sender's span where somebody traces.
+#[inline]
 pub(crate) fn tell_meta() -> Meta {
-    let caller = current::try_with(|here| here.caller).unwrap_or(CallerId::NOBODY);
-    let context = current_span()
-        .map(|span| Arc::new(MessageContext { span: Some(span), ..MessageContext::default() }));
-    Meta { caller, context, is_careful: false }
+    let caller = current::caller();
+    let context = if is_traced() { span_context() } else { None };
+    Meta { caller, context, nature: Nature::Plain }
+}
+
+/// What a driver's ask without a deadline takes along, where nobody traces; `None` for any other ask.
+#[inline]
+pub(crate) fn light_ask_meta() -> Option<Meta> {
+    let caller = current::caller();
+    (caller.citizen().is_none() && !is_traced()).then_some(Meta {
+        caller,
+        context: None,
+        nature: Nature::Plain,
+    })
 }
 
 /// What an ask takes along: besides, the asks that led here and the deadline, its own or the one inherited.
@@ -31,10 +42,10 @@ pub(crate) fn ask_meta<A: Actor>(
     let (caller, is_driver) = current::try_with(|here| (here.caller, here.actor().is_none()))
         .unwrap_or((CallerId::NOBODY, true));
     if is_driver && deadline.is_none() && span.is_none() {
-        return Ok(Meta { caller, context: None, is_careful: false });
+        return Ok(Meta { caller, context: None, nature: Nature::Plain });
     }
     let context = ask_context(cell, deadline, span)?;
-    Ok(Meta { caller, context: Some(Arc::new(context)), is_careful: false })
+    Ok(Meta { caller, context: Some(Arc::new(context)), nature: Nature::Plain })
 }
 
 #[inline(never)]
@@ -100,9 +111,18 @@ fn path<A: Actor>(chain: &CallChain, cell: &Cell<A>) -> DeadlockPath {
     DeadlockPath(waiting.collect())
 }
 
+/// Whether anybody listens to spans.
+#[inline]
+fn is_traced() -> bool {
+    tracing::level_filters::LevelFilter::current() != tracing::level_filters::LevelFilter::OFF
+}
+
+#[cold]
+fn span_context() -> Option<Arc<MessageContext>> {
+    let span = tracing::Span::current().id()?;
+    Some(Arc::new(MessageContext { span: Some(span), ..MessageContext::default() }))
+}
+
 fn current_span() -> Option<tracing::span::Id> {
-    if tracing::level_filters::LevelFilter::current() == tracing::level_filters::LevelFilter::OFF {
-        return None;
-    }
-    tracing::Span::current().id()
+    if is_traced() { tracing::Span::current().id() } else { None }
 }

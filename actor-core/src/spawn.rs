@@ -196,8 +196,8 @@ impl<A: Actor> ActorOptions<A> {
     /// why. See [`try_spawn_factory`](Self::try_spawn_factory).
     #[expect(clippy::must_use_candidate, reason = "a detached actor needs no reference")]
     pub fn spawn_factory(self, factory: Factory<A>) -> ActorRef<A> {
-        let rest = Self::new(self.system.clone());
-        self.try_spawn_factory(factory).unwrap_or_else(|error| rest.failed(error))
+        let system = self.system.clone();
+        self.try_spawn_factory(factory).unwrap_or_else(|error| Self::new(system).failed(error))
     }
 
     /// Spawns; the constructor runs in the background.
@@ -215,16 +215,16 @@ impl<A: Actor> ActorOptions<A> {
         if self.system.is_closing() {
             return Err(SpawnError::ShuttingDown);
         }
-        self.settings.name.clone_from(&name);
+        let Some(name) = name else {
+            return Ok(start(Address::new(Cell::new(self.system, self.settings)), factory));
+        };
+        self.settings.name = Some(Arc::clone(&name));
         let system = self.system.clone();
         loop {
             let cell = Cell::new(system.clone(), self.settings.clone());
             // Counted before the name can be found: a reference that comes and goes must not end it.
             let address = Address::new(Arc::clone(&cell));
-            if let Some(name) = &name
-                && let Err(holder) =
-                    system.names().claim(&system, Arc::clone(name), cell.handle().0)
-            {
+            if let Err(holder) = system.names().claim(&system, Arc::clone(&name), cell.handle().0) {
                 // Nobody has seen this cell, and no supervisor need hear of it.
                 if !self.get_if_exists {
                     return Err(SpawnError::NameTaken {
@@ -245,9 +245,7 @@ impl<A: Actor> ActorOptions<A> {
                     }
                 }
             }
-            system.directory().insert(Arc::clone(&cell) as Arc<dyn crate::directory::Citizen>);
-            A::Mode::launch(cell, factory);
-            return Ok(ActorRef::from_address(address));
+            return Ok(start(address, factory));
         }
     }
 
@@ -279,9 +277,8 @@ impl<A: Actor> ActorOptions<A> {
         codec: Option<Codec<Args>>,
         args: &Args,
     ) -> Result<Option<ActorRef<A>>, SpawnError> {
-        let (Some(placement), Some(remote)) = (&self.placement, self.system.remote()) else {
-            return Ok(None);
-        };
+        let Some(placement) = &self.placement else { return Ok(None) };
+        let Some(remote) = self.system.remote() else { return Ok(None) };
         let Some(node) = remote.place(placement, &kind)? else {
             return Ok(None);
         };
@@ -338,6 +335,15 @@ impl<A: Actor> ActorOptions<A> {
         let name = FullName::new(namespace, name.clone());
         if name.is_blank() { Err(SpawnError::BlankName) } else { Ok(Some(Arc::new(name))) }
     }
+}
+
+/// Starts the first generation.
+fn start<A: Actor>(address: Address<A>, factory: Factory<A>) -> ActorRef<A> {
+    let cell = address.cell();
+    let citizen = Arc::clone(cell) as Arc<dyn crate::directory::Citizen>;
+    cell.system().directory().insert(citizen);
+    A::Mode::launch(Arc::clone(cell), factory);
+    ActorRef::from_address(address)
 }
 
 impl<A: Actor> fmt::Debug for ActorOptions<A> {

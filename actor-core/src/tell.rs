@@ -72,11 +72,9 @@ impl<'a, A: Receive<M>, M: Message> IntoFuture for Tell<'a, A, M> {
     type Output = Result<(), TellError<M>>;
     type IntoFuture = TellFuture<'a, A, M>;
 
+    #[inline]
     fn into_future(self) -> TellFuture<'a, A, M> {
-        TellFuture {
-            address: self.address,
-            state: TellState::Start(Some((self.payload, self.retry))),
-        }
+        TellFuture { address: self.address, state: TellState::Start(self.payload, self.retry) }
     }
 }
 
@@ -87,7 +85,7 @@ pub struct TellFuture<'a, A: Actor, M: Message> {
 }
 
 enum TellState<M: Message> {
-    Start(Option<(Payload<M>, Option<Retry<M>>)>),
+    Start(Payload<M>, Option<Retry<M>>),
     InLine(u64),
     Done,
 }
@@ -98,59 +96,64 @@ impl<A: Actor, M: Message> Unpin for TellFuture<'_, A, M> {}
 impl<A: Receive<M>, M: Message> Future for TellFuture<'_, A, M> {
     type Output = Result<(), TellError<M>>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let cell = self.address.cell();
-        match &mut self.state {
-            TellState::Start(start) => {
-                let Some((payload, retry)) = start.take() else {
-                    return Poll::Pending;
-                };
+        let this = &mut *self;
+        match std::mem::replace(&mut this.state, TellState::Done) {
+            TellState::Start(payload, retry) => {
                 let envelope = seal(payload, retry, Nobody, tell_meta());
-                match cell.lanes.push(envelope) {
-                    Ok(None) => {
-                        self.state = TellState::Done;
-                        return Poll::Ready(Ok(()));
-                    }
+                match this.address.cell().lanes.push(envelope) {
+                    Ok(None) => Poll::Ready(Ok(())),
                     Ok(Some(displaced)) => {
-                        cell.displaced(displaced);
-                        self.state = TellState::Done;
-                        return Poll::Ready(Ok(()));
+                        this.address.cell().displaced(displaced);
+                        Poll::Ready(Ok(()))
                     }
-                    Err(Refused::Closed(envelope)) => {
-                        self.state = TellState::Done;
-                        return Poll::Ready(Err(closed(cell, envelope)));
-                    }
-                    Err(Refused::Full(envelope)) => {
-                        let admission =
-                            cell.lanes.push_or_wait(envelope, Some(cx.waker()), Mailbox::LINE_MAX);
-                        match admission {
-                            Admission::Waiting(ticket) => self.state = TellState::InLine(ticket),
-                            other => {
-                                self.state = TellState::Done;
-                                return Poll::Ready(admitted(self.address.cell(), other));
-                            }
-                        }
-                    }
+                    Err(refused) => this.not_at_once(refused, cx),
                 }
-                Poll::Pending
             }
-            TellState::InLine(ticket) => match cell.lanes.poll_line(*ticket, cx.waker()) {
-                InLine::Waiting => Poll::Pending,
-                InLine::Admitted => {
-                    self.state = TellState::Done;
-                    Poll::Ready(Ok(()))
-                }
-                InLine::Closed(envelope) => {
-                    self.state = TellState::Done;
-                    Poll::Ready(Err(closed(self.address.cell(), envelope)))
-                }
-            },
+            TellState::InLine(ticket) => this.poll_line(ticket, cx),
             TellState::Done => Poll::Pending,
         }
     }
 }
 
+impl<A: Receive<M>, M: Message> TellFuture<'_, A, M> {
+    #[cold]
+    fn not_at_once(
+        &mut self,
+        refused: Refused<BoxedEnvelope<A>>,
+        cx: &TaskContext<'_>,
+    ) -> Poll<Result<(), TellError<M>>> {
+        let cell = self.address.cell();
+        let envelope = match refused {
+            Refused::Closed(envelope) => return Poll::Ready(Err(closed(cell, envelope))),
+            Refused::Full(envelope) => envelope,
+        };
+        match cell.lanes.push_or_wait(envelope, Some(cx.waker()), Mailbox::LINE_MAX) {
+            Admission::Waiting(ticket) => {
+                self.state = TellState::InLine(ticket);
+                Poll::Pending
+            }
+            other => Poll::Ready(admitted(cell, other)),
+        }
+    }
+
+    #[cold]
+    fn poll_line(&mut self, ticket: u64, cx: &TaskContext<'_>) -> Poll<Result<(), TellError<M>>> {
+        let cell = self.address.cell();
+        match cell.lanes.poll_line(ticket, cx.waker()) {
+            InLine::Waiting => {
+                self.state = TellState::InLine(ticket);
+                Poll::Pending
+            }
+            InLine::Admitted => Poll::Ready(Ok(())),
+            InLine::Closed(envelope) => Poll::Ready(Err(closed(cell, envelope))),
+        }
+    }
+}
+
 impl<A: Actor, M: Message> Drop for TellFuture<'_, A, M> {
+    #[inline]
     fn drop(&mut self) {
         if let TellState::InLine(ticket) = self.state {
             drop(self.address.cell().lanes.withdraw(ticket));
@@ -200,6 +203,7 @@ fn handed_back<A: Receive<M>, M: Message>(
 }
 
 /// Sends one way if there is room now.
+#[inline]
 pub(crate) fn try_tell<A: Receive<M>, M: Message>(
     address: &Address<A>,
     payload: Payload<M>,

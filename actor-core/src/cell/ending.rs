@@ -25,9 +25,9 @@ impl<A: Actor> Cell<A> {
                 let had_started = life.phase != Phase::Starting;
                 life.phase = Phase::Suspended;
                 let generation = life.generation;
+                life.set_reason(&remains.reason);
                 let rest = life.rest();
                 rest.factory = remains.factory;
-                rest.reason = Some(remains.reason.clone());
                 let (gone, far) = rest.watchers_of_generation();
                 let links = std::mem::take(&mut rest.links);
                 drop(life);
@@ -128,12 +128,15 @@ impl<A: Actor> Cell<A> {
         life.phase = Phase::Ended;
         let generation = life.generation;
         let told_to = life.told_to_end;
-        let rest = life.rest();
-        rest.reason = Some(reason.clone());
-        let watchers = std::mem::take(&mut rest.watchers);
-        let links = std::mem::take(&mut rest.links);
-        let starting = std::mem::take(&mut rest.starting);
-        let factory = rest.factory.take();
+        life.set_reason(reason);
+        let (mut watchers, mut links, mut starting) = (Vec::new(), Vec::new(), Vec::new());
+        let mut factory = None;
+        if let Some(rest) = &mut life.rest {
+            watchers = std::mem::take(&mut rest.watchers);
+            links = std::mem::take(&mut rest.links);
+            starting = std::mem::take(&mut rest.starting);
+            factory = rest.factory.take();
+        }
         drop(life);
         if let Some(name) = self.settings().and_then(|settings| settings.name.as_ref()) {
             self.system.names().release(&self.system, name, self.id);
@@ -153,7 +156,9 @@ impl<A: Actor> Cell<A> {
         }
         notify(watchers, reason);
         self.unlink(links, reason);
-        crate::ending::drop_as(reason, factory);
+        if let Some(factory) = factory {
+            crate::ending::drop_as(reason, factory);
+        }
         self.report(generation, reason.clone(), flight, had_started, told_to);
     }
 

@@ -48,8 +48,8 @@ impl<A: Actor> Cell<A> {
     /// A generation ended at the actor's home, or the home is lost: monitors and links hear of it.
     pub(crate) fn far_generation_ended(&self, reason: &ExitReason) {
         let mut life = self.life.lock();
+        life.set_reason(reason);
         let rest = life.rest();
-        rest.reason = Some(reason.clone());
         let is_lost = matches!(reason, ExitReason::NodeDown(_));
         let (gone, waiters): (Vec<_>, Vec<_>) = std::mem::take(&mut rest.watchers)
             .into_iter()

@@ -22,10 +22,16 @@ use std::task::Waker;
 use crate::sync::{AtomicU8, Mutex, Ordering};
 
 // The path is said because the loom test reads this file from elsewhere.
+#[path = "lanes/line.rs"]
+mod line;
 #[path = "lanes/outcome.rs"]
 mod outcome;
+#[path = "lanes/signals.rs"]
+mod signals;
 
-pub(crate) use outcome::{Admission, InLine, Refused, Rule, Taken};
+use line::{Line, Waiting};
+pub(crate) use outcome::{Admission, Batch, InLine, Refused, Rule, Taken};
+use signals::{Signalled, Signals};
 
 const SIGNALLED: u8 = 1;
 const ABORTED: u8 = 2;
@@ -38,29 +44,10 @@ enum Phase {
     Sealed,
 }
 
-struct Waiting<E> {
-    ticket: u64,
-    envelope: E,
-    /// Whether a future watches this place, and takes the envelope back when the mailbox closes. Else the
-    /// envelope was left in line by its sender.
-    watched: bool,
-    waker: Option<Waker>,
-}
-
-struct Signalled<S> {
-    signal: S,
-    aborts: bool,
-}
-
-struct Line<E> {
-    waiting: VecDeque<Waiting<E>>,
-    next_ticket: u64,
-}
-
 struct Inner<E, S> {
     queue: VecDeque<E>,
     consumer: Option<Waker>,
-    signals: VecDeque<Signalled<S>>,
+    signals: Signals<S>,
     line: Option<Box<Line<E>>>,
     capacity: u32,
     outstanding: u32,
@@ -85,7 +72,7 @@ impl<E, S> Lanes<E, S> {
             inner: Mutex::new(Inner {
                 queue: VecDeque::new(),
                 consumer: None,
-                signals: VecDeque::new(),
+                signals: Signals::new(),
                 line: None,
                 capacity: capacity.max(1),
                 outstanding: 0,
@@ -99,30 +86,42 @@ impl<E, S> Lanes<E, S> {
     }
 
     /// Takes `envelope` if there is room by the rule; returns the one it displaced.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&self, envelope: E) -> Result<Option<E>, Refused<E>> {
         let mut inner = self.inner.lock();
+        if inner.has_room() {
+            self.admit(&mut inner, envelope);
+            return Ok(None);
+        }
+        drop(inner);
+        self.push_at_length(envelope)
+    }
+
+    /// Full, closed, or room made meanwhile.
+    #[cold]
+    fn push_at_length(&self, envelope: E) -> Result<Option<E>, Refused<E>> {
+        let mut inner = self.inner.lock();
         match inner.room() {
-            Room::Yes => {}
+            Room::Yes => {
+                self.admit(&mut inner, envelope);
+                Ok(None)
+            }
             Room::Displace => {
                 let displaced = inner.queue.pop_front();
                 inner.outstanding -= u32::from(displaced.is_some());
                 self.admit(&mut inner, envelope);
                 drop(inner);
-                return Ok(displaced);
+                Ok(displaced)
             }
-            Room::No => return Err(Refused::Full(envelope)),
-            Room::Closed => return Err(Refused::Closed(envelope)),
+            Room::No => Err(Refused::Full(envelope)),
+            Room::Closed => Err(Refused::Closed(envelope)),
         }
-        self.admit(&mut inner, envelope);
-        Ok(None)
     }
 
     #[inline]
     fn admit(&self, inner: &mut Inner<E, S>, envelope: E) {
-        // Most of many actors never have two messages waiting.
         if inner.queue.capacity() == 0 {
-            inner.queue.reserve_exact(1);
+            inner.first_buffer();
         }
         inner.queue.push_back(envelope);
         inner.outstanding += 1;
@@ -169,9 +168,7 @@ impl<E, S> Lanes<E, S> {
                 };
             }
         }
-        let line = inner
-            .line
-            .get_or_insert_with(|| Box::new(Line { waiting: VecDeque::new(), next_ticket: 0 }));
+        let line = inner.line.get_or_insert_with(|| Box::new(Line::new()));
         if waker.is_none() && line.waiting.len() >= line_max {
             return Admission::Refused(Refused::Full(envelope));
         }
@@ -224,11 +221,7 @@ impl<E, S> Lanes<E, S> {
         if inner.is_closed {
             return Some(signal);
         }
-        // Most hear one in their life, at its end.
-        if inner.signals.capacity() == 0 {
-            inner.signals.reserve_exact(1);
-        }
-        inner.signals.push_back(Signalled { signal, aborts: abort });
+        inner.signals.push(Signalled { signal, aborts: abort });
         inner.aborts += u32::from(abort);
         self.rouse(&mut inner);
         None
@@ -252,7 +245,7 @@ impl<E, S> Lanes<E, S> {
     /// The next signal, and whether it aborts; a flag falls with the last signal that raised it.
     pub(crate) fn pop_signal(&self) -> Option<(S, bool)> {
         let mut inner = self.inner.lock();
-        let Signalled { signal, aborts } = inner.signals.pop_front()?;
+        let Signalled { signal, aborts } = inner.signals.pop()?;
         inner.aborts -= u32::from(aborts);
         self.flags.store(inner.flags(), Ordering::Release);
         Some((signal, aborts))
@@ -273,7 +266,7 @@ impl<E, S> Lanes<E, S> {
 
     /// Releases `count` slots and swaps the queue into `batch`, which must be empty; with nothing to
     /// take, stores `waker` and goes idle.
-    pub(crate) fn take(&self, batch: &mut VecDeque<E>, count: u32, waker: &Waker) -> Taken {
+    pub(crate) fn take(&self, batch: &mut impl Batch<E>, count: u32, waker: &Waker) -> Taken {
         let mut inner = self.inner.lock();
         let wakers = inner.release(count);
         let taken = if !inner.signals.is_empty() {
@@ -290,10 +283,10 @@ impl<E, S> Lanes<E, S> {
             match inner.rule {
                 // What may still be displaced stays in the queue, and counts no longer once taken.
                 Rule::Displace => {
-                    batch.extend(inner.queue.pop_front());
+                    batch.queue().extend(inner.queue.pop_front());
                     inner.outstanding -= 1;
                 }
-                Rule::Wait | Rule::Reject => std::mem::swap(&mut inner.queue, batch),
+                Rule::Wait | Rule::Reject => std::mem::swap(&mut inner.queue, batch.queue()),
             }
             Taken::Batch
         };
@@ -342,7 +335,7 @@ impl<E, S> Lanes<E, S> {
         let mut inner = self.inner.lock();
         inner.phase = Phase::Sealed;
         self.flags.store(inner.flags(), Ordering::Release);
-        let (left, wakers) = inner.dissolve_line();
+        let (left, wakers) = inner.line.as_mut().map(|line| line.dissolve()).unwrap_or_default();
         drop(inner);
         wakers.into_iter().for_each(Waker::wake);
         left
@@ -408,13 +401,24 @@ impl<E, S> Inner<E, S> {
         signalled | aborted | idle
     }
 
+    /// Room, and nobody stands in line for it.
     #[inline]
+    fn has_room(&self) -> bool {
+        self.outstanding < self.capacity
+            && self.line.as_ref().is_none_or(|line| line.waiting.is_empty())
+            && self.phase != Phase::Sealed
+    }
+
+    /// Most of many actors never have two messages waiting.
+    #[cold]
+    fn first_buffer(&mut self) {
+        self.queue.reserve_exact(1);
+    }
+
     fn room(&self) -> Room {
         if self.phase == Phase::Sealed {
             Room::Closed
-        } else if self.outstanding < self.capacity
-            && self.line.as_ref().is_none_or(|line| line.waiting.is_empty())
-        {
+        } else if self.has_room() {
             Room::Yes
         } else if self.rule == Rule::Displace {
             Room::Displace
@@ -454,23 +458,6 @@ impl<E, S> Inner<E, S> {
             wakers.extend(waiting.waker);
         }
         wakers
-    }
-
-    /// Takes unwatched envelopes out of the line and wakes the watchers of the others.
-    fn dissolve_line(&mut self) -> (Vec<E>, Vec<Waker>) {
-        let (mut left, mut wakers) = (Vec::new(), Vec::new());
-        let Some(line) = &mut self.line else {
-            return (left, wakers);
-        };
-        for mut waiting in std::mem::take(&mut line.waiting) {
-            if waiting.watched {
-                wakers.extend(waiting.waker.take());
-                line.waiting.push_back(waiting);
-            } else {
-                left.push(waiting.envelope);
-            }
-        }
-        (left, wakers)
     }
 }
 

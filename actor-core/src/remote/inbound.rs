@@ -15,7 +15,7 @@ use crate::actor::{Actor, Receive};
 use crate::cell::Cell;
 use crate::current::MessageContext;
 use crate::dead_letters::{DeadLetter, DeadLetterReason};
-use crate::envelope::{Meta, Nobody, Payload, seal};
+use crate::envelope::{Meta, Nature, Nobody, Payload, seal};
 use crate::error::Undelivered;
 use crate::handle::ActorHandle;
 use crate::id::{ActorId, CallerId};
@@ -142,7 +142,7 @@ pub(crate) fn deliver_to<A: Receive<M>, M: Message>(
             return Delivered::Done;
         }
     };
-    let meta = Meta { caller: call.caller, context: call.context.take(), is_careful: false };
+    let meta = Meta { caller: call.caller, context: call.context.take(), nature: Nature::Plain };
     let payload = Payload::Now(message);
     let envelope = match call.answer {
         None => seal(payload, None, Nobody, meta),
@@ -151,7 +151,7 @@ pub(crate) fn deliver_to<A: Receive<M>, M: Message>(
                 let (answer, baggage) = baggage::collect(|| written(&wire, answer));
                 sink(answer, baggage);
             }));
-            seal(payload, None, ReplySlot(slot), meta)
+            seal(payload, None, ReplySlot::to(slot), meta)
         }
     };
     match cell.lanes.push_or_wait(envelope, None, Mailbox::LINE_MAX) {

@@ -25,6 +25,7 @@ struct Inner<T> {
 }
 
 impl<T> ReplyCell<T> {
+    #[inline]
     fn settle(&self, answer: Option<T>) {
         self.is_settled.store(true, Ordering::Relaxed);
         let mut inner = self.inner.lock();
@@ -38,6 +39,7 @@ impl<T> ReplyCell<T> {
 }
 
 /// A cell whose asker is woken by `waker`.
+#[inline]
 pub(crate) fn reply_cell<T>(waker: &Waker) -> (AnswerSender<T>, AnswerReceiver<T>) {
     let inner = Mutex::new(Inner { answer: None, asker: Some(waker.clone()) });
     let cell = Arc::new(ReplyCell { is_settled: AtomicBool::new(false), inner });
@@ -49,6 +51,7 @@ pub(crate) struct AnswerSender<T>(Arc<ReplyCell<T>>);
 
 impl<T> AnswerSender<T> {
     /// Answers; an asker that no longer waits needs no answer.
+    #[inline]
     pub(crate) fn send(self, answer: T) {
         self.0.settle(Some(answer));
     }
@@ -67,6 +70,7 @@ pub(crate) struct AnswerReceiver<T>(Arc<ReplyCell<T>>);
 
 impl<T> AnswerReceiver<T> {
     /// The answer; `None` if there will be none.
+    #[inline]
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Option<T>> {
         let mut inner = self.0.inner.lock();
         match &inner.asker {

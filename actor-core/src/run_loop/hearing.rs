@@ -191,34 +191,44 @@ impl<A: Actor> Run<'_, A> {
         }
     }
 
-    /// The end: `stopping` unless the state is not to be trusted, then the children.
-    pub(super) async fn leave(
-        &mut self,
-        state: &mut StateOf<A>,
-        reason: Box<ExitReason>,
-    ) -> Box<ExitReason> {
-        let trusted = !matches!(
-            *reason,
-            ExitReason::Panic(_) | ExitReason::Killed | ExitReason::StartFailed(_)
-        );
-        let why = ExitReason::clone(&reason);
-        let left = if trusted {
-            self.hook(state, move |actor, ctx| {
-                if let Some(extras) = &mut ctx.extras {
-                    extras.ending = None;
-                }
-                actor.stopping(ctx, why)
-            })
-            .await
-        } else {
-            Ok(())
-        };
-        self.left(left, reason)
+    /// The replies that were dropped on this thread are answered at the end, wherever that is.
+    pub(super) fn keep_orphans(&mut self) {
+        let orphans = ending::take_orphans();
+        if !orphans.is_empty() {
+            self.ctx.extras().orphans = orphans;
+        }
+    }
+
+    /// The end: `stopping`, unless the state is not to be trusted, or a handler `beside` has crashed.
+    pub(super) fn leave<'r>(
+        &'r mut self,
+        state: &'r mut StateOf<A>,
+        reason: &ExitReason,
+        beside: Handled,
+    ) -> Hooked<'r, A> {
+        self.forget_message();
+        if let Err(reason) = beside {
+            return Hooked::Done(Err(Box::new(HookEnd::Ended(reason))));
+        }
+        if !is_trusted(reason) {
+            return Hooked::Done(Ok(()));
+        }
+        let why = reason.clone();
+        self.hook_now(state, move |actor, ctx| {
+            if let Some(extras) = &mut ctx.extras {
+                extras.ending = None;
+            }
+            actor.stopping(ctx, why)
+        })
     }
 
     /// The end goes on: what follows from `stopping`, then the children.
-    fn left(&mut self, left: Result<(), HookEnd>, mut reason: Box<ExitReason>) -> Box<ExitReason> {
-        match left {
+    pub(super) fn left(
+        &mut self,
+        left: Result<(), Box<HookEnd>>,
+        mut reason: Box<ExitReason>,
+    ) -> Box<ExitReason> {
+        match left.map_err(|end| *end) {
             Ok(()) => {}
             Err(HookEnd::Failed(error)) => {
                 tracing::warn!(actor = %self.cell.actor_id(), %error, "`stopping` failed");
@@ -253,6 +263,11 @@ impl<A: Actor> Run<'_, A> {
             );
         }
     }
+}
+
+/// Whether the state is as its handlers left it, and can be shown to `stopping`.
+pub(super) const fn is_trusted(reason: &ExitReason) -> bool {
+    !matches!(reason, ExitReason::Panic(_) | ExitReason::Killed | ExitReason::StartFailed(_))
 }
 
 /// How far a hook got.

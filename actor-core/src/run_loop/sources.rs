@@ -13,69 +13,81 @@ impl<A: Actor> Run<'_, A> {
                 .is_some_and(|extras| extras.beside.len() >= A::MAX_CONCURRENCY)
     }
 
-    /// Waits for a signal, an envelope of a source, or a batch of messages.
-    /// No `async fn`, for its size.
-    pub(super) fn next(&mut self) -> impl Future<Output = Handled> {
-        poll_fn(move |cx| {
-            let rest = std::mem::replace(&mut self.rest, Rest::Working);
-            if self.ctx.extras.is_none() {
-                match rest {
-                    Rest::Resting if self.cell.lanes.is_idle() => {
-                        self.rest = Rest::Asleep;
-                        return Poll::Pending;
-                    }
-                    Rest::Asleep => {
-                        self.rest = Rest::Awake;
-                        self.budget = BUDGET;
-                        return Poll::Ready(Ok(()));
-                    }
-                    Rest::Working | Rest::Awake | Rest::Resting => {}
-                }
+    /// Waits for a signal, an envelope of a source, or a batch of messages; the end, if everything was handled before it.
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Box<ExitReason>>> {
+        match std::mem::replace(&mut self.rest, Rest::Working) {
+            // The only message's handler has asked for something: that first.
+            Rest::Resting if self.ctx.extras.is_some() => return Poll::Ready(None),
+            Rest::Resting if self.cell.lanes.is_idle() => {
+                self.rest = Rest::Asleep;
+                return Poll::Pending;
             }
-            if std::mem::take(&mut self.mailbox_first)
-                && self.batch.is_empty()
-                && !self.is_at_capacity()
-            {
-                let unreleased = std::mem::take(&mut self.unreleased);
-                match self.cell.lanes.take(&mut self.batch, unreleased, cx.waker()) {
-                    Taken::Batch | Taken::Signal => return Poll::Ready(Ok(())),
-                    Taken::Idle | Taken::Drained => {}
-                }
+            Rest::Asleep if self.ctx.extras.is_none() => {
+                self.rest = Rest::Awake;
+                self.budget = BUDGET;
+                return Poll::Ready(None);
             }
-            if self.ctx.extras.is_some()
-                && let Some(polled) = self.poll_sources(cx)
-            {
-                self.mailbox_first = true;
-                return Poll::Ready(polled);
+            Rest::Spent => {
+                // tokio's own yield defers to the driver, which costs ten times as much.
+                self.rest = Rest::Yielded;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
-            if self.is_at_capacity() || !self.batch.is_empty() {
-                // Room comes from a handler that ends, or a signal.
-                self.release();
-                self.cell.lanes.register(cx.waker());
-                return if self.cell.lanes.is_signalled() || !self.is_at_capacity() {
-                    Poll::Ready(Ok(()))
-                } else {
-                    Poll::Pending
-                };
+            Rest::Yielded => {
+                self.budget = BUDGET;
+                let looked = self.poll_sources(cx).and_then(Result::err);
+                return Poll::Ready(looked.map(Box::new));
             }
+            Rest::Working | Rest::Awake | Rest::Resting | Rest::Asleep => {}
+        }
+        if std::mem::take(&mut self.mailbox_first) && self.has_no_batch() && !self.is_at_capacity()
+        {
             let unreleased = std::mem::take(&mut self.unreleased);
             match self.cell.lanes.take(&mut self.batch, unreleased, cx.waker()) {
-                Taken::Batch | Taken::Signal => Poll::Ready(Ok(())),
-                Taken::Idle => {
-                    self.rest = Rest::Asleep;
-                    Poll::Pending
-                }
-                Taken::Drained if self.is_busy() => {
-                    self.cell.lanes.register(cx.waker());
-                    Poll::Pending
-                }
-                Taken::Drained => Poll::Ready(Err(if self.is_draining {
-                    self.cell.last_reason()
-                } else {
-                    ExitReason::Normal
-                })),
+                Taken::Batch | Taken::Signal => return Poll::Ready(None),
+                Taken::Idle | Taken::Drained => {}
             }
-        })
+        }
+        if self.ctx.extras.is_some()
+            && let Some(polled) = self.poll_sources(cx)
+        {
+            self.mailbox_first = true;
+            return Poll::Ready(polled.err().map(Box::new));
+        }
+        if self.is_at_capacity() || !self.has_no_batch() {
+            // Room comes from a handler that ends, or a signal.
+            self.release();
+            self.cell.lanes.register(cx.waker());
+            return if self.cell.lanes.is_signalled() || !self.is_at_capacity() {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            };
+        }
+        let unreleased = std::mem::take(&mut self.unreleased);
+        match self.cell.lanes.take(&mut self.batch, unreleased, cx.waker()) {
+            Taken::Batch | Taken::Signal => Poll::Ready(None),
+            Taken::Idle => {
+                self.rest = Rest::Asleep;
+                Poll::Pending
+            }
+            Taken::Drained if self.is_busy() => {
+                self.cell.lanes.register(cx.waker());
+                Poll::Pending
+            }
+            Taken::Drained => Poll::Ready(Some(Box::new(if self.is_draining {
+                self.cell.last_reason()
+            } else {
+                ExitReason::Normal
+            }))),
+        }
+    }
+
+    fn has_no_batch(&self) -> bool {
+        self.batch.as_ref().is_none_or(|batch| batch.is_empty())
     }
 
     /// Whether something handed over before the end was asked for is still unfinished.
@@ -84,11 +96,6 @@ impl<A: Actor> Run<'_, A> {
             .extras
             .as_ref()
             .is_some_and(|extras| !extras.beside.is_empty() || extras.has_parked())
-    }
-
-    /// Polls the sources once.
-    pub(super) fn look_at_sources(&mut self) -> impl Future<Output = Handled> {
-        poll_fn(move |cx| Poll::Ready(self.poll_sources(cx).unwrap_or(Ok(()))))
     }
 
     /// Whether a source is ready: then its envelope lies in `from_source`.

@@ -9,36 +9,54 @@ use super::*;
 pub(super) enum Turn<'r, A: Actor> {
     /// Done.
     Handled,
-    /// Done, and there was only this to do, unless the handler has made it otherwise.
-    Only,
     /// The handler awaits.
     ///
     /// Boxed: it would lie in the future of every actor that only ever handles plain methods.
     Waits(Box<Drive<'r, A, <A::Mode as Mode<A>>::Handling<'r>>>),
-    /// The message may be retried: it lies in `retrying`.
-    Retried,
-    /// Nothing to handle.
-    Empty,
-    /// The budget is spent.
-    Over,
-    /// The handler panicked.
+    /// Something that awaits, and that most actors never see: it is boxed as a whole, so that it takes no room in the
+    /// actor's future. A message that may be retried lies in `retrying`, a signal that a hook must heed in `to_heed`.
+    Rare,
+    /// Nothing to do, or no budget to do it.
+    Idle,
+    /// The handler panicked, or a signal ended it all.
     Ended(Box<ExitReason>),
 }
 
 impl<A: Actor> Run<'_, A> {
-    /// The next envelope, a source's or the batch's, handed to its handler. No await in it: what it leaves to do is
-    /// returned, so that it takes no room in the actor's future.
+    /// Hears the signals, then hands the next envelope, a source's or the batch's, to its handler. No await in it: what
+    /// it leaves to do is returned, so that it takes no room in the actor's future.
     pub(super) fn turn<'r>(&'r mut self, state: &'r mut StateOf<A>) -> Turn<'r, A> {
+        self.forget_message();
+        if self.cell.lanes.is_signalled() {
+            match self.hear() {
+                Ok(None) => {}
+                Ok(Some(signal)) => {
+                    self.ctx.extras().to_heed = Some(signal);
+                    return Turn::Rare;
+                }
+                Err(reason) => return Turn::Ended(reason),
+            }
+        }
+        if self.ctx.extras.is_some()
+            && let Some(reason) = self.heed_ending()
+        {
+            return Turn::Ended(Box::new(reason));
+        }
         if self.budget == 0 {
-            return Turn::Over;
+            self.rest = Rest::Spent;
+            return Turn::Idle;
         }
         if self.ctx.extras.is_none()
-            && let Some(front) = self.batch.front()
+            && let Some(front) = self.batch.as_ref().and_then(|batch| batch.front())
         {
-            let Meta { caller, context, is_careful } = front.meta();
-            if context.is_none() && !is_careful {
-                self.ctx.sender = *caller;
-                return self.handle_front(state);
+            let Meta { caller, context, nature } = front.meta();
+            match nature {
+                Nature::Prompt if context.is_none() => return self.handle_prompt(state),
+                Nature::Plain if context.is_none() => {
+                    self.ctx.sender = *caller;
+                    return self.handle_front(state);
+                }
+                Nature::Prompt | Nature::Plain | Nature::Careful => {}
             }
         }
         if self.rest == Rest::Awake {
@@ -53,10 +71,10 @@ impl<A: Actor> Run<'_, A> {
         let from_source = self.ctx.extras.as_mut().and_then(|extras| extras.from_source.take());
         let envelope = match from_source {
             Some(envelope) => envelope,
-            None if self.is_at_capacity() => return Turn::Empty,
+            None if self.is_at_capacity() => return Turn::Idle,
             None => {
-                let Some(envelope) = self.batch.pop_front() else {
-                    return Turn::Empty;
+                let Some(envelope) = self.batch.as_mut().and_then(|batch| batch.pop_front()) else {
+                    return Turn::Idle;
                 };
                 self.unreleased += u32::from(self.release_at > 0);
                 match self.in_turn(envelope) {
@@ -68,7 +86,41 @@ impl<A: Actor> Run<'_, A> {
         self.handle(state, envelope)
     }
 
-    /// The common case, with no move: the envelope at the head of the batch, with nothing special about it or the actor,
+    /// The common case: the prompt envelopes at the head of the batch run where they lie, one after another under one
+    /// guard, until something else is to be heeded. `run_now` takes a message out first, so a panic cannot run it again.
+    fn handle_prompt<'r>(&mut self, state: &mut StateOf<A>) -> Turn<'r, A> {
+        let Some(batch) = &mut self.batch else { return Turn::Idle };
+        let mut begun = 0;
+        let handled = guard(|| {
+            let lanes = &self.cell.lanes;
+            while let Some(envelope) = batch.get_mut(begun)
+                && envelope.meta().is_prompt()
+                && self.budget > 0
+            {
+                begun += 1;
+                self.budget -= 1;
+                if self.release_at > 0 {
+                    self.unreleased += 1;
+                    if self.unreleased >= self.release_at {
+                        lanes.release(std::mem::take(&mut self.unreleased));
+                    }
+                }
+                self.ctx.sender = envelope.meta().caller;
+                envelope.run_now(state, &mut self.ctx);
+                if self.ctx.extras.is_some() || lanes.is_signalled() {
+                    break;
+                }
+            }
+        });
+        let handled = handled.map_err(|report| during(report, batch[begun - 1].message_name()));
+        batch.drain(..begun);
+        match handled {
+            Ok(()) => Turn::Handled,
+            Err(reason) => Turn::Ended(Box::new(reason)),
+        }
+    }
+
+    /// Nearly as common, with no move: the envelope at the head of the batch, with nothing special about it or the actor,
     /// runs where it lies. `run` takes the message out of it first, so a panic cannot run it again.
     pub(super) fn handle_front<'r>(&'r mut self, state: &'r mut StateOf<A>) -> Turn<'r, A> {
         self.budget -= 1;
@@ -78,22 +130,23 @@ impl<A: Actor> Run<'_, A> {
                 self.release();
             }
         }
-        let Some(envelope) = self.batch.front_mut() else { return Turn::Empty };
+        let Some(batch) = &mut self.batch else { return Turn::Idle };
+        let Some(envelope) = batch.front_mut() else { return Turn::Idle };
         let step = guard(|| envelope.run(state, &mut self.ctx));
         match step {
             Ok(Step(None)) => {
-                self.batch.pop_front();
+                batch.pop_front();
                 Turn::Handled
             }
             Ok(Step(Some(future))) => {
                 let name = envelope.message_name();
-                self.batch.pop_front();
+                batch.pop_front();
                 let owed = &mut self.unreleased;
                 Turn::Waits(Box::new(Drive::new(self.cell, future, owed, Some(name), None)))
             }
             Err(report) => {
                 let reason = during(report, envelope.message_name());
-                self.batch.pop_front();
+                batch.pop_front();
                 Turn::Ended(Box::new(reason))
             }
         }
@@ -106,16 +159,22 @@ impl<A: Actor> Run<'_, A> {
         state: &'r mut StateOf<A>,
         mut envelope: BoxedEnvelope<A>,
     ) -> Turn<'r, A> {
-        let Meta { caller, context, is_careful } = envelope.meta();
-        if context.is_some() || *is_careful {
+        let Meta { caller, context, nature } = envelope.meta();
+        if context.is_some() || *nature == Nature::Careful {
             return match self.in_turn(envelope) {
                 Some(envelope) => self.handle(state, envelope),
                 None => Turn::Handled,
             };
         }
         self.ctx.sender = *caller;
+        if *nature == Nature::Prompt {
+            return match guard(|| envelope.run_now(state, &mut self.ctx)) {
+                Ok(()) => Turn::Idle,
+                Err(report) => Turn::Ended(Box::new(during(report, envelope.message_name()))),
+            };
+        }
         match guard(|| envelope.run(state, &mut self.ctx)) {
-            Ok(Step(None)) => Turn::Only,
+            Ok(Step(None)) => Turn::Idle,
             Ok(Step(Some(future))) => {
                 let name = envelope.message_name();
                 let owed = &mut self.unreleased;
@@ -125,14 +184,32 @@ impl<A: Actor> Run<'_, A> {
         }
     }
 
-    #[inline(always)]
+    /// What hooks, streams and gates do is no part of the message before.
+    #[inline]
+    pub(super) fn forget_message(&mut self) {
+        if std::mem::take(&mut self.has_context) {
+            current::with_mut(|here| here.message = None);
+        }
+    }
+
+    /// Awaits what is rare; the end, if it comes to that.
+    pub(super) async fn see_to(&mut self, state: &mut StateOf<A>) -> Option<Box<ExitReason>> {
+        let signal = self.ctx.extras.as_mut().and_then(|extras| extras.to_heed.take());
+        let seen = match signal {
+            Some(signal) => self.signals_from(state, signal).await,
+            None => self.handle_again(state).await,
+        };
+        seen.err().map(Box::new)
+    }
+
     /// The envelope, unless it waits for arguments, or behind one of its caller's that does: then it is parked.
+    #[inline(always)]
     pub(super) fn in_turn(&mut self, envelope: BoxedEnvelope<A>) -> Option<BoxedEnvelope<A>> {
         let is_parked = match &self.ctx.extras {
             Some(extras) => extras.is_parked(envelope.meta().caller),
             None => false,
         };
-        let is_gated = envelope.meta().is_careful && envelope.is_gated();
+        let is_gated = envelope.meta().nature == Nature::Careful && envelope.is_gated();
         if !is_parked && !is_gated {
             return Some(envelope);
         }
@@ -157,8 +234,8 @@ impl<A: Actor> Run<'_, A> {
         if self.release_at > 0 && self.unreleased >= self.release_at {
             self.release();
         }
-        let Meta { caller, context, is_careful } = envelope.meta();
-        let is_careful = *is_careful;
+        let Meta { caller, context, nature } = envelope.meta();
+        let is_careful = *nature == Nature::Careful;
         self.ctx.sender = *caller;
         let watch = match context {
             None => None,
@@ -177,7 +254,7 @@ impl<A: Actor> Run<'_, A> {
         }
         if is_careful && envelope.is_retried() {
             self.ctx.extras().retrying = Some((envelope, watch));
-            return Turn::Retried;
+            return Turn::Rare;
         }
         let entered = watch.as_ref().map(|watch| watch.span.enter());
         let step = guard(|| envelope.run(state, &mut self.ctx));

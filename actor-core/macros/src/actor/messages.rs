@@ -108,6 +108,29 @@ fn exclusive(
     let handle = handle_body(method);
     let receive = receive_body(method, later);
     let span = macro_span(method.ident.span());
+    // A synchronous method is called in place: the run loop need not be ready for a future.
+    let (receive, now) = if method.is_async {
+        (receive, None)
+    } else {
+        let now = quote_spanned! {span=>
+            const PROMPT: bool = true;
+
+            fn receive_now(
+                &mut self,
+                message: #message,
+                #ctx: &mut ::mobula::__macro::Context<Self>,
+                reply: ::mobula::__macro::ReplySlot<#message>,
+            ) {
+                #receive
+            }
+        };
+        let receive = quote! {
+            Self::receive_now(self, message, ctx, reply);
+            ::mobula::__macro::Step::done()
+        };
+        (receive, Some(now))
+    };
+    let ctx = if method.is_async { ctx } else { quote!(ctx) };
     quote_spanned! {span=>
         impl ::mobula::__macro::#handler<#message> for #self_path {
             async fn handle(
@@ -126,6 +149,8 @@ fn exclusive(
             ) -> ::mobula::__macro::Step<'a, Self> {
                 #receive
             }
+
+            #now
         }
     }
 }
@@ -179,7 +204,6 @@ fn receive_body(method: &Method, later: &TokenStream) -> TokenStream {
         quote! {
             #unpack
             #run
-            ::mobula::__macro::Step::done()
         }
     }
 }

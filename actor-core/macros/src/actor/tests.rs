@@ -36,7 +36,12 @@ fn the_block_stays_and_the_actor_is_written() {
         &text,
         "type Args = (u64,); const NAME: &'static str = \"Counter::add\"; type Reply = u64;",
     );
-    assert_has(&text, "reply.send(Self::add(self, args.0)); ::mobula::__macro::Step::done()");
+    assert_has(&text, "const PROMPT: bool = true; fn receive_now(");
+    assert_has(&text, "reply.send(Self::add(self, args.0)); }");
+    assert_has(
+        &text,
+        "Self::receive_now(self, message, ctx, reply); ::mobula::__macro::Step::done()",
+    );
     assert_has(&text, "pub fn remote(start: u64) -> ::mobula::__macro::ActorRef<Self>");
     assert!(!text.contains("CounterPrivate"), "{text}");
 }

@@ -2,6 +2,26 @@
 //!
 //! Pure: no clock, no I/O, no tasks.
 
+use std::collections::VecDeque;
+
+/// Where the consumer has its envelopes; asked only when there are some.
+pub(crate) trait Batch<E> {
+    fn queue(&mut self) -> &mut VecDeque<E>;
+}
+
+impl<E> Batch<E> for VecDeque<E> {
+    fn queue(&mut self) -> &mut Self {
+        self
+    }
+}
+
+/// For an actor that may never have two at once.
+impl<E> Batch<E> for Option<Box<VecDeque<E>>> {
+    fn queue(&mut self) -> &mut VecDeque<E> {
+        self.get_or_insert_default()
+    }
+}
+
 /// What happens to a message that finds no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {

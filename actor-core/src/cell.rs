@@ -172,7 +172,8 @@ impl<A: Actor> Life<A> {
             | ExitReason::Escalated { .. }
             | ExitReason::NameTaken(_)
             | ExitReason::NoActor
-            | ExitReason::NodeDown(_) => {
+            | ExitReason::NodeDown(_)
+            | ExitReason::Denied(_) => {
                 self.rest().reason = Some(reason.clone());
                 None
             }

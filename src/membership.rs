@@ -54,6 +54,13 @@ pub struct ClusterConfig {
     /// What the node will ask of others at most, as in `MOBULA_CAN=submit,observe`; others refuse the rest. A certificate may
     /// say less, never more.
     pub capabilities: Capabilities,
+    /// Announces the node on the local network by multicast DNS, and joins whoever of its cluster does the same;
+    /// `MOBULA_MDNS=1`. Needs the feature `mdns`, and an address to listen on beyond loopback.
+    pub mdns: bool,
+    /// Messages and objects go by QUIC, on the UDP port of the same number, where the other node has it, too;
+    /// `MOBULA_QUIC=1`. Needs the feature `quic`. For networks that let only UDP through, or lose much: else TCP carries
+    /// more.
+    pub quic: bool,
 }
 
 impl ClusterConfig {
@@ -71,6 +78,8 @@ impl ClusterConfig {
             labels: BTreeMap::new(),
             role: Role::Member,
             capabilities: Capabilities::ALL,
+            mdns: false,
+            quic: false,
         }
     }
 
@@ -133,6 +142,8 @@ impl ClusterConfig {
             };
             config.capabilities = capabilities;
         }
+        let is_on = |variable: &str| read(variable).is_some_and(|value| value == "1");
+        (config.mdns, config.quic) = (is_on("MOBULA_MDNS"), is_on("MOBULA_QUIC"));
         if let Some(name) = read("MOBULA_CLUSTER").filter(|name| !name.is_empty()) {
             config.name = name;
         }
@@ -152,6 +163,15 @@ impl ClusterConfig {
         }
         if self.secret.as_ref().is_some_and(|secret| secret.len() < 16) {
             return out("the cluster's secret", "at least 16 bytes, drawn at random");
+        }
+        if self.mdns && (!cfg!(feature = "mdns") || self.listen.ip().is_loopback()) {
+            return out(
+                "mdns",
+                "asked for where the program is built with the feature `mdns` and listens beyond loopback",
+            );
+        }
+        if self.quic && !cfg!(feature = "quic") {
+            return out("quic", "asked for where the program is built with the feature `quic`");
         }
         match (&self.secret, &self.authority) {
             (Some(_), Some(_)) => {
@@ -183,6 +203,8 @@ impl std::fmt::Debug for ClusterConfig {
             .field("authority", &self.authority)
             .field("role", &self.role)
             .field("capabilities", &self.capabilities)
+            .field("mdns", &self.mdns)
+            .field("quic", &self.quic)
             .finish_non_exhaustive()
     }
 }
@@ -224,6 +246,20 @@ mod tests {
         assert!(config.validate().unwrap_err().to_string().contains("secret"));
         config.secret = Some("short".into());
         assert!(config.validate().unwrap_err().to_string().contains("16 bytes"));
+    }
+
+    #[test]
+    fn what_was_left_out_of_the_build_is_named() {
+        let on = |pairs| ClusterConfig::from_environment(reading(pairs)).unwrap().unwrap();
+        let quic = on(&[("MOBULA_LISTEN", "127.0.0.1:0"), ("MOBULA_QUIC", "1")]);
+        assert!(quic.quic && !quic.mdns);
+        assert_eq!(quic.validate().is_ok(), cfg!(feature = "quic"));
+        const SECRET: (&str, &str) = ("MOBULA_SECRET", "sixteen bytes or more");
+        let mdns = on(&[("MOBULA_LISTEN", "0.0.0.0:0"), SECRET, ("MOBULA_MDNS", "1")]);
+        assert!(mdns.mdns && !mdns.quic);
+        assert_eq!(mdns.validate().is_ok(), cfg!(feature = "mdns"));
+        let unheard = on(&[("MOBULA_LISTEN", "127.0.0.1:0"), ("MOBULA_MDNS", "1")]);
+        assert!(unheard.validate().unwrap_err().to_string().contains("beyond loopback"));
     }
 
     #[test]

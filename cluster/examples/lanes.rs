@@ -1,7 +1,7 @@
 //! The floor under remote actors: what one lane and one bulk connection carry between two processes on loopback.
 //!
 //! `cargo run --release -p mobula-cluster --example lanes` starts itself a second time as the far end and prints one line
-//! a figure. Nothing here runs in CI's verdict.
+//! a figure; with `--features quic` and the argument `quic` the same over QUIC. Nothing here runs in CI's verdict.
 
 #![expect(
     clippy::unwrap_used,
@@ -112,6 +112,7 @@ async fn start() -> Node {
         Admission::new(identity.public(), "bench", AdmissionMode::Open, presence).unwrap();
     let config = EndpointConfig {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
+        quic: std::env::args().any(|arg| arg == "quic"),
         ..EndpointConfig::default()
     };
     let (endpoint, mut arrivals) =
@@ -160,6 +161,7 @@ fn far_end() {
 fn spawn_far_end() -> (Child, NodeId, String) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .arg("far")
+        .args(std::env::args().skip(1))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

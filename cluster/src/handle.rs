@@ -137,7 +137,8 @@ struct Shared {
     board: Arc<Board>,
     events: broadcast::Sender<MembershipEvent>,
     happenings: mpsc::Sender<Happening>,
-    discovered: tokio::sync::Mutex<mpsc::Receiver<String>>,
+    /// `None` once somebody else takes what comes.
+    discovered: tokio::sync::Mutex<Option<mpsc::Receiver<String>>>,
 }
 
 impl Cluster {
@@ -217,7 +218,7 @@ impl Cluster {
         };
         let queues = Queues { happenings: happenings_out, arrivals, notices: notices_out };
         tokio::spawn(driver.run(queues));
-        let discovered = tokio::sync::Mutex::new(discovered);
+        let discovered = tokio::sync::Mutex::new(Some(discovered));
         let shared = Shared {
             transport,
             directory,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use mobula_proto::membership::{Input, MembershipEvent};
 use rand::Rng as _;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{JoinError, OpenError};
@@ -92,6 +93,21 @@ pub(crate) async fn keep_dialing(cluster: WeakCluster, seeds: Vec<String>) {
         let one = strangers[rand::rng().random_range(0..strangers.len())];
         // Nobody there, or ourselves by another name: there will be another time.
         if cluster.open_control(one).await.is_ok() {
+            cluster.tell(Input::Join).await;
+        }
+    }
+}
+
+/// Joins whoever was discovered and is no member yet, as long as the node runs. One that is not there, or not let in,
+/// announces itself again.
+pub(crate) async fn meet(cluster: WeakCluster, mut discovered: mpsc::Receiver<String>) {
+    while let Some(address) = discovered.recv().await {
+        let Some(cluster) = cluster.upgrade() else { return };
+        let view = cluster.view();
+        let is_known = view
+            .live()
+            .any(|record| record.details.addresses.iter().any(|known| *known == address));
+        if !is_known && cluster.open_control(&address).await.is_ok() {
             cluster.tell(Input::Join).await;
         }
     }

@@ -18,8 +18,8 @@ use mobula_cluster::error::{JoinError, TopicError};
 use mobula_cluster::handle::{Cluster, ClusterConfig, Options, Upper};
 use mobula_cluster::identity::Identity;
 use mobula_cluster::lanes::{Inbound, Origin};
-use mobula_cluster::transport::Transport;
 use mobula_cluster::transport::memory::Network;
+use mobula_cluster::transport::{Arrival, Transport};
 use mobula_proto::association::{Lost, Receipt};
 use mobula_proto::id::{Incarnation, NodeId};
 use mobula_proto::membership::MembershipEvent;
@@ -247,6 +247,37 @@ async fn cluster_in_memory(network: &Network, count: u8) -> Vec<Cluster> {
     }
     all_see_all(&nodes).await;
     nodes
+}
+
+/// What multicast DNS finds comes to the driver as this; the multicast itself depends on the machine.
+#[tokio::test(start_paused = true)]
+async fn who_is_discovered_is_joined_and_a_member_is_not_dialed_again() {
+    let network = Network::new(6);
+    let (first, second) = (in_memory(&network, 1), in_memory(&network, 2));
+    let identity = Identity::from_seed(&[3; 32]).unwrap();
+    let presence = Presence { incarnation: Incarnation::starting_at(3, 0), ..Presence::default() };
+    let mode = AdmissionMode::Secret(SECRET.into());
+    let admission = Admission::new(identity.public(), "c", mode, presence).unwrap();
+    let (endpoint, mut arrivals) = network.endpoint(&identity, Arc::new(admission));
+    let (found, both) = mpsc::channel(16);
+    let passing = found.clone();
+    tokio::spawn(async move {
+        while let Some(arrival) = arrivals.recv().await {
+            let _ended = passing.send(arrival).await;
+        }
+    });
+    let third = Cluster::over(Arc::new(endpoint), both, Options::default(), upper().0).unwrap();
+    third.meet_discovered();
+    // Nobody there, itself, two who know nothing of each other, and one of them again.
+    let addresses =
+        ["memory:77".to_owned(), third.addresses().remove(0), first.addresses().remove(0)];
+    let again = [second.addresses().remove(0), first.addresses().remove(0)];
+    for address in addresses.into_iter().chain(again) {
+        found.send(Arrival::Discovered { address }).await.unwrap();
+    }
+    all_see_all(&[first, second, third.clone()]).await;
+    let nobody = third.join_discovered(Duration::from_secs(1)).await;
+    assert!(matches!(nobody, Err(JoinError::Closed)), "others are met already");
 }
 
 #[tokio::test(start_paused = true)]

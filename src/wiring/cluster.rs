@@ -118,6 +118,7 @@ pub(crate) async fn start(
     settings.identity = name.identity;
     settings.life = Some(name.life);
     settings.endpoint.advertise.clone_from(&config.advertise);
+    (settings.endpoint.mdns, settings.endpoint.quic) = (config.mdns, config.quic);
     settings.details = Details {
         labels: config.labels.clone(),
         roles: match rights.role {
@@ -160,6 +161,9 @@ pub(crate) async fn start(
     }
     postings::open(system, &cluster);
     tokio::spawn(learning::learn(cluster.clone(), system.clone(), Arc::downgrade(&builds)));
+    if config.mdns {
+        cluster.meet_discovered();
+    }
     if !config.join.is_empty() {
         cluster.join(&config.join, config.join_limit).await?;
         cluster.keep_dialing(config.join.clone());

@@ -34,16 +34,31 @@ impl Cluster {
         tokio::spawn(crate::join::keep_dialing(cluster, seeds));
     }
 
+    /// From now on joins whoever announces itself on the local network and is no member yet, as long as the node runs.
+    /// Instead of [`join_discovered`](Self::join_discovered), which finds nobody any more.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn meet_discovered(&self) {
+        // Whoever waits for others holds it; they will be met.
+        let taken = self.shared.discovered.try_lock().ok().and_then(|mut place| place.take());
+        if let Some(discovered) = taken {
+            let cluster = WeakCluster(Arc::downgrade(&self.shared));
+            tokio::spawn(crate::join::meet(cluster, discovered));
+        }
+    }
+
     /// Joins whoever announces itself on the local network within `limit`; needs the feature `mdns` and its setting.
     ///
     /// # Errors
-    /// As [`Cluster::join`].
+    /// As [`Cluster::join`]; [`JoinError::Closed`] also after [`meet_discovered`](Self::meet_discovered).
     ///
     /// # Cancel safety
     /// As [`Cluster::join`].
     pub async fn join_discovered(&self, limit: Duration) -> Result<(), JoinError> {
         let deadline = Instant::now() + limit;
         let mut discovered = self.shared.discovered.lock().await;
+        let discovered = discovered.as_mut().ok_or(JoinError::Closed)?;
         let mut known = Vec::new();
         loop {
             let next = tokio::time::timeout_at(deadline, discovered.recv()).await;

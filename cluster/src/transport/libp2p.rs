@@ -5,7 +5,7 @@
 //! a multiplexed substream costs half the throughput and shares its connection's fate.
 //!
 //! Invariants: libp2p's types stop at this folder and at `admission` and `identity`; each file here has one of its
-//! concerns: `upgrade` who comes in, `socket` our own sockets, `swarm` the task.
+//! concerns: `upgrade` who comes in, `socket` our own sockets, `quic` the same over UDP, `swarm` the task.
 
 use std::fmt;
 use std::io;
@@ -31,6 +31,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+#[cfg(feature = "quic")]
+mod quic;
 mod socket;
 mod swarm;
 mod upgrade;
@@ -68,6 +70,8 @@ struct Shared {
     streams: libp2p_stream::Control,
     table: Arc<Table>,
     addresses: Arc<Mutex<Vec<String>>>,
+    #[cfg(feature = "quic")]
+    quic: Option<quic::Quic>,
     topics: Mutex<std::collections::BTreeSet<String>>,
     tasks: Vec<AbortHandle>,
 }
@@ -93,6 +97,9 @@ pub struct EndpointConfig {
     pub advertise: Vec<String>,
     /// Announces the node on the local network and finds others; needs the feature `mdns`.
     pub mdns: bool,
+    /// Messages and bulk go by QUIC, on the UDP ports of the same numbers, where the other end has it, too; a link that
+    /// cannot be made so within three seconds goes by TCP. Needs the feature `quic`.
+    pub quic: bool,
 }
 
 impl Endpoint {
@@ -136,6 +143,22 @@ impl Endpoint {
             address: address.to_string(),
             source,
         })?;
+        #[cfg(not(feature = "quic"))]
+        if config.quic {
+            return Err(without("quic"));
+        }
+        #[cfg(feature = "quic")]
+        let quic = if config.quic {
+            let bound: Vec<SocketAddr> =
+                addresses.lock().iter().filter_map(|address| address.parse().ok()).collect();
+            let quic = quic::Quic::listen(identity, Arc::clone(&admission), &bound);
+            Some(quic.map_err(|(address, source)| StartError::Listen {
+                address: format!("{address} (UDP)"),
+                source,
+            })?)
+        } else {
+            None
+        };
         if !config.advertise.is_empty() {
             addresses.lock().clone_from(&config.advertise);
         }
@@ -143,15 +166,32 @@ impl Endpoint {
         presence.addresses = addresses.lock().iter().take(16).cloned().collect();
         admission.describe(presence)?;
         let (commands, commands_out) = mpsc::channel(QUEUE_MAX);
-        let tasks = vec![
+        #[cfg_attr(not(feature = "quic"), expect(unused_mut, reason = "QUIC adds a task"))]
+        let mut tasks = vec![
             tokio::spawn(task.run(commands_out)).abort_handle(),
             tokio::spawn(socket::accept(security.clone(), sockets, arrivals_in.clone()))
                 .abort_handle(),
-            tokio::spawn(accept_control(incoming, Arc::clone(&table), arrivals_in)).abort_handle(),
+            tokio::spawn(accept_control(incoming, Arc::clone(&table), arrivals_in.clone()))
+                .abort_handle(),
         ];
+        #[cfg(feature = "quic")]
+        if let Some(quic) = quic.clone() {
+            tasks.push(tokio::spawn(quic.accept(arrivals_in)).abort_handle());
+        }
         let topics = Mutex::default();
         let node = identity.node();
-        let shared = Shared { node, security, commands, streams, table, addresses, topics, tasks };
+        let shared = Shared {
+            node,
+            security,
+            commands,
+            streams,
+            table,
+            addresses,
+            #[cfg(feature = "quic")]
+            quic,
+            topics,
+            tasks,
+        };
         Ok((Self { shared: Arc::new(shared) }, arrivals))
     }
 
@@ -224,7 +264,22 @@ impl Transport for Endpoint {
             Purpose::Control => self.clone().open_control(target).boxed(),
             Purpose::Messages { .. } | Purpose::Bulk => {
                 let security = self.shared.security.clone();
-                socket::dial(security, self.shared.node, target, purpose).boxed()
+                let dialing = socket::dial(security, self.shared.node, target.clone(), purpose);
+                #[cfg(feature = "quic")]
+                if let Some(quic) = self.shared.quic.clone() {
+                    let own = self.shared.node;
+                    return async move {
+                        match quic.dial(own, &target, purpose).await {
+                            Ok(link) => Ok(link),
+                            Err(error) => {
+                                tracing::debug!(%error, "no link by QUIC; by TCP, then");
+                                dialing.await
+                            }
+                        }
+                    }
+                    .boxed();
+                }
+                dialing.boxed()
             }
         }
     }
@@ -345,7 +400,7 @@ fn build(
     let public = identity.keypair().public();
     #[cfg(not(feature = "mdns"))]
     if mdns {
-        return Err(broken("built without the feature `mdns`".to_owned()));
+        return Err(without("mdns"));
     }
     let behaviour = Behaviour {
         limits: connection_limits::Behaviour::new(limits),
@@ -370,6 +425,15 @@ fn build(
         // Who stays connected is the membership's decision.
         .with_idle_connection_timeout(Duration::from_secs(365 * 24 * 3600));
     Ok(Swarm::new(transport, behaviour, public.to_peer_id(), config))
+}
+
+/// What is asked for was left out of this build.
+#[cfg_attr(
+    all(feature = "mdns", feature = "quic"),
+    expect(dead_code, reason = "nothing was left out")
+)]
+fn without(feature: &str) -> StartError {
+    StartError::Transport(io::Error::other(format!("built without the feature `{feature}`")))
 }
 
 /// The library joins errors to pairs that show only the source of what they hold; so the cause must be a source.

@@ -30,7 +30,7 @@ use crate::error::{AdmissionError, OpenError};
 use crate::transport::{Arrival, Link, Target, more_telling, open_error};
 
 /// What a socket of ours starts with.
-const MAGIC: &[u8; 8] = b"Mobula1\n";
+pub(super) const MAGIC: &[u8; 8] = b"Mobula1\n";
 
 /// Most sockets that are being admitted at one time; more are closed at once and their dialers retry.
 pub(crate) const HANDSHAKES_MAX: usize = 64;
@@ -158,7 +158,7 @@ pub(crate) fn check_node(
     }
 }
 
-fn refused(error: UpgradeError) -> OpenError {
+pub(super) fn refused(error: UpgradeError) -> OpenError {
     match error {
         UpgradeError::Admission(error) => OpenError::NotAdmitted(error),
         UpgradeError::Noise(error) => OpenError::Unreachable(Arc::new(io::Error::other(error))),

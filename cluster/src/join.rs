@@ -104,9 +104,7 @@ pub(crate) async fn meet(cluster: WeakCluster, mut discovered: mpsc::Receiver<St
     while let Some(address) = discovered.recv().await {
         let Some(cluster) = cluster.upgrade() else { return };
         let view = cluster.view();
-        let is_known = view
-            .live()
-            .any(|record| record.details.addresses.iter().any(|known| *known == address));
+        let is_known = view.live().any(|record| record.details.addresses.contains(&address));
         if !is_known && cluster.open_control(&address).await.is_ok() {
             cluster.tell(Input::Join).await;
         }

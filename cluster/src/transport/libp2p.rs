@@ -5,7 +5,8 @@
 //! a multiplexed substream costs half the throughput and shares its connection's fate.
 //!
 //! Invariants: libp2p's types stop at this folder and at `admission` and `identity`; each file here has one of its
-//! concerns: `upgrade` who comes in, `socket` our own sockets, `quic` the same over UDP, `swarm` the task.
+//! concerns: `build` how it is put together, `upgrade` who comes in, `socket` our own sockets, `quic` the same over UDP,
+//! `swarm` the task.
 
 use std::fmt;
 use std::io;
@@ -17,13 +18,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use futures_util::{FutureExt as _, StreamExt as _};
-use libp2p::core::ConnectedPoint;
-use libp2p::core::transport::upgrade::Version;
-use libp2p::swarm::Swarm;
-use libp2p::{
-    PeerId, Stream, StreamProtocol, Transport as _, connection_limits, gossipsub, identify, noise,
-    ping, tcp, yamux,
-};
+use libp2p::{PeerId, Stream, StreamProtocol, noise};
 use mobula_proto::id::NodeId;
 use parking_lot::Mutex;
 use rand::Rng as _;
@@ -31,14 +26,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+mod build;
 #[cfg(feature = "quic")]
 mod quic;
 mod socket;
 mod swarm;
 mod upgrade;
 
+use self::build::build;
 use self::socket::Security;
-use self::swarm::{Behaviour, Command, Task};
+use self::swarm::{Command, Task};
 use self::upgrade::{Guarded, Table};
 use super::{
     Arrival, Link, TOPICS_MAX, Target, Transport, check_publication, check_topic, open_error,
@@ -373,60 +370,6 @@ async fn acknowledge(mut stream: Stream) -> io::Result<Stream> {
     Ok(stream)
 }
 
-fn build(
-    identity: &Identity,
-    guarded: Guarded,
-    sockets: mpsc::Sender<tokio::net::TcpStream>,
-    mdns: bool,
-) -> Result<Swarm<Behaviour>, StartError> {
-    let broken = |text: String| StartError::Transport(io::Error::other(text));
-    let transport = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
-        .and_then(move |stream, point| divert(stream, point, sockets.clone()))
-        .map_err(|error| SocketError(error.into_inner()))
-        .upgrade(Version::V1)
-        .authenticate(guarded)
-        .multiplex(yamux::Config::default())
-        .timeout(2 * ADMISSION_LIMIT)
-        .boxed();
-    let gossip = gossipsub::ConfigBuilder::default()
-        .validation_mode(gossipsub::ValidationMode::Strict)
-        .build()
-        .map_err(|error| broken(error.to_string()))?;
-    let author = gossipsub::MessageAuthenticity::Signed(identity.keypair().clone());
-    let limits = connection_limits::ConnectionLimits::default()
-        .with_max_pending_incoming(Some(256))
-        .with_max_pending_outgoing(Some(256))
-        .with_max_established_per_peer(Some(4));
-    let public = identity.keypair().public();
-    #[cfg(not(feature = "mdns"))]
-    if mdns {
-        return Err(without("mdns"));
-    }
-    let behaviour = Behaviour {
-        limits: connection_limits::Behaviour::new(limits),
-        streams: libp2p_stream::Behaviour::new(),
-        gossip: gossipsub::Behaviour::new(author, gossip)
-            .map_err(|error| broken(error.to_owned()))?,
-        identify: identify::Behaviour::new(identify::Config::new(
-            "/mobula/1".to_owned(),
-            public.clone(),
-        )),
-        ping: ping::Behaviour::new(ping::Config::new()),
-        #[cfg(feature = "mdns")]
-        mdns: if mdns {
-            let config = libp2p::mdns::Config::default();
-            let behaviour = libp2p::mdns::tokio::Behaviour::new(config, public.to_peer_id());
-            Some(behaviour.map_err(StartError::Transport)?).into()
-        } else {
-            None.into()
-        },
-    };
-    let config = libp2p::swarm::Config::with_tokio_executor()
-        // Who stays connected is the membership's decision.
-        .with_idle_connection_timeout(Duration::from_secs(365 * 24 * 3600));
-    Ok(Swarm::new(transport, behaviour, public.to_peer_id(), config))
-}
-
 /// What is asked for was left out of this build.
 #[cfg_attr(
     all(feature = "mdns", feature = "quic"),
@@ -434,23 +377,4 @@ fn build(
 )]
 fn without(feature: &str) -> StartError {
     StartError::Transport(io::Error::other(format!("built without the feature `{feature}`")))
-}
-
-/// The library joins errors to pairs that show only the source of what they hold; so the cause must be a source.
-#[derive(Debug, thiserror::Error)]
-#[error("socket failed")]
-struct SocketError(#[source] io::Error);
-
-/// Sends sockets of our own to their acceptor; libp2p sees a connection that ended.
-async fn divert(
-    stream: tcp::tokio::TcpStream,
-    point: ConnectedPoint,
-    sockets: mpsc::Sender<tokio::net::TcpStream>,
-) -> io::Result<tcp::tokio::TcpStream> {
-    if point.is_listener() && socket::is_ours(&stream.0).await? {
-        // Full means a storm of connections: this one is closed and its dialer comes again.
-        let _full = sockets.try_send(stream.0);
-        return Err(io::Error::other("a socket of our own"));
-    }
-    Ok(stream)
 }

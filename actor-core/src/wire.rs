@@ -13,6 +13,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use mobula_proto::wire::shape;
 use serde::{Deserialize, Serialize};
 
 use crate::message::Message;
@@ -22,7 +23,7 @@ pub mod packed;
 pub mod raw;
 
 /// How deep values may be nested: deeper ones are refused before they exhaust the stack.
-pub const NESTING_MAX: usize = 64;
+pub const NESTING_MAX: usize = shape::DEPTH_MAX;
 
 /// A value could not be written or read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,7 +90,18 @@ fn write<T: Serialize>(value: &T, into: &mut Vec<u8>) -> Result<(), CodecError> 
         .map_err(|error| CodecError { what: std::any::type_name::<T>(), text: error.to_string() })
 }
 
+/// Checks that bytes from elsewhere are one well-formed value, no deeper than [`NESTING_MAX`] and with no length that
+/// lies. A reader that follows the type alone believes the lengths, and does not count the depth of enums.
+///
+/// # Errors
+/// [`CodecError`] says what is wrong.
+pub fn check(bytes: &[u8]) -> Result<(), CodecError> {
+    shape::check(bytes)
+        .map_err(|error| CodecError { what: "a value from elsewhere", text: error.to_string() })
+}
+
 fn read<T: Deserialize<'static>>(bytes: &[u8]) -> Result<T, CodecError> {
+    check(bytes)?;
     let mut reader = rmp_serde::Deserializer::new(bytes);
     reader.set_max_depth(NESTING_MAX);
     T::deserialize(&mut reader)
@@ -196,7 +208,25 @@ mod tests {
 
         let deep = [vec![0x91; NESTING_MAX + 8], vec![0xc0]].concat();
         let codec = Codec::<serde_json::Value>::serde();
-        assert!(codec.decode(&deep).unwrap_err().to_string().contains("depth"));
+        assert!(codec.decode(&deep).unwrap_err().to_string().contains("deeper"));
+    }
+
+    #[derive(Debug, Serialize, Deserialize)]
+    enum Chain {
+        End,
+        More(Box<Self>),
+    }
+
+    #[test]
+    fn a_chain_of_enums_cannot_end_the_stack() {
+        // To the reader each of these is a map of one, which it does not count.
+        let bytes = [b"\x81\xa4More".repeat(1_000_000), b"\xa3End".to_vec()].concat();
+        let error = Codec::<Chain>::serde().decode(&bytes).unwrap_err().to_string();
+        assert!(error.contains("deeper"), "{error}");
+        let mut short = Vec::new();
+        let chain = Chain::More(Box::new(Chain::End));
+        Codec::<Chain>::serde().encode(&chain, &mut short).unwrap();
+        assert!(matches!(Codec::<Chain>::serde().decode(&short), Ok(Chain::More(_))));
     }
 
     #[test]

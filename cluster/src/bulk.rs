@@ -25,6 +25,7 @@ mod fetch;
 mod serve;
 mod wire;
 
+pub(crate) use self::wire::{Answer, Request};
 pub use self::wire::{CHUNK_BYTES, KEY_BYTES_MAX};
 
 use crate::admission::certificate::Capabilities;

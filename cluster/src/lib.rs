@@ -18,6 +18,8 @@ mod join;
 mod life;
 pub mod handle;
 pub mod exchange;
+#[doc(hidden)]
+pub mod strangers;
 pub mod error;
 
 pub use handle::{Cluster, ClusterConfig, Upper};

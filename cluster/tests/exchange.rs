@@ -419,6 +419,34 @@ async fn stop_handles_what_was_sent_before_it_and_kill_does_not_wait() {
         .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_last_reference_may_go_with_calls_still_on_the_way() {
+    let school = School::of(2);
+    let counter = school.on(0, async { Counter::remote(0) }).await;
+    let end = counter.closed();
+    let far = school.carry(0, 1, &counter);
+    drop(counter);
+    school.settle().await;
+    school
+        .on(1, async {
+            for number in 0..500 {
+                far.note(number).tell().await.unwrap();
+            }
+            let answer = far.add(7).ask();
+            // Stopped, and let go at once.
+            assert_eq!(answer.await.unwrap(), 7);
+            for number in 0..100 {
+                far.note(number).tell().await.unwrap();
+            }
+            drop(far.stop());
+            drop(far);
+        })
+        .await;
+    assert!(matches!(end.await, ExitReason::Shutdown));
+    assert_eq!(school.dead_letters(1), 0, "everything was sent before the stop");
+    assert_eq!(school.dead_letters(0), 0, "and handled");
+}
+
 #[test]
 fn carry_is_a_round_trip_of_bytes() {
     assert_eq!(carry(&7_u64), 7);

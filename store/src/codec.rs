@@ -110,6 +110,7 @@ fn decode<T: Object>(bytes: Vec<u8>) -> Result<Held<AnyValue>, String> {
         let value: AnyValue = Arc::new(bytes);
         return Ok(Held { value, bytes: charge, contained: Box::default() });
     }
+    mobula_actor_core::wire::check(&bytes).map_err(|error| error.to_string())?;
     let value: T = rmp_serde::from_slice(&bytes).map_err(|error| error.to_string())?;
     drop(bytes);
     Ok(held(Arc::new(value)))

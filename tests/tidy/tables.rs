@@ -7,7 +7,8 @@
 /// A crate that is not listed may not exist; an edge that is not listed may not be drawn.
 pub(crate) const HOUSE: &[(&str, &[&str])] = &[
     ("mobula-macros", &[]),
-    ("mobula-actor-core", &["mobula-macros"]),
+    // For the walk over what came from elsewhere, before any type sees it.
+    ("mobula-actor-core", &["mobula-macros", "mobula-proto"]),
     ("mobula-supervision", &["mobula-actor-core"]),
     ("mobula-store", &["mobula-actor-core"]),
     ("mobula-tasks", &["mobula-actor-core", "mobula-store"]),
@@ -315,6 +316,7 @@ pub(crate) const BEHAVIOURS: &[&str] = &[
     "f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8", "f9", "f10", "f11", "f12",
     "c1", "c2", "c3", "c4", "c7", "c8", "c9", "c10", "c12",
     "r1", "r2", "r3", "r4", "r7",
+    "f15", "f16", "f17", "f30",
     // Held by the store; a node's tasks do not leave it their recipes yet, so that users see f20 alone.
     "f18", "f19", "f20", "f22", "f23",
 ];

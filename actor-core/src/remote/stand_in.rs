@@ -4,6 +4,8 @@
 //! down and nobody else. The forwarder awaits late arguments, writes each message down and passes it on in order.
 //! Signals become controls; they overtake messages, except a stop, which comes after what was sent before it.
 //!
+//! [`waiting`] is where messages wait for late arguments.
+//!
 //! The law:
 //! 1. Whoever waits for an answer gets one, once: from the home, or from the link when the node is lost.
 //! 2. An end is told once. A generation's end tells monitors and links, and the stand-in goes on, as does the actor;
@@ -31,6 +33,10 @@ use crate::panic_capture::guard;
 use crate::remote::{Control, Home, Link, Need, Remote};
 use crate::signal::Signal;
 use crate::system::System;
+
+mod waiting;
+
+use waiting::{Held, Ready, Waiting};
 
 /// How many calls are passed on before others run.
 const BUDGET: u32 = 64;
@@ -97,6 +103,10 @@ fn launch<A: Actor>(cell: Arc<Cell<A>>, remote: &Arc<dyn Remote>, bound: Bound) 
         tenant: Tenant(Some(cell)),
         remote: Arc::clone(remote),
         batch: VecDeque::new(),
+        waiting: Waiting::new(),
+        next: None,
+        stopping: None,
+        is_unneeded: false,
         unreleased: 0,
     };
     system.runtime().spawn(current::scope(here, forwarder.live(bound)));
@@ -123,6 +133,14 @@ struct Forwarder<A: Actor> {
     tenant: Tenant<A>,
     remote: Arc<dyn Remote>,
     batch: VecDeque<BoxedEnvelope<A>>,
+    /// What waits for late arguments, or behind such a message.
+    waiting: Waiting<A>,
+    /// What goes next, when the link has room.
+    next: Option<Held<A>>,
+    /// A stop that goes when all that was sent before it has gone. Until then nothing is taken from the mailbox.
+    stopping: Option<ExitReason>,
+    /// The last reference has gone: the hold on the actor goes, too, when all has been sent.
+    is_unneeded: bool,
     unreleased: u32,
 }
 
@@ -130,6 +148,8 @@ struct Forwarder<A: Actor> {
 enum Found {
     Signal(Signal),
     Call,
+    /// All has been sent, and nobody refers to it any more.
+    Unneeded,
     Yield,
 }
 
@@ -149,8 +169,10 @@ impl<A: Actor> Forwarder<A> {
             }
             Err(reason) => reason,
         };
-        let batch = std::mem::take(&mut self.batch);
-        cell.far_ended(&reason, batch);
+        let next = self.next.take().map(|held| held.envelope);
+        let left = next.into_iter().chain(self.waiting.drain()).chain(self.batch.drain(..));
+        let left = left.collect();
+        cell.far_ended(&reason, left);
         drop(self.tenant.0.take());
     }
 
@@ -172,9 +194,14 @@ impl<A: Actor> Forwarder<A> {
         loop {
             match poll_fn(|cx| self.poll_next(cell, link, &mut budget, cx)).await {
                 Found::Yield => yield_now().await,
+                Found::Unneeded => {
+                    if link.release(&|| cell.need()) == Need::Nothing {
+                        return ExitReason::Normal;
+                    }
+                }
                 Found::Call => {
-                    if let Some(envelope) = self.batch.pop_front() {
-                        self.unreleased += 1;
+                    if let Some(Held { envelope, holds_slot }) = self.next.take() {
+                        self.unreleased += u32::from(holds_slot);
                         pass_on(cell, link, envelope);
                     }
                 }
@@ -198,30 +225,38 @@ impl<A: Actor> Forwarder<A> {
             if let Some((signal, _)) = cell.lanes.pop_signal() {
                 return Poll::Ready(Found::Signal(signal));
             }
-            let Some(first) = self.batch.front_mut() else {
+            if self.next.is_none() {
+                self.next = self.choose(cell, cx);
+            }
+            if self.next.is_none() {
                 let released = std::mem::take(&mut self.unreleased);
+                if self.stopping.is_some() {
+                    cell.lanes.release(released);
+                    if self.waiting.is_empty()
+                        && let Some(reason) = self.stopping.take()
+                    {
+                        link.control(Control::Stop(reason));
+                        continue;
+                    }
+                    cell.lanes.register(cx.waker());
+                    // A signal that came since must not wait.
+                    if cell.lanes.is_signalled() {
+                        continue;
+                    }
+                    return Poll::Pending;
+                }
                 match cell.lanes.take(&mut self.batch, released, cx.waker()) {
                     Taken::Batch | Taken::Signal => continue,
                     Taken::Idle | Taken::Drained => {
                         *budget = BUDGET;
+                        if self.waiting.is_empty() && std::mem::take(&mut self.is_unneeded) {
+                            return Poll::Ready(Found::Unneeded);
+                        }
                         return Poll::Pending;
                     }
                 }
-            };
-            cell.lanes.register(cx.waker());
-            if first.is_gated() {
-                match first.poll_gate(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(error)) => {
-                        if let Some(envelope) = self.batch.pop_front() {
-                            self.unreleased += 1;
-                            cell.reject(envelope, Undelivered::DependencyFailed(error));
-                        }
-                        continue;
-                    }
-                }
             }
+            cell.lanes.register(cx.waker());
             if link.poll_ready(cx).is_pending() {
                 // A signal that came since must not wait for room.
                 if cell.lanes.is_signalled() {
@@ -238,32 +273,63 @@ impl<A: Actor> Forwarder<A> {
         }
     }
 
+    /// The message whose turn has come: one that waited, or the next of a sender of whom none waits.
+    fn choose(&mut self, cell: &Arc<Cell<A>>, cx: &mut Context<'_>) -> Option<Held<A>> {
+        loop {
+            match self.waiting.poll(cx) {
+                Some(Ready::Goes(held)) => return Some(held),
+                Some(Ready::Fails(held, error)) => {
+                    self.unreleased += u32::from(held.holds_slot);
+                    cell.reject(held.envelope, Undelivered::DependencyFailed(error));
+                    continue;
+                }
+                None => {}
+            }
+            let mut envelope = self.batch.pop_front()?;
+            let mut waits = self.waiting.has_line(envelope.meta().caller);
+            if !waits && envelope.is_gated() {
+                match envelope.poll_gate(cx) {
+                    Poll::Pending => waits = true,
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(error)) => {
+                        self.unreleased += 1;
+                        cell.reject(envelope, Undelivered::DependencyFailed(error));
+                        continue;
+                    }
+                }
+            }
+            if !waits {
+                return Some(Held { envelope, holds_slot: true });
+            }
+            let is_free = self.waiting.push(envelope, cell.lanes.capacity());
+            self.unreleased += u32::from(is_free);
+        }
+    }
+
     /// Turns a signal into a control; gives the reason if this is the end.
     fn hear(&mut self, cell: &Arc<Cell<A>>, link: &dyn Link, signal: Signal) -> Option<ExitReason> {
         match signal {
             Signal::Stop(reason) => {
-                // What was sent before the stop goes before it.
+                // What was sent before the stop goes before it, and nothing that comes after.
+                let (waker, mut taken) = (std::task::Waker::noop(), VecDeque::new());
+                let mut signals = Vec::new();
                 loop {
-                    for envelope in self.batch.drain(..) {
-                        self.unreleased += 1;
-                        pass_on(cell, link, envelope);
-                    }
                     let released = std::mem::take(&mut self.unreleased);
-                    let waker = std::task::Waker::noop();
-                    if !matches!(cell.lanes.take(&mut self.batch, released, waker), Taken::Batch) {
-                        break;
+                    match cell.lanes.take(&mut taken, released, waker) {
+                        Taken::Batch => self.batch.append(&mut taken),
+                        // They came later.
+                        Taken::Signal => signals.extend(cell.lanes.pop_signal()),
+                        Taken::Idle | Taken::Drained => break,
                     }
                 }
-                link.control(Control::Stop(reason));
+                self.stopping.get_or_insert(reason);
+                return signals.into_iter().find_map(|(later, _)| self.hear(cell, link, later));
             }
             Signal::Kill(reason) => link.control(Control::Kill(reason)),
             Signal::Shutdown(reason) => link.control(Control::Shutdown(reason)),
             Signal::Exit { from, reason } => link.control(Control::Linked { from, reason }),
-            Signal::Unreferenced => {
-                if link.release(&|| cell.need()) == Need::Nothing {
-                    return Some(ExitReason::Normal);
-                }
-            }
+            // After what was sent by it.
+            Signal::Unreferenced => self.is_unneeded = true,
             Signal::FarEnd { reason, for_good: true } => return Some(reason),
             Signal::FarEnd { reason, for_good: false } => cell.far_generation_ended(&reason),
             Signal::ChildExited(exited) => exited.child.terminate(exited.reason),

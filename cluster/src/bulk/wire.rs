@@ -32,15 +32,15 @@ pub(super) const TAKEN: Kind = Kind(35);
 const SMALL_BYTES_MAX: usize = 1024;
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Request {
+pub(crate) struct Request {
     #[serde(with = "octets")]
-    pub(super) key: Vec<u8>,
-    pub(super) start: u64,
-    pub(super) end: Option<u64>,
+    pub(crate) key: Vec<u8>,
+    pub(crate) start: u64,
+    pub(crate) end: Option<u64>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Found { size_bytes: u64 },
     Absent,
     Range { size_bytes: u64 },

@@ -115,6 +115,11 @@ impl School {
         self.nodes[index].exchange.here().0
     }
 
+    /// How many messages of a node were not handled.
+    pub fn dead_letters(&self, index: usize) -> u64 {
+        self.nodes[index].system.dead_letters().count()
+    }
+
     /// How many citizens a node lists.
     pub fn citizens(&self, index: usize) -> usize {
         self.nodes[index].system.directory().list().len()

@@ -68,6 +68,8 @@ pub use members::{MemberRow, Members};
 pub use membership::{AuthorityConfig, ClusterConfig};
 #[cfg(feature = "cluster")]
 pub use mobula_cluster::admission::certificate::{Capabilities, Role};
+#[cfg(feature = "cluster")]
+pub use mobula_cluster::error::ProbeError;
 pub use node::{Node, NodeBuilder, NodeError, NodeStatus};
 pub use topics::{Subscription, Topic, TopicError, topic};
 #[cfg(feature = "cluster")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mobula_actor_core::{ActorId, ActorRef, AskError, Message, NodeId};
+use mobula_cluster::error::ProbeError;
 use mobula_cluster::{Cluster, Record};
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +146,19 @@ impl Node {
         while is_live() {
             let _ = events.recv().await;
         }
+    }
+
+    /// How long a word to a member and back takes on the control connection, the way heartbeats go.
+    ///
+    /// # Errors
+    /// [`ProbeError`]: this node is alone, has no control connection to that one (in a large cluster only some have), or
+    /// nothing came back.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn round_trip(&self, node: NodeId) -> Result<Duration, ProbeError> {
+        let Some(cluster) = self.cluster() else { return Err(ProbeError::Closed) };
+        cluster.round_trip(mobula_cluster::NodeId(node.0)).await
     }
 
     /// Every node's summary.

@@ -25,12 +25,14 @@ use crate::admission::rules::{Purpose, Refusal};
 use crate::bulk::Bulk;
 use crate::error::OpenError;
 use crate::lanes::Lanes;
-use crate::neighbours::{Ended, Neighbours, Notice, POSTINGS, REVOCATIONS};
+use crate::neighbours::{ECHO, Ended, Neighbours, Notice, POSTINGS, PROBE, REVOCATIONS};
 use crate::postings::Board;
+use crate::probe::Probe;
 use crate::topics::Topics;
 use crate::transport::{Arrival, Link, PUBLICATION_BYTES_MAX, Target, Transport};
 use crate::view::{Directory, View};
 
+mod evidence;
 mod postings;
 
 /// Where broadcasts of the membership travel.
@@ -52,6 +54,7 @@ pub(crate) enum Happening {
     TickPostings,
     Opened(Link),
     Revoke(Signed<Revocation>, oneshot::Sender<Result<(), Refusal>>),
+    Probe { node: NodeId, probe: Probe },
     Stop(oneshot::Sender<()>),
 }
 
@@ -125,7 +128,7 @@ impl Driver {
             Happening::Dialed { node, result: Err(error) } => {
                 tracing::debug!(%node, %error, "neighbour not reached");
                 self.neighbours.dial_failed(node);
-                let evidence = evidence(&error);
+                let evidence = evidence::of(&error);
                 self.tell(Input::Disconnected { node, evidence });
             }
             Happening::Tell(input) => self.tell(input),
@@ -134,6 +137,7 @@ impl Driver {
             Happening::Revoke(entry, done) => {
                 let _nobody_waits = done.send(self.revoke(&entry, true));
             }
+            Happening::Probe { node, probe } => self.neighbours.probe(node, probe),
             Happening::Stop(_) => {}
         }
     }
@@ -176,6 +180,8 @@ impl Driver {
             }
             Notice::Frame { kind: REVOCATIONS, body, .. } => self.on_revocations(&body),
             Notice::Frame { from, kind: POSTINGS, body } => self.on_postings(from, &body),
+            Notice::Frame { from, kind: PROBE, body } => self.neighbours.echo(from, &body),
+            Notice::Frame { from, kind: ECHO, body } => self.neighbours.echoed(from, &body),
             Notice::Frame { from, kind, .. } => {
                 tracing::debug!(%from, ?kind, "control frame of an unknown kind");
             }
@@ -384,17 +390,5 @@ impl Driver {
 
     fn at(&self, time: Time) -> Instant {
         self.origin + time.since(Time::ZERO)
-    }
-}
-
-const fn evidence(error: &OpenError) -> Evidence {
-    match error {
-        OpenError::Refused | OpenError::AnotherNode { .. } => Evidence::Refused,
-        OpenError::Unreachable(_)
-        | OpenError::TimedOut { .. }
-        | OpenError::NotAdmitted(_)
-        | OpenError::Oneself
-        | OpenError::NoAddress
-        | OpenError::Closed => Evidence::Unknown,
     }
 }

@@ -71,6 +71,32 @@ pub enum ConfigError {
     },
 }
 
+/// A word to another node that did not come back. Nothing is changed by it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProbeError {
+    /// There is no control connection to it. Ask one of its neighbours, or an actor there.
+    #[error("node {node} is no control neighbour")]
+    NoNeighbour {
+        /// Who was asked for.
+        node: NodeId,
+    },
+    /// It did not answer. Its connection is slow, or it is about to be suspected.
+    #[error("no echo from node {node} within {limit:?}")]
+    NoEcho {
+        /// Who was asked.
+        node: NodeId,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// As many as there may be are under way. Try later.
+    #[error("too many probes are under way")]
+    TooMany,
+    /// This node has ended.
+    #[error("the node has ended")]
+    Closed,
+}
+
 /// A node that could not start. Whatever had been bound is released.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -40,6 +40,7 @@ use crate::view::{Directory, View};
 mod joining;
 mod options;
 mod postings;
+mod round_trip;
 
 pub use self::options::{Options, labels};
 
@@ -346,15 +347,17 @@ impl Cluster {
     }
 
     pub(crate) async fn tell(&self, input: Input) {
-        let _stopped = self.shared.happenings.send(Happening::Tell(input)).await;
+        let _stopped = self.happens(Happening::Tell(input)).await;
+    }
+
+    pub(crate) async fn happens(&self, what: Happening) -> bool {
+        self.shared.happenings.send(what).await.is_ok()
     }
 
     pub(crate) async fn open_control(&self, address: &str) -> Result<NodeId, OpenError> {
         let target = Target { node: None, addresses: vec![address.to_owned()] };
         let link: Link = self.shared.transport.open(target, Purpose::Control).await?;
         let node = link.node();
-        let told = self.shared.happenings.send(Happening::Opened(link)).await;
-        told.map_err(|_stopped| OpenError::Closed)?;
-        Ok(node)
+        if self.happens(Happening::Opened(link)).await { Ok(node) } else { Err(OpenError::Closed) }
     }
 }

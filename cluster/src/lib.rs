@@ -15,6 +15,7 @@ pub mod topics;
 pub mod postings;
 mod driver;
 mod join;
+pub mod probe;
 mod life;
 pub mod handle;
 pub mod exchange;

@@ -15,8 +15,10 @@ use futures_util::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use mobula_proto::id::NodeId;
 use mobula_proto::wire::frame::{self, Frame, Kind};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::admission::Admitted;
+use crate::probe::{Probe, Probes};
 use crate::transport::{ByteStream, Link};
 
 /// Frames that wait for one neighbour; more are dropped, as a lost packet would be.
@@ -32,6 +34,8 @@ const BATCH_BYTES: usize = 16 * 1024;
 pub(crate) const FAREWELL: Kind = Kind(16);
 pub(crate) const REVOCATIONS: Kind = Kind(17);
 pub(crate) const POSTINGS: Kind = Kind(18);
+pub(crate) const PROBE: Kind = Kind(19);
+pub(crate) const ECHO: Kind = Kind(20);
 
 /// What control connections tell the driver.
 #[derive(Debug)]
@@ -47,6 +51,7 @@ pub(crate) struct Neighbours {
     notices: mpsc::Sender<Notice>,
     table: BTreeMap<NodeId, Neighbour>,
     serial: u64,
+    probes: Probes,
 }
 
 #[derive(Default)]
@@ -76,8 +81,8 @@ pub(crate) enum Ended {
 }
 
 impl Neighbours {
-    pub(crate) const fn new(own: NodeId, notices: mpsc::Sender<Notice>) -> Self {
-        Self { own, notices, table: BTreeMap::new(), serial: 0 }
+    pub(crate) fn new(own: NodeId, notices: mpsc::Sender<Notice>) -> Self {
+        Self { own, notices, table: BTreeMap::new(), serial: 0, probes: Probes::default() }
     }
 
     /// Whether `node` must be dialed now; it counts as being dialed afterwards.
@@ -164,6 +169,25 @@ impl Neighbours {
             }
             None => false,
         }
+    }
+
+    /// Sends a probe, which learns when its echo comes, or that there is nobody to send it to.
+    pub(crate) fn probe(&mut self, node: NodeId, probe: Probe) {
+        if let Some(body) = self.probes.begin(node, Instant::now(), probe)
+            && !self.send(node, PROBE, &body)
+        {
+            self.probes.end(node, &body, Instant::now(), false);
+        }
+    }
+
+    /// Answers a probe.
+    pub(crate) fn echo(&mut self, from: NodeId, body: &[u8]) {
+        self.send(from, ECHO, body);
+    }
+
+    /// An echo came.
+    pub(crate) fn echoed(&mut self, from: NodeId, body: &[u8]) {
+        self.probes.end(from, body, Instant::now(), true);
     }
 
     /// Whether the neighbour has a stream to us, so that an answer may be wanted.

@@ -14,7 +14,7 @@ use mobula_cluster::admission::certificate::{Authority, Capabilities, Role, Unix
 use mobula_cluster::admission::rules::{Presence, Refusal};
 use mobula_cluster::admission::{Admission, AdmissionMode, CaMode};
 use mobula_cluster::bulk::NoSource;
-use mobula_cluster::error::{JoinError, TopicError};
+use mobula_cluster::error::{JoinError, ProbeError, TopicError};
 use mobula_cluster::handle::{Cluster, ClusterConfig, Options, Upper};
 use mobula_cluster::identity::Identity;
 use mobula_cluster::lanes::{Inbound, Origin};
@@ -371,4 +371,17 @@ async fn lanes_survive_resets_and_short_cuts_in_memory() {
             tokio::time::timeout(PATIENCE, heard.recv()).await.expect("in time").unwrap();
         assert_eq!((from, payload), (one.node(), expected.to_le_bytes().to_vec()));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_comes_back_from_a_neighbour_and_from_nobody_else() {
+    let (one, two) = (start().await, start().await);
+    one.join(&two.addresses(), PATIENCE).await.unwrap();
+    one.round_trip(two.node()).await.unwrap();
+    two.round_trip(one.node()).await.unwrap();
+    let stranger = NodeId(7);
+    let refused = one.round_trip(stranger).await.unwrap_err();
+    assert_eq!(refused, ProbeError::NoNeighbour { node: stranger });
+    one.leave().await;
+    assert_eq!(one.round_trip(two.node()).await.unwrap_err(), ProbeError::Closed);
 }

@@ -25,7 +25,7 @@ pub(crate) const HOUSE: &[(&str, &[&str])] = &[
             "mobula-cluster",
         ],
     ),
-    ("mobula-peers", &["mobula", "mobula-cluster"]),
+    ("mobula-peers", &["mobula", "mobula-cluster", "mobula-proto"]),
     ("mobula-chaos", &["mobula"]),
 ];
 
@@ -59,7 +59,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     ),
     ("anyhow", "errors of programs, never of libraries", &["examples/", "tests/", "bindings/"]),
     ("arc-swap", "read-mostly tables with one writer each", &["actor-core/src/", "cluster/src/"]),
-    ("bytes", "shared slices of frames and values", &["cluster/", "src/wiring/"]),
+    ("bytes", "shared slices of frames and values", &["cluster/", "src/wiring/", "benches/peers/"]),
     (
         "clap",
         "command lines",
@@ -86,6 +86,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
             "cluster/tests/admission",
         ],
     ),
+    ("libp2p_of_kameo", "kameo's own version of it, to start a node of kameo", &["benches/peers/"]),
     ("libp2p-stream", "long-lived control streams", &["cluster/src/transport/libp2p"]),
     ("loom", "the model checker of the mailbox", &["actor-core/"]),
     ("memchr", "splits lines and fields", &["examples/tinystore/"]),
@@ -100,6 +101,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     ("proptest", "random histories against naive models", TESTS),
     ("quote", "tokens", &["actor-core/macros/"]),
     ("ractor", "a peer to measure beside", &["benches/peers/"]),
+    ("ractor_cluster", "a peer to measure beside", &["benches/peers/"]),
     ("rand", "generators: pure code is handed one, drivers seed it", EVERYWHERE),
     (
         "rand_core",

@@ -35,13 +35,21 @@ pub(crate) enum BenchError {
         /// The file that was read.
         path: &'static str,
     },
-    /// The child process that measures memory failed. Its standard error says why.
-    #[error("the memory child of {framework} failed: {text}")]
+    /// A child process that measures failed. Its standard error says why.
+    #[error("the child process of {framework} failed: {text}")]
     Child {
         /// Whom the child measured.
         framework: &'static str,
         /// What the child wrote.
         text: String,
+    },
+    /// A process of a run wrote another number of figures than its pattern has units.
+    #[error("{got} figures instead of {expected}")]
+    Figures {
+        /// Units of the pattern.
+        expected: usize,
+        /// Figures that came.
+        got: usize,
     },
     /// The chosen flags leave nothing to run. Widen one of them.
     #[error("nothing to run: {0}")]

@@ -2,7 +2,8 @@
 //!
 //! Figures taken on different days do not compare. This program runs actix, ractor, kameo, a bare
 //! tokio channel and mobula through the same patterns in one process, by turns. Read `contender.rs`
-//! for what a framework offers, `play.rs` for what is asked of it, `runner.rs` for the turns.
+//! for what a framework offers, `play.rs` for what is asked of it, `runner.rs` for the turns; and `cluster.rs` for the
+//! other suite, between processes.
 
 mod error;
 mod latch;
@@ -15,12 +16,14 @@ mod contenders;
 mod framework;
 mod runner;
 mod report;
+mod cluster;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::cluster::{Entrant, FarFlags, FarPattern};
 use crate::contender::{Executor, MAILBOX_BOUND};
 use crate::error::BenchError;
 use crate::framework::Framework;
@@ -31,6 +34,11 @@ use crate::runner::compare;
 #[derive(Debug, Parser)]
 #[command(name = "mobula-peers", args_conflicts_with_subcommands = true)]
 struct Flags {
+    /// What is compared.
+    #[arg(long, value_enum, default_value = "local")]
+    suite: Suite,
+    #[command(flatten)]
+    far: FarFlags,
     /// Print one JSON object per row instead of a table.
     #[arg(long)]
     json: bool,
@@ -53,11 +61,29 @@ struct Flags {
     part: Option<Part>,
 }
 
+/// The two comparisons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Suite {
+    /// Actors of one process, and tasks of one node.
+    Local,
+    /// What is called lives in another process.
+    Cluster,
+}
+
 #[derive(Debug, Subcommand)]
 enum Part {
     /// Weighs the actors of one framework in this process.
     #[command(hide = true)]
     Memory { framework: Framework, executor: Executor, actors: u64 },
+    /// The far side of a run between two processes.
+    #[command(hide = true)]
+    Far { entrant: Entrant },
+    /// The near side of a run between two processes.
+    #[command(hide = true)]
+    Near { entrant: Entrant, pattern: FarPattern, load: u64, address: String },
+    /// One node of a fleet.
+    #[command(hide = true)]
+    Member { join: Vec<String> },
 }
 
 fn main() -> ExitCode {
@@ -78,19 +104,18 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> Result<(), BenchError> {
+    if let Some(part) = &flags.part {
+        return play_part(part);
+    }
     let mut out = std::io::stdout().lock();
-    if let Some(Part::Memory { framework, executor, actors }) = flags.part {
-        let figures = framework.run(Pattern::BytesPerActor, executor, actors)?;
-        for figure in figures {
-            writeln!(out, "{figure}")?;
-        }
-        return Ok(());
+    let repetitions = usize::from(flags.reps.unwrap_or(if flags.quick { 1 } else { 5 }));
+    if flags.suite == Suite::Cluster {
+        return cluster::compare(&mut out, &flags.far, (repetitions, flags.quick, flags.json));
     }
 
     let frameworks = chosen(Framework::ALL, &flags.only);
     let patterns = chosen(Pattern::value_variants(), &flags.patterns);
     let executors = chosen(Executor::value_variants(), &flags.executors);
-    let repetitions = usize::from(flags.reps.unwrap_or(if flags.quick { 1 } else { 5 }));
     let mut played = false;
     if !flags.json {
         report::table_head(&mut out, &frameworks)?;
@@ -120,6 +145,25 @@ fn run(flags: &Flags) -> Result<(), BenchError> {
     }
     if !flags.json {
         report::footnotes(&mut out, &frameworks, repetitions, MAILBOX_BOUND)?;
+    }
+    Ok(())
+}
+
+/// What this program is when it has started itself.
+fn play_part(part: &Part) -> Result<(), BenchError> {
+    let figures = match part {
+        Part::Memory { framework, executor, actors } => {
+            framework.run(Pattern::BytesPerActor, *executor, *actors)?
+        }
+        Part::Near { entrant, pattern, load, address } => {
+            cluster::near(*entrant, *pattern, *load, address)?
+        }
+        Part::Far { entrant } => return cluster::far(*entrant),
+        Part::Member { join } => return cluster::member(join.clone()),
+    };
+    let mut out = std::io::stdout().lock();
+    for figure in figures {
+        writeln!(out, "{figure}")?;
     }
     Ok(())
 }

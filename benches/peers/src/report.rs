@@ -82,7 +82,7 @@ pub(crate) fn footnotes(
 }
 
 /// Three significant digits with a magnitude.
-fn short(figure: f64) -> String {
+pub(crate) fn short(figure: f64) -> String {
     let (scaled, magnitude) = match figure {
         f if f >= 1e6 => (f / 1e6, "M"),
         f if f >= 1e4 => (f / 1e3, "k"),

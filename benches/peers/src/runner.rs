@@ -69,7 +69,7 @@ pub(crate) fn compare(
 }
 
 /// The middle figure, or the mean of the two in the middle.
-fn median(mut figures: Vec<f64>) -> f64 {
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     let middle = figures.len() / 2;
     match figures.len() {

@@ -1,4 +1,6 @@
 //! ractor 0.16: unbounded mailboxes, state apart from the handler, one enum of messages per actor.
+//!
+//! Built with its feature `cluster`, which the suite of the cluster needs: messages say then that they are some.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ pub(crate) enum CounterMessage {
     Add(u64),
     AddAndGet(u64, RpcReplyPort<u64>),
 }
+
+impl ractor::Message for CounterMessage {}
 
 impl Actor for Counter {
     type Msg = CounterMessage;
@@ -60,6 +64,8 @@ pub(crate) enum MemberMessage {
     Arrive(u64),
     Total(RpcReplyPort<u64>),
 }
+
+impl ractor::Message for MemberMessage {}
 
 pub(crate) struct MemberState {
     total: u64,

@@ -93,6 +93,9 @@ struct Size {
     /// No network of its own: faults of processes only.
     #[arg(long)]
     loopback: bool,
+    /// Nobody is silent for longer than a failure detector must stand; nodes are killed all the same.
+    #[arg(long)]
+    blinks: bool,
     /// A fault of the workload itself, which must be found.
     #[arg(long)]
     mutant: Option<Mutant>,
@@ -114,8 +117,12 @@ fn main() -> ExitCode {
 fn check(seeds: std::ops::Range<u64>, all: bool, size: Size) -> ExitCode {
     let has_network = !size.loopback && has_network();
     let began = Instant::now();
-    let plan =
-        Plan { machines: size.nodes, length: Duration::from_secs(size.seconds), has_network };
+    let plan = Plan {
+        machines: size.nodes,
+        length: Duration::from_secs(size.seconds),
+        has_network,
+        has_outages: !size.blinks,
+    };
     let (mut counts, mut failed, mut ran) = (Counts::default(), 0, 0);
     for seed in seeds.clone() {
         println!("seed {seed}: {} nodes, faults for {} s", size.nodes, size.seconds);
@@ -185,9 +192,12 @@ fn complain(finding: &trial::Finding, seed: u64, size: Size) {
     if let Some(logs) = &finding.logs {
         eprintln!("  the nodes' logs are in {}", logs.display());
     }
-    let Size { nodes, seconds, loopback, .. } = size;
+    let Size { nodes, seconds, loopback, blinks, .. } = size;
     let loopback = if loopback { " --loopback" } else { "" };
-    eprintln!("again: mobula-chaos replay {seed} --nodes {nodes} --seconds {seconds}{loopback}");
+    let blinks = if blinks { " --blinks" } else { "" };
+    eprintln!(
+        "again: mobula-chaos replay {seed} --nodes {nodes} --seconds {seconds}{loopback}{blinks}"
+    );
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

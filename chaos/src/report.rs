@@ -146,7 +146,12 @@ fn deaths(meeting: &mut Meeting, others: u16, repetitions: u64) -> Result<Vec<Ro
 }
 
 fn scripts(extent: Extent) -> (Vec<Row>, Vec<String>) {
-    let plan = Plan { machines: 5, length: extent.script, has_network: extent.has_network };
+    let plan = Plan {
+        machines: 5,
+        length: extent.script,
+        has_network: extent.has_network,
+        has_outages: true,
+    };
     let (mut counts, mut passed, mut slowest) = (Counts::default(), 0, Duration::ZERO);
     let mut complaints = Vec::new();
     for seed in 1..=extent.seeds {

@@ -74,6 +74,8 @@ pub(crate) struct Plan {
     pub(crate) length: Duration,
     /// Whether the network can be broken, too.
     pub(crate) has_network: bool,
+    /// Whether nodes may be silent for longer than a failure detector must stand.
+    pub(crate) has_outages: bool,
 }
 
 /// Faults in the order of their time.
@@ -240,7 +242,10 @@ impl Drawing {
 
     /// Shorter than what a failure detector must stand, or longer.
     fn blink(&mut self) -> Duration {
-        if self.rng.random_bool(0.5) { self.millis(200..1800) } else { self.millis(3000..6000) }
+        if self.plan.has_outages && self.rng.random_bool(0.5) {
+            return self.millis(3000..6000);
+        }
+        self.millis(200..1200)
     }
 
     fn millis(&mut self, range: std::ops::Range<u64>) -> Duration {
@@ -262,7 +267,8 @@ mod tests {
 
     use super::*;
 
-    const PLAN: Plan = Plan { machines: 5, length: Duration::from_secs(20), has_network: true };
+    const PLAN: Plan =
+        Plan { machines: 5, length: Duration::from_secs(20), has_network: true, has_outages: true };
 
     #[test]
     fn a_seed_is_a_script_and_another_seed_another() {
@@ -296,6 +302,26 @@ mod tests {
                 assert!(ill.len() <= 2, "seed {seed}: {ill:?}");
             }
             assert!(ill.is_empty() && !network && hogs == 0, "seed {seed}\n{script}");
+        }
+    }
+
+    #[test]
+    fn without_outages_nobody_is_silent_for_long() {
+        let script = |seed| Script::draw(seed, Plan { has_outages: false, ..PLAN });
+        for (seed, script) in (0..200).map(|seed| (seed, script(seed))) {
+            let mut since = std::collections::BTreeMap::new();
+            for (at, fault) in script.steps {
+                match fault {
+                    Fault::Freeze(machine) | Fault::Unplug(machine) => {
+                        since.insert(machine, at);
+                    }
+                    Fault::Thaw(machine) | Fault::Plug(machine) => {
+                        let length = at - since.remove(&machine).expect("it began");
+                        assert!(length <= Duration::from_millis(1200), "seed {seed}: {length:?}");
+                    }
+                    _ => {}
+                }
+            }
         }
     }
 

@@ -105,7 +105,7 @@ async fn close(work: &Work, stream: u64, ledger: ActorRef<Ledger>, rng: &mut Std
     };
     let end = match end {
         Ok(_) => End::Value { is_right: true },
-        Err(never) => match never {},
+        Err(denied) => End::Error { why: denied.to_string() },
     };
     work.voice.say(Event::Ended { wait, end });
 }

@@ -87,6 +87,10 @@ pub trait Remote: Send + Sync + 'static {
     /// [`ended`](stand_in::ended).
     fn link(&self, home: Home, stand_in: &ActorHandle) -> Arc<dyn Link>;
 
+    /// Whether there is contact with this life of the actor's node. Once there is none, stand-ins linked to it have been
+    /// told of the loss, or will be, but not those who begin to wait for an end after that.
+    fn has_contact(&self, home: Home) -> bool;
+
     /// Where an actor of this kind should be spawned now; `None` is here.
     ///
     /// # Errors

@@ -256,6 +256,10 @@ impl Remote for Exchange {
         Arc::new(FarLink::new(Weak::clone(&self.me), peer, home, stand_in.id(), link))
     }
 
+    fn has_contact(&self, home: Home) -> bool {
+        self.known(home.node).is_some_and(|peer| peer.is_reached(home.incarnation))
+    }
+
     fn place(&self, placement: &Placement, kind: &SpawnKind) -> Result<Option<NodeId>, SpawnError> {
         let node = self.placer.place(placement, kind)?;
         Ok(node.filter(|node| *node != self.here.0))

@@ -317,6 +317,9 @@ impl Peer {
         let mut core = self.core.lock();
         core.is_closed = true;
         core.association.close(self.shared.now(), &mut out);
+        // An association counts epochs on by itself; the next one to this node must begin after them.
+        let next = core.association.epoch().saturating_add(1);
+        self.shared.epochs.fetch_max(next, Ordering::Relaxed);
         let wakers: Vec<_> = core.slots.iter_mut().filter_map(|slot| slot.waker.take()).collect();
         core.slots.iter_mut().for_each(|slot| slot.offers = None);
         drop(core);

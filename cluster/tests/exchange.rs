@@ -373,6 +373,33 @@ async fn a_lost_node_ends_what_is_in_flight_and_its_references_work_when_it_is_b
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_begins_to_wait_for_an_actor_of_a_lost_node_is_told_at_once() {
+    let school = School::of(2);
+    let downs = Downs::default();
+    let counter = school.on(0, async { Counter::remote(1) }).await;
+    let far = school.carry(0, 1, &counter);
+    school.settle().await;
+    school.part(0, 1);
+    school.settle().await;
+    let ends = school.on(1, async {
+        let linked = Watcher::remote(Arc::clone(&downs));
+        linked.link(far.clone()).await.unwrap();
+        assert!(matches!(linked.closed().await, ExitReason::Linked { .. }));
+        let watcher = Watcher::remote(Arc::clone(&downs));
+        watcher.watch(far.clone()).await.unwrap();
+        while downs.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        [far.closed().await, far.stop().await.unwrap(), far.kill().await.unwrap()]
+    });
+    let ends = tokio::time::timeout(Duration::from_secs(60), ends).await.expect("nobody waits");
+    assert!(ends.iter().all(|end| matches!(end, ExitReason::NodeDown(_))), "{ends:?}");
+    school.join(0, 1);
+    school.on(1, async { assert_eq!(far.add(1).await.unwrap(), 2, "nobody told it to end") }).await;
+    assert_eq!(downs.lock().len(), 1, "a monitor fires once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_actor_is_spawned_on_another_node_and_messages_wait_for_it() {
     let school = School::of(2);
     let node = school.node(0);

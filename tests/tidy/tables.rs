@@ -109,7 +109,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
         &["cluster/proto/"],
     ),
     ("rand_of_foca", "the older generator that foca is handed", &["cluster/sim/"]),
-    ("rustix", "passes a signal on to a process", &["src/launch"]),
+    ("rustix", "passes a signal on to a process", &["src/launch", "chaos/"]),
     (
         "ring-channel",
         "lossy taps: flight recorder, dead letters, telemetry",
@@ -143,6 +143,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     ),
     ("syn", "tokens", &["actor-core/macros/"]),
     ("sync_wrapper", "futures that are sent, never shared", &["actor-core/src/"]),
+    ("tappers", "wires between machines that are namespaces", &["chaos/src/lab"]),
     ("tar", "reads archives", &["examples/tinystore/"]),
     ("thiserror", "one enum per family of errors", EVERYWHERE),
     ("tokio", "the executor: drivers only, pure modules are barred from it", EVERY_DRIVER),
@@ -151,7 +152,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     (
         "tracing-subscriber",
         "what `#[mobula::main]` sets up; a room only emits",
-        &["src/", "examples/", "tests/tracing"],
+        &["src/", "examples/", "tests/tracing", "chaos/"],
     ),
     ("trybuild", "pins the error messages of macros", TESTS),
     ("zip", "reads archives", &["examples/tinystore/"]),
@@ -194,11 +195,18 @@ pub(crate) const UNSAFE_FILES: &[&str] =
     &["store/src/shm/segment.rs", "actor-core/src/mailbox/lane.rs"];
 
 /// Statics that can change: file, name, and why two nodes may share it.
-pub(crate) const GRANTED_GLOBALS: &[(&str, &str, &str)] = &[(
-    "actor-core/src/panic_capture.rs",
-    "INSTALL",
-    "a process has one panic hook; it is installed once and holds nothing of a node",
-)];
+pub(crate) const GRANTED_GLOBALS: &[(&str, &str, &str)] = &[
+    (
+        "actor-core/src/panic_capture.rs",
+        "INSTALL",
+        "a process has one panic hook; it is installed once and holds nothing of a node",
+    ),
+    (
+        "chaos/src/node/voice.rs",
+        "VOICE",
+        "there a process is one node, and says what happens on its one standard output",
+    ),
+];
 
 /// Parts that the plan of the house calls pure, so that nobody drops the marker by accident.
 /// A folder, ending with a slash, stands for every file in it but its tests and its `lib.rs`.
@@ -243,6 +251,11 @@ pub(crate) const PURE_FILES: &[&str] = &[
     "cluster/src/admission/certificate.rs",
     "cluster/src/admission/ledger.rs",
     "cluster/src/exchange/message.rs",
+    "chaos/src/event.rs",
+    "chaos/src/script.rs",
+    "chaos/src/shape.rs",
+    "chaos/src/checker.rs",
+    "chaos/src/verdict.rs",
 ];
 
 /// Modules of one crate (each with the files below it) that import each other in a circle, and why that is one

@@ -102,7 +102,8 @@ impl<A: Actor> AnyCell for Cell<A> {
                 watchers.retain(|watcher| !watcher.is_given_up());
             }
             watchers.push(watcher);
-            return;
+            drop(life);
+            return self.tell_if_lost();
         }
         let reason = life.reason();
         drop(life);
@@ -133,6 +134,8 @@ impl<A: Actor> AnyCell for Cell<A> {
         if !links.contains(&peer) {
             links.push(peer);
         }
+        drop(life);
+        self.tell_if_lost();
         true
     }
 

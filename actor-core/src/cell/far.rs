@@ -45,6 +45,17 @@ impl<A: Actor> Cell<A> {
         }
     }
 
+    /// Whoever begins to wait for the end of an actor whose home is lost already would wait for ever: the loss has been
+    /// told. Asked after the watcher was added, so that a loss in between is told by one of the two, and the
+    /// watcher is taken by the first.
+    pub(crate) fn tell_if_lost(&self) {
+        let Some(home) = self.home() else { return };
+        if self.system().remote().is_some_and(|remote| !remote.has_contact(home)) {
+            let reason = ExitReason::NodeDown(home.node);
+            self.signal(Signal::FarEnd { reason, for_good: false });
+        }
+    }
+
     /// A generation ended at the actor's home, or the home is lost: monitors and links hear of it.
     pub(crate) fn far_generation_ended(&self, reason: &ExitReason) {
         let mut life = self.life.lock();

@@ -11,7 +11,8 @@
 //! 2. An end is told once. A generation's end tells monitors and links, and the stand-in goes on, as does the actor;
 //!    the final end is the stand-in's, too.
 //! 3. A lost node is no proof of death. Monitors and links are told `NodeDown`, once, calls are handed back as
-//!    unreachable, and when the node is back in the same life, the reference works again.
+//!    unreachable, and when the node is back in the same life, the reference works again. Who begins to wait for an
+//!    end meanwhile is told `NodeDown` at once; a stop or kill that is asked for meanwhile reaches nobody.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -164,6 +165,8 @@ impl<A: Actor> Forwarder<A> {
             Ok(home) => {
                 cell.bind(home);
                 let link = self.remote.link(home, &cell.handle());
+                // Lost before it was linked, nobody told it.
+                cell.tell_if_lost();
                 cell.entered(Phase::Running);
                 self.forward(&cell, link.as_ref()).await
             }

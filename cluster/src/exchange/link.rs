@@ -38,6 +38,16 @@ impl FarLink {
         Self { exchange, peer, home, stand_in, gate }
     }
 
+    /// Answers for a node that there is no contact with.
+    fn refuse_without_contact(&self, exchange: &Exchange, call: Outbound) {
+        let reason = if self.peer.is_over(self.home.incarnation) {
+            Undelivered::ActorGone(ExitReason::NodeDown(self.home.node))
+        } else {
+            Undelivered::Unreachable(self.home.node)
+        };
+        self.refuse(exchange, call, reason);
+    }
+
     /// Answers for a node that cannot.
     fn refuse(&self, exchange: &Exchange, call: Outbound, reason: Undelivered) {
         match call.answer {
@@ -70,14 +80,18 @@ impl Link for FarLink {
             // The node is stopping; a dropped answer is one, too.
             return;
         };
-        if !self.peer.is_reached(self.home.incarnation) {
-            let reason = if self.peer.is_over(self.home.incarnation) {
-                Undelivered::ActorGone(ExitReason::NodeDown(self.home.node))
-            } else {
-                Undelivered::Unreachable(self.home.node)
-            };
-            return self.refuse(&exchange, call, reason);
-        }
+        let life = self.home.incarnation;
+        let (verb, correlation) = match call.answer.take() {
+            Some(answer) => match self.peer.expect_answer(life, answer) {
+                Ok(number) => (Verb::ASK, number),
+                Err(answer) => {
+                    call.answer = Some(answer);
+                    return self.refuse_without_contact(&exchange, call);
+                }
+            },
+            None if self.peer.is_reached(life) => (Verb::TELL, 0),
+            None => return self.refuse_without_contact(&exchange, call),
+        };
         let pin = self.peer.pin(std::mem::take(&mut call.baggage));
         let context = call.context.as_deref();
         let chain = chain(exchange.here.0, context);
@@ -90,10 +104,6 @@ impl Link for FarLink {
         let deadline = context
             .and_then(|context| context.deadline)
             .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let (verb, correlation) = match call.answer.take() {
-            Some(answer) => (Verb::ASK, self.peer.expect_answer(answer)),
-            None => (Verb::TELL, 0),
-        };
         let parcel = message::encoded(&Parcel {
             verb,
             to: self.home.actor.as_u64(),

@@ -289,10 +289,16 @@ impl Peer {
 
     // Calls and baggage in flight.
 
-    pub(super) fn expect_answer(&self, answer: AnswerSink) -> u64 {
+    /// The number under which the answer to a call is expected; without contact with this life of the node, it is
+    /// given back. Looked at under one lock with the loss of contact, which answers all that are expected.
+    pub(super) fn expect_answer(&self, life: u64, answer: AnswerSink) -> Result<u64, AnswerSink> {
+        let mut state = self.state.lock();
+        if state.life != Some(life) {
+            return Err(answer);
+        }
         let number = self.next_number();
-        self.state.lock().calls.insert(number, answer);
-        number
+        state.calls.insert(number, answer);
+        Ok(number)
     }
 
     pub(super) fn answer_of(&self, number: u64) -> Option<AnswerSink> {

@@ -85,6 +85,11 @@ impl Association {
         let number = resume.received.lane;
         self.lane(number)?;
         self.meet_life(now, resume.from_life, out)?;
+        let is_greeting = matches!(self.lane(number)?.link, Link::Silent { .. });
+        let known = if resume.to_life == self.own_life { resume.received.epoch } else { 0 };
+        if is_greeting && known < self.epoch && self.lane(number)?.out.has_progressed() {
+            self.lose(now, LossCause::PeerForgot, self.epoch, out);
+        }
         // What the peer knows of an earlier life of ours says nothing about this one.
         if resume.to_life == self.own_life {
             if resume.received.epoch > self.epoch {

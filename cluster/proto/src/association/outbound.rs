@@ -83,6 +83,11 @@ impl Outbound {
         self.frames.is_empty()
     }
 
+    /// Whether any message of this epoch was acknowledged.
+    pub(super) const fn has_progressed(&self) -> bool {
+        self.first > 0
+    }
+
     pub(super) const fn sent(&self) -> u64 {
         self.sent
     }

@@ -79,6 +79,9 @@ pub enum LossCause {
     PeerRestarted,
     /// The peer remembers a later epoch of ours than the one we are in: our memory of it is gone.
     EpochBehind,
+    /// The peer, in the same life, knows nothing of an epoch of which it acknowledged messages: it took us for dead and began
+    /// anew. What it has forgotten cannot be sent again, and without it nothing after it counts.
+    PeerForgot,
     /// The driver gave up ([`crate::association::Association::give_up`]), for instance because a control lane was full.
     GivenUp,
     /// The peer is down.

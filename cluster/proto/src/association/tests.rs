@@ -249,3 +249,31 @@ fn a_swallowed_tail_is_found_by_asking() {
     pair[0].tick(later, &mut Vec::new());
     assert_eq!(settle(&mut pair, 0, later)[1].1, [b"swallowed"]);
 }
+
+#[test]
+fn a_peer_that_began_anew_in_the_same_life_is_heard_and_hears() {
+    let mut pair = pair();
+    connect(&mut pair, 0, NOW);
+    for text in [&b"one"[..], b"two"] {
+        pair[0].send(NOW, 0, text).unwrap();
+        pair[1].send(NOW, 0, text).unwrap();
+        settle(&mut pair, 0, NOW);
+    }
+    // One side took the other for dead and forgot what there was; the other side noticed nothing.
+    let settings = Settings { lanes: 2, ..Settings::default() };
+    pair[0] = Association::new(settings, NodeId(9), Incarnation(1), 2, NOW);
+    pair[1].send(NOW, 0, b"under way").unwrap();
+    connect(&mut pair, 0, NOW);
+    let [_, (outputs, _)] = settle(&mut pair, 0, NOW);
+    assert!(
+        outputs.iter().any(|output| matches!(
+            output,
+            Output::Lost(Lost { cause: LossCause::PeerForgot, .. })
+        )),
+        "{outputs:?}"
+    );
+    pair[0].send(NOW, 0, b"there").unwrap();
+    pair[1].send(NOW, 0, b"here").unwrap();
+    let [(_, here), (_, there)] = settle(&mut pair, 0, NOW);
+    assert_eq!((here, there), (vec![b"here".to_vec()], vec![b"there".to_vec()]));
+}

@@ -71,9 +71,9 @@ impl Shared {
         }
         self.strike_off(task);
         match &result {
-            _ if !is_mine => self.remember(task, task.verdict().as_ref()),
-            Ok(()) => self.remember(task, None),
-            Err(error) => self.remember(task, Some(error)),
+            _ if !is_mine => self.note_end(task, task.verdict().as_ref()),
+            Ok(()) => self.note_end(task, None),
+            Err(error) => self.note_end(task, Some(error)),
         }
         match result {
             _ if !is_mine => Ending::Abandoned(job),
@@ -106,7 +106,7 @@ impl Shared {
             quietly(|| job.release());
         }
         self.strike_off(task);
-        self.remember(task, Some(error));
+        self.note_end(task, Some(error));
         task.fail_outputs(error);
         quietly(|| drop(job));
         if !was_queued {
@@ -153,7 +153,7 @@ impl Shared {
     }
 
     /// Writes down how a task ended, for those who ask later.
-    fn remember(&self, task: &OneShot, error: Option<&TaskError>) {
+    fn note_end(&self, task: &OneShot, error: Option<&TaskError>) {
         let ended = self.micros();
         let began = task.end_at(ended);
         let outcome = match error {

@@ -86,8 +86,7 @@ where
         match crate::service::begin(&node).await {
             Ok(crate::service::Part::Driver) => {}
             Ok(crate::service::Part::Worker) => {
-                crate::service::serve().await;
-                node.shutdown().await;
+                crate::service::serve(&node).await;
                 finish();
             }
             Err(error) => refuse(&error),

@@ -50,6 +50,14 @@ mod members;
 mod service;
 #[cfg(feature = "cluster")]
 mod trust;
+#[cfg(feature = "cluster")]
+mod listing;
+#[cfg(feature = "cluster")]
+mod survey;
+#[cfg(feature = "cluster")]
+mod warden;
+#[cfg(feature = "cluster")]
+mod leaving;
 mod entry;
 mod node;
 mod telemetry;
@@ -61,7 +69,11 @@ pub mod testkit;
 
 pub use config::{ConfigError, NodeConfig};
 #[cfg(feature = "cluster")]
-pub use inspector::{ActorRow, FunctionRow, NodeRow, ObjectRow};
+pub use inspector::{ActorRow, FunctionRow, NodeRow, ObjectRow, TaskRow};
+#[cfg(feature = "cluster")]
+pub use leaving::{DRAIN_LIMIT, Drained};
+#[cfg(feature = "cluster")]
+pub use listing::{Listing, Wanted};
 #[cfg(feature = "cluster")]
 pub use members::{MemberRow, Members};
 #[cfg(feature = "cluster")]

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use mobula_actor_core::{ActorId, ActorRef, AskError, Message, NodeId};
+use mobula_actor_core::{ActorId, ActorRef, AskError, Message, NodeId, Undelivered};
 use mobula_cluster::error::ProbeError;
 use mobula_cluster::{Cluster, Record};
 use serde::{Deserialize, Serialize};
 
-use crate::inspector::{ActorRow, FunctionRow, Inspector, NodeRow, ObjectRow};
+use crate::inspector::{FunctionRow, Inspector, NodeRow};
 use crate::membership::ClusterConfig;
 use crate::node::{Node, NodeError};
+use crate::warden::Warden;
 use crate::wiring::builds::learning::BuildService;
 use crate::wiring::builds::table::BuildTable;
 use crate::wiring::cluster::{self, CLIENT, Membership, Name, OBSERVER, Profile, Services};
@@ -21,7 +22,10 @@ use crate::wiring::stores::StoreService;
 use crate::wiring::tasks::TaskService;
 
 /// How long a node may take to answer for itself.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long until somebody is asked again who could not be reached.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A member as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,11 +69,12 @@ impl Node {
         let rooms = Arc::downgrade(self.rooms());
         let services = self.enter_sync(|| {
             let (store, cluster) = StoreService::spawn(self.store());
-            let (inspector, tasks) = (Inspector::remote(rooms), TaskService::spawn());
+            let (inspector, tasks) = (Inspector::remote(rooms.clone()), TaskService::spawn());
+            let warden = Warden::remote(rooms);
             let registrar = Registrar::spawn();
             let own_build = BuildTable::linked();
             let builds = BuildService::spawn(Arc::new(own_build.clone()));
-            Services { inspector, store, tasks, registrar, builds, own_build, cluster }
+            Services { inspector, warden, store, tasks, registrar, builds, own_build, cluster }
         });
         let membership =
             cluster::start(self.system(), (config, self.config()), name, &services).await?;
@@ -166,31 +171,21 @@ impl Node {
         self.gather(|inspector| async move { inspector.status().timeout(ANSWER_LIMIT).await }).await
     }
 
-    /// Every node's citizens.
-    pub async fn cluster_actors(&self) -> Members<Vec<ActorRow>> {
-        self.gather(|inspector| async move { inspector.actors().timeout(ANSWER_LIMIT).await }).await
-    }
-
-    /// Every node's objects.
-    pub async fn cluster_objects(&self) -> Members<Vec<ObjectRow>> {
-        self.gather(|inspector| async move { inspector.objects().timeout(ANSWER_LIMIT).await })
-            .await
-    }
-
     /// Every node's task functions.
     pub async fn cluster_functions(&self) -> Members<Vec<FunctionRow>> {
         self.gather(|inspector| async move { inspector.functions().timeout(ANSWER_LIMIT).await })
             .await
     }
 
-    /// Why a citizen waits, or what it does; by every node that has one of this id.
+    /// Why a citizen waits, what it does, or how a task ended that is still remembered; by every node that has one of this
+    /// id.
     pub async fn why(&self, id: ActorId) -> Members<Option<String>> {
         self.gather(move |inspector| async move { inspector.why(id).timeout(ANSWER_LIMIT).await })
             .await
     }
 
     /// Asks every live member's inspector at the same time.
-    async fn gather<T, M, F>(&self, ask: impl Fn(ActorRef<Inspector>) -> F) -> Members<T>
+    pub(crate) async fn gather<T, M, F>(&self, ask: impl Fn(ActorRef<Inspector>) -> F) -> Members<T>
     where
         M: Message,
         F: Future<Output = Result<T, AskError<M>>>,
@@ -215,7 +210,7 @@ impl Node {
         let ask = &ask;
         let answers = join_all(asked.into_iter().map(|(node, inspector)| async move {
             let answer = match inspector {
-                Some(inspector) => ask(inspector).await.map_err(|error| error.to_string()),
+                Some(inspector) => insist(|| ask(inspector.clone())).await,
                 None => Err("it has no inspector that this build knows".to_owned()),
             };
             (node, answer)
@@ -227,6 +222,32 @@ impl Node {
             }
         }
         members
+    }
+}
+
+const fn is_denied<M: Message>(error: &AskError<M>) -> bool {
+    matches!(error, AskError::NotDelivered { reason: Undelivered::Denied(_), .. })
+}
+
+/// Asks again as long as nothing was delivered: a node that has just joined may be known to the others a moment later.
+pub(crate) async fn insist<T, M, F>(ask: impl Fn() -> F) -> Result<T, String>
+where
+    M: Message,
+    F: Future<Output = Result<T, AskError<M>>>,
+{
+    let deadline = tokio::time::Instant::now() + ANSWER_LIMIT;
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error)
+                if error.is_safe_to_retry()
+                    && !is_denied(&error)
+                    && tokio::time::Instant::now() < deadline =>
+            {
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
     }
 }
 

@@ -63,6 +63,11 @@ pub(crate) struct Rooms {
     membership: std::sync::OnceLock<Membership>,
     #[cfg(feature = "cluster")]
     services: std::sync::OnceLock<Services>,
+    #[cfg(feature = "cluster")]
+    leave: crate::leaving::Leave,
+    /// Citizens that started before this one are the node's own.
+    #[cfg(feature = "cluster")]
+    first_guest: std::sync::OnceLock<mobula_actor_core::ActorId>,
 }
 
 impl Node {
@@ -88,6 +93,32 @@ impl Node {
     }
 
     #[cfg(feature = "cluster")]
+    pub(crate) fn scheduler(&self) -> &Scheduler {
+        &self.0.scheduler
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(crate) fn leave(&self) -> &crate::leaving::Leave {
+        &self.0.leave
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(crate) fn own_tasks(&self) -> Option<ActorRef<crate::wiring::tasks::TaskService>> {
+        self.0.services.get().map(|services| services.tasks.clone())
+    }
+
+    /// What programs started here, oldest first.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn guests(&self, is_one: impl Fn(Kind) -> bool) -> Vec<ActorHandle> {
+        let mut guests = self.of_kind(is_one);
+        let first = self.0.first_guest.get();
+        // What stands here for an actor elsewhere is no guest of ours.
+        guests
+            .retain(|guest| !guest.is_stand_in() && first.is_none_or(|first| guest.id() >= *first));
+        guests
+    }
+
+    #[cfg(feature = "cluster")]
     pub(crate) fn cluster(&self) -> Option<&mobula_cluster::Cluster> {
         self.0.membership.get().map(|membership| &membership.cluster)
     }
@@ -98,6 +129,11 @@ impl Node {
     }
 
     #[cfg(feature = "cluster")]
+    pub(crate) fn own_warden(&self) -> Option<ActorRef<crate::warden::Warden>> {
+        self.0.services.get().map(|services| services.warden.clone())
+    }
+
+    #[cfg(feature = "cluster")]
     pub(crate) fn own_inspector(&self) -> Option<ActorRef<Inspector>> {
         self.0.services.get().map(|services| services.inspector.clone())
     }
@@ -105,6 +141,7 @@ impl Node {
     #[cfg(feature = "cluster")]
     pub(crate) fn set_membership(&self, membership: Membership, services: Services) {
         // A node takes part once, when it starts.
+        let _ = self.0.first_guest.set(self.0.system.next_id());
         let _ = self.0.membership.set(membership);
         let _ = self.0.services.set(services);
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::leaving::{DRAIN_LIMIT, Role};
 use crate::node::Node;
 
 /// How long a driver waits for the others.
@@ -38,14 +39,19 @@ pub(crate) async fn begin(node: &Node) -> Result<Part, String> {
         write_whole(Path::new(&path), &node.addresses().join("\n"))
             .map_err(|error| format!("the addresses were not written to {path}: {error}"))?;
     }
+    if let Some(id) = node.id() {
+        tracing::info!(node = %id, "node {id} listens on {}", node.addresses().join(", "));
+    }
     let is_worker = read("MOBULA_ROLE").is_some_and(|role| role == "worker");
     if is_worker {
+        node.leave().set_role(Role::Serves);
         return if node.id().is_some() {
             Ok(Part::Worker)
         } else {
             Err("a worker needs MOBULA_LISTEN or MOBULA_JOIN".to_owned())
         };
     }
+    node.leave().set_role(Role::Drives);
     if let Some(text) = read("MOBULA_EXPECT_NODES") {
         let count: usize = text.parse().map_err(|_unreadable| {
             format!("MOBULA_EXPECT_NODES is `{text}`, but must be a count")
@@ -66,8 +72,12 @@ fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     std::fs::rename(draft, path)
 }
 
-/// Until somebody says that it is enough: a signal, or the end of standard input where that was asked for.
-pub(crate) async fn serve() {
+/// Until somebody says that it is enough, and until the node has left.
+///
+/// SIGTERM, or `mobula drain`, lets it finish or move its work first, within [`DRAIN_LIMIT`]; a second signal cuts that
+/// short. SIGINT, and the end of standard input where that was asked for, end it at once: then whoever started it is
+/// gone, or wants it gone.
+pub(crate) async fn serve(node: &Node) {
     let with_stdin = std::env::var("MOBULA_LEAVE_WITH_STDIN").is_ok_and(|value| value == "1");
     let (ended, end) = oneshot::channel();
     if with_stdin {
@@ -91,9 +101,22 @@ pub(crate) async fn serve() {
             Err(_none) => std::future::pending().await,
         }
     };
+    let enough = async {
+        tokio::select! {
+            () = stdin => {}
+            () = told(SignalKind::interrupt()) => {}
+        }
+    };
+    tokio::pin!(enough);
     tokio::select! {
-        () = stdin => {}
+        () = &mut enough => return node.shutdown().await,
         () = told(SignalKind::terminate()) => {}
-        () = told(SignalKind::interrupt()) => {}
+        () = node.leave().asked() => {}
+    }
+    let again = told(SignalKind::terminate());
+    tokio::select! {
+        left = node.drain(DRAIN_LIMIT) => tracing::info!(?left, "the node was drained and has left"),
+        () = &mut enough => node.shutdown().await,
+        () = again => node.shutdown().await,
     }
 }

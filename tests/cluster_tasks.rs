@@ -107,6 +107,22 @@ async fn r7_a_task_runs_where_it_was_placed_and_its_result_is_here() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r7_what_must_run_here_waits_here_however_free_the_others_are() {
+    let nodes = nodes(2).await;
+    let here = nodes[0].id().unwrap();
+    nodes[0]
+        .enter(async {
+            let tasks: Vec<_> =
+                (0..40).map(|number| work::options().on(on(here)).remote(number)).collect();
+            for (number, done) in (0..).zip(mobula::get(&tasks).await.unwrap()) {
+                assert_eq!(*done, (number, here.to_string()));
+            }
+        })
+        .await;
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t4_a_chain_of_dependent_tasks_goes_over_nodes() {
     let nodes = nodes(3).await;
     let (one, other) = (nodes[1].id().unwrap(), nodes[2].id().unwrap());

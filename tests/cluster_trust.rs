@@ -260,9 +260,9 @@ async fn a_client_ends_what_it_started_itself_and_hosts_nothing() {
                 counter.ready().await.unwrap();
             }
             let names = |row: &mobula::ActorRow| row.type_name == "Counter";
-            let rows = issuer.cluster_actors().await;
+            let rows = issuer.cluster_actors(&mobula::Wanted::default()).await;
             let mine = rows.answers.iter().find(|(node, _)| *node == there).unwrap();
-            assert_eq!(mine.1.iter().filter(|row| names(row)).count(), 6, "{rows:?}");
+            assert_eq!(mine.1.rows.iter().filter(|row| names(row)).count(), 6, "{rows:?}");
             let at_client = Counter::options().on(on(client.id().unwrap())).remote(1);
             assert!(at_client.ready().await.is_err(), "a client hosts nothing");
         })
@@ -289,7 +289,7 @@ async fn an_observer_looks_and_does_nothing_else() {
     let counter = member.enter(async { Counter::options().detached().remote(1) }).await;
     let status = observer.cluster_status().await;
     assert_eq!((status.answers.len(), status.silent.len()), (2, 0), "{status:?}");
-    assert!(!observer.cluster_actors().await.answers.is_empty());
+    assert!(!observer.cluster_actors(&mobula::Wanted::default()).await.answers.is_empty());
     let far = carry(&member, &observer, &counter);
     observer
         .enter(async {

@@ -62,3 +62,53 @@ fn a_mistake_ends_the_process_with_an_error_on_standard_error() {
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(err.contains("has no feature `nothing`"), "{err}");
 }
+
+/// Lines of a run that must succeed, without those that tell how long something took.
+fn timeless_lines(words: &[&str]) -> Vec<String> {
+    let output = tinystore(words);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?}: {err}");
+    let out = String::from_utf8(output.stdout).unwrap();
+    let told = out.lines().filter(|line| !line.contains("\"seconds\":"));
+    told.filter(|line| !line.contains("\"shards_killed\":")).map(str::to_owned).collect()
+}
+
+#[test]
+fn three_nodes_answer_bit_for_bit_as_one() {
+    let words = "count,sum,mean,min,max,variance,stddev,median,p90,distinct,first,last,late_share";
+    let apply = ["--json", "apply", "--agg", words];
+    // Whole numbers, floats, and windows over a derived feature.
+    let questions: [&[&str]; 3] = [
+        &["--feature", "dep_delay", "--by", "origin,carrier"],
+        &["--table", "weather", "--feature", "wind_speed", "--by", "origin"],
+        &["--feature", "speed_mph", "--window", "12h", "--every", "3h"],
+    ];
+    for question in questions {
+        let on = |nodes| timeless_lines(&[&["--nodes", nodes], &apply[..], question].concat());
+        let one = on("1");
+        assert!(!one.is_empty());
+        assert_eq!(one, on("3"), "{question:?}");
+    }
+}
+
+#[test]
+fn the_demo_on_three_nodes_tells_what_it_tells_on_one() {
+    let one = timeless_lines(&["--json", "--nodes", "1"]);
+    assert!(one.len() > 20, "{one:#?}");
+    assert_eq!(one, timeless_lines(&["--json", "--nodes", "3"]));
+}
+
+#[test]
+fn nodes_that_are_killed_change_no_answer() {
+    let output = tinystore(&["--json", "--nodes", "3", "chaos", "--rounds", "2", "--seed", "11"]);
+    let (out, err) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}{err}");
+    let lines: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 4, "{out}");
+    for line in &lines {
+        assert_eq!((&line["asked"], &line["equal"]), (&2.into(), &2.into()), "{out}");
+        assert!(line["nodes_killed"].as_u64().unwrap() > 0, "{out}");
+    }
+}

@@ -1,9 +1,10 @@
-//! Kills shards and tasks at random while questions are being answered, and compares every answer
+//! Kills shards, tasks and whole node processes at random while questions are being answered, and compares every answer
 //! with the undisturbed one.
 //!
 //! A killed task's part is submitted again (`gather.rs`). A killed shard is started again by its
-//! supervisor and reads its log; calls that met the gap are repeated. Neither may change a single
-//! bit of an answer, so bits are what is compared.
+//! supervisor and reads its log; calls that met the gap are repeated. Of a killed node, its shards are
+//! placed elsewhere (`steward.rs`), and another process is started in its stead. None of this may
+//! change a single bit of an answer, so bits are what is compared.
 
 use std::{future, pin::pin};
 
@@ -15,9 +16,10 @@ use super::{
     engine::Engine,
     json,
     moment::{DAY, HOUR},
+    processes::Processes,
     query::{Answer, Apply, Rows, Select, Window},
     screen::Screen,
-    shard::Shard,
+    steward::Steward,
     value::{Kind, Value},
 };
 
@@ -30,36 +32,44 @@ const KILLS_PER_ANSWER: u32 = 3;
 /// Any answer that differed, and whatever else went wrong.
 pub(crate) async fn run(
     engine: &Engine,
-    seed: u64,
-    rounds: u32,
+    (seed, rounds): (u64, u32),
     screen: &mut Screen,
+    processes: &mut Processes,
 ) -> anyhow::Result<()> {
-    let mut killer = Killer::new(engine.shards(), seed);
+    let process_count = processes.count();
+    let mut killer = Killer::new(engine.shards(), processes, seed);
+    let shown = if process_count == 0 { 2 } else { 3 };
     let mut rows = Vec::new();
     let mut different = 0;
     for (name, question) in questions(engine).await? {
+        killer.await_nodes().await?;
         let undisturbed = json::lines(&question.ask(engine).await?);
-        let (shards_before, tasks_before) = (killer.shards_killed, killer.tasks_killed);
+        let before = killer.killed;
         let mut equal = 0;
         for _ in 0..rounds {
             let answer = killer.harass(question.ask(engine)).await?;
             equal += u32::from(json::lines(&answer) == undisturbed);
         }
         different += rounds - equal;
-        let counts = [
-            rounds,
-            equal,
-            killer.shards_killed - shards_before,
-            killer.tasks_killed - tasks_before,
-        ];
-        let counts = counts.into_iter().map(|count| Value::Int(i128::from(count)));
+        let killed = (0..shown).map(|which| killer.killed[which] - before[which]);
+        let counts = [rounds, equal].into_iter().chain(killed);
+        let counts = counts.map(|count| Value::Int(i128::from(count)));
         rows.push([Value::Text(name)].into_iter().chain(counts).collect());
     }
-    let columns = ["question", "asked", "equal", "shards_killed", "tasks_killed"];
-    screen.answer(&Answer { columns: columns.map(str::to_owned).to_vec(), rows })?;
+    let columns = ["question", "asked", "equal"].into_iter().chain(KILLED[..shown].iter().copied());
+    screen.answer(&Answer { columns: columns.map(str::to_owned).collect(), rows })?;
     anyhow::ensure!(different == 0, "{different} answers differed from the undisturbed ones");
     Ok(())
 }
+
+/// What is counted, in this order; nodes only where there are several.
+const KILLED: [&str; 3] = ["shards_killed", "tasks_killed", "nodes_killed"];
+const SHARDS: usize = 0;
+const TASKS: usize = 1;
+const NODES: usize = 2;
+
+/// How long processes that were started in place of killed ones may take to join.
+const JOIN_LIMIT: Duration = secs(20);
 
 /// Anything that can be asked.
 enum Question {
@@ -131,19 +141,53 @@ async fn questions(engine: &Engine) -> anyhow::Result<Vec<(String, Question)>> {
 
 /// Throws dice and kills.
 struct Killer<'s> {
-    shards: &'s [ActorRef<Shard>],
+    shards: &'s [ActorRef<Steward>],
+    processes: &'s mut Processes,
     dice: StdRng,
-    shards_killed: u32,
-    tasks_killed: u32,
+    killed: [u32; 3],
+    /// Whether this answer still has to survive the loss of a node: one is enough.
+    owes_a_node: bool,
 }
 
 impl<'s> Killer<'s> {
-    fn new(shards: &'s [ActorRef<Shard>], seed: u64) -> Self {
-        Self { shards, dice: StdRng::seed_from_u64(seed), shards_killed: 0, tasks_killed: 0 }
+    fn new(shards: &'s [ActorRef<Steward>], processes: &'s mut Processes, seed: u64) -> Self {
+        Self {
+            shards,
+            processes,
+            dice: StdRng::seed_from_u64(seed),
+            killed: [0; 3],
+            owes_a_node: true,
+        }
+    }
+
+    /// Waits until all processes that were started are nodes.
+    async fn await_nodes(&self) -> anyhow::Result<()> {
+        let count = self.processes.count() + 1;
+        if let Some(node) = Node::current().filter(|_| count > 1) {
+            let missing = |found| anyhow::anyhow!("only {found} of {count} nodes are there");
+            node.wait_for_nodes(count, JOIN_LIMIT).await.map_err(missing)?;
+        }
+        Ok(())
+    }
+
+    /// Kills a node process if none is missing, and starts another.
+    fn kill_a_node(&mut self) -> bool {
+        let count = self.processes.count();
+        let are_there = Node::current().map_or(0, |node| {
+            node.nodes().iter().filter(|member| member.status == "alive").count()
+        });
+        if count == 0 || are_there != count + 1 {
+            return false;
+        }
+        let index = self.dice.random_range(0..count);
+        // One that cannot be started is missing from now on, and no more are killed.
+        self.processes.kill(index).is_ok_and(|was_there| was_there)
+            && self.processes.start_one().is_ok()
     }
 
     /// Runs `answer` to its end, killing while it runs.
     async fn harass<T>(&mut self, answer: impl Future<Output = T>) -> T {
+        self.owes_a_node = true;
         let mut answer = pin!(answer);
         let mut kills = 0;
         loop {
@@ -161,24 +205,30 @@ impl<'s> Killer<'s> {
         }
     }
 
-    /// Lets the others run for a while, then kills a shard or, two times in three, a task.
+    /// Lets the others run for a while, then kills a node if all are there, else a shard or, two times
+    /// in three, a task.
     async fn strike(&mut self) {
         for _ in 0..self.dice.random_range(0..10) {
             tokio::task::yield_now().await;
+        }
+        if self.owes_a_node && self.kill_a_node() {
+            self.owes_a_node = false;
+            self.killed[NODES] += 1;
+            return;
         }
         if self.dice.random_ratio(1, 3)
             && let Some(shard) = self.shards.choose(&mut self.dice)
         {
             // As a crash would: its supervisor starts it again.
             shard.kill().restart();
-            self.shards_killed += 1;
+            self.killed[SHARDS] += 1;
             return;
         }
         // A task lives for microseconds: lie in wait until there is one.
         while !self.kill_a_task() {
             tokio::task::yield_now().await;
         }
-        self.tasks_killed += 1;
+        self.killed[TASKS] += 1;
     }
 
     fn kill_a_task(&mut self) -> bool {

@@ -31,6 +31,11 @@ pub(crate) struct Cli {
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) shards: u16,
 
+    /// Run on so many nodes, each a process on this machine; under `mobula run`, on those it started
+    #[arg(long, global = true, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) nodes: u16,
+
     /// Print one JSON object per line on standard output, and nothing else there
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -52,7 +57,7 @@ pub(crate) enum Command {
     Query(QueryArgs),
     /// Apply aggregation functions to a feature
     Apply(ApplyArgs),
-    /// Kill shards and tasks at random while aggregations run, and compare every answer
+    /// Kill shards, tasks and, with --nodes, node processes at random while aggregations run, and compare every answer
     Chaos(ChaosArgs),
     /// Fetch the whole year (8.7 MB, needs pip) into a folder, for --data
     Fetch(FetchArgs),

@@ -10,6 +10,7 @@ use super::{
     engine::Engine,
     fetch,
     ingest::{self, Report},
+    processes::Processes,
     query::Answer,
     screen::Screen,
     source, standard,
@@ -21,28 +22,39 @@ use super::{
 const BAD_ROWS_SHOWN: usize = 10;
 
 /// Runs the command that was asked for, or the demo.
-pub(crate) async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    cli: Cli,
+    screen: &mut Screen,
+    processes: &mut Processes,
+) -> anyhow::Result<()> {
     if let Some(Command::Fetch(args)) = &cli.command {
         return fetch_year(args, screen);
     }
     let engine = Engine::start(usize::from(cli.shards)).await?;
-    let result = answer(&engine, &cli, screen).await;
+    let result = answer(&engine, &cli, screen, processes).await;
     engine.stop().await;
     result
 }
 
-async fn answer(engine: &Engine, cli: &Cli, screen: &mut Screen) -> anyhow::Result<()> {
+async fn answer(
+    engine: &Engine,
+    cli: &Cli,
+    screen: &mut Screen,
+    processes: &mut Processes,
+) -> anyhow::Result<()> {
     if let Some(Command::Aggregations) = &cli.command {
         return aggregations(engine, screen).await;
     }
     let reports = load(engine, cli, screen).await?;
     match &cli.command {
-        None => demo::run(engine, &reports, screen).await,
+        None => demo::run(engine, &reports, screen, processes).await,
         Some(Command::Ingest) => show_reports(&reports, screen),
         Some(Command::Features) => features(engine, screen).await,
         Some(Command::Query(args)) => query(engine, args, screen).await,
         Some(Command::Apply(args)) => apply(engine, args, screen).await,
-        Some(Command::Chaos(args)) => chaos::run(engine, args.seed, args.rounds, screen).await,
+        Some(Command::Chaos(args)) => {
+            chaos::run(engine, (args.seed, args.rounds), screen, processes).await
+        }
         Some(Command::Fetch(_) | Command::Aggregations) => Ok(()),
     }
 }

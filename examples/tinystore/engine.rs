@@ -16,7 +16,7 @@ use super::{
     groups::Key,
     query::{Answer, Apply, Select},
     registry::{self, Registry},
-    shard::Shard,
+    steward::Steward,
     value::Value,
 };
 
@@ -26,24 +26,25 @@ const RESTARTS_MAX: u32 = 1000;
 /// A running store.
 pub(crate) struct Engine {
     registry: ActorRef<Registry>,
-    shards: Vec<ActorRef<Shard>>,
+    shards: Vec<ActorRef<Steward>>,
     supervisor: ActorRef<Supervisor>,
 }
 
 impl Engine {
-    /// Starts the registry, detached and by name, and its shards under a supervisor.
+    /// Starts the registry, detached and by name, and under a supervisor a steward for each shard.
     pub(crate) async fn start(shard_count: usize) -> anyhow::Result<Self> {
         let registry = Registry::options().name(registry::NAME).detached().remote(shard_count);
         let mut children = Supervisor::one_for_one().intensity(RESTARTS_MAX, secs(1));
         for index in 0..shard_count {
             let registry = registry.clone();
-            let shard = move || Shard::new(index, registry.clone());
-            children = children.child(ChildSpec::new(format!("shard-{index}"), shard).permanent());
+            let steward = move || Steward::new(index, registry.clone());
+            let name = format!("shard-{index}");
+            children = children.child(ChildSpec::new(name, steward).permanent());
         }
         let supervisor = children.spawn();
         let mut shards = Vec::with_capacity(shard_count);
         for index in 0..shard_count {
-            shards.push(supervisor.child::<Shard>(format!("shard-{index}")).await?);
+            shards.push(supervisor.child::<Steward>(format!("shard-{index}")).await?);
         }
         Ok(Self { registry, shards, supervisor })
     }
@@ -58,7 +59,8 @@ impl Engine {
         &self.registry
     }
 
-    pub(crate) fn shards(&self) -> &[ActorRef<Shard>] {
+    /// The shards, by their stewards.
+    pub(crate) fn shards(&self) -> &[ActorRef<Steward>] {
         &self.shards
     }
 
@@ -80,7 +82,7 @@ impl Engine {
     pub(crate) async fn apply(&self, question: &Apply) -> anyhow::Result<Answer> {
         question.check(&self.registry.features().await?)?;
         let mut fold = Fold::new(question)?;
-        let ask = async |shard: &&ActorRef<Shard>| Ok(shard.apply(question.clone()).await?);
+        let ask = async |shard: &&ActorRef<Steward>| Ok(shard.apply(question.clone()).await?);
         gather(&self.shards, ask, |_, partial| Ok(fold.add_partial(partial)?)).await?;
         Ok(fold.finish())
     }
@@ -89,7 +91,7 @@ impl Engine {
     pub(crate) async fn select(&self, question: &Select) -> anyhow::Result<Answer> {
         question.check(&self.registry.features().await?)?;
         let mut parts = Vec::new();
-        let ask = async |shard: &&ActorRef<Shard>| Ok(shard.select(question.clone()).await?);
+        let ask = async |shard: &&ActorRef<Steward>| Ok(shard.select(question.clone()).await?);
         let keep = |_: &_, part: &Answer| {
             parts.push(part.clone());
             Ok(())
@@ -157,7 +159,7 @@ impl Engine {
             return Ok(events);
         };
         let ask =
-            async |shard: &&ActorRef<Shard>| Ok(shard.past(history.clone(), first, last).await?);
+            async |shard: &&ActorRef<Steward>| Ok(shard.past(history.clone(), first, last).await?);
         let take = |_: &_, part: &EventsByKey| {
             for (key, of_key) in part {
                 events.entry(key.clone()).or_default().append(of_key.clone());

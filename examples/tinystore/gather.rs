@@ -1,8 +1,8 @@
 //! The deck's wait loop, once for everybody: submit many, take each result as it becomes ready.
 //!
-//! The slowest part delays only itself. A part whose task was killed is submitted again: that is
-//! safe because asking changes nothing, and invisible in the answer because a part is taken once
-//! or not at all.
+//! The slowest part delays only itself. A part whose task was killed, or went with its node, is
+//! submitted again: that is safe because asking changes nothing, and invisible in the answer because
+//! a part is taken once or not at all.
 
 use std::collections::HashMap;
 
@@ -33,7 +33,7 @@ pub(crate) async fn gather<J, T: Send + Sync + 'static>(
             };
             match part.get().await {
                 Ok(value) => take(&job, &value)?,
-                Err(error) if error.task().is_some_and(was_killed) && attempt < ATTEMPTS_MAX => {
+                Err(error) if is_gone(&error) && attempt < ATTEMPTS_MAX => {
                     let again = submit(&job).await?;
                     submitted.insert(again.id(), (job, attempt + 1));
                     pending.push(again);
@@ -45,10 +45,22 @@ pub(crate) async fn gather<J, T: Send + Sync + 'static>(
     Ok(())
 }
 
+/// Whether the part is gone by no fault of its own: killed, or on a node that died.
+fn is_gone(error: &GetError) -> bool {
+    match error {
+        GetError::Task(error) => was_killed(error),
+        GetError::OwnerDied { .. } | GetError::Lost { .. } => true,
+        _ => false,
+    }
+}
+
 /// Whether the task failed because someone killed it or what it waited for, not by its own doing.
 fn was_killed(error: &TaskError) -> bool {
     match error {
-        TaskError::Cancelled { .. } | TaskError::Lost { .. } => true,
+        TaskError::Cancelled { .. }
+        | TaskError::Lost { .. }
+        | TaskError::ArgumentLost { .. }
+        | TaskError::ActorDied { .. } => true,
         TaskError::DependencyFailed { cause, .. } => was_killed(cause),
         _ => false,
     }

@@ -3,6 +3,9 @@
 //! Every byte range of a file is a task, and the partition of its batch is a task that depends on
 //! it, so the graph of the whole file is drawn at once and runs as wide as the machine is.
 //! Batches are handed to the shards only when the whole file was read with one layout.
+//!
+//! On several nodes, ranges are parsed wherever there is room. Their batches are cut here: whoever
+//! puts an object owns it, and what the driver owns no other node can take along when it dies.
 
 use std::{
     collections::BTreeMap,
@@ -27,8 +30,15 @@ use super::{
 const RANGE_BYTES: usize = 2 << 20;
 
 #[mobula::task]
-fn parse(text: Arc<Vec<u8>>, start: usize, end: usize, layout: Layout) -> Chunk {
-    parse_range(&text, start..end, &layout)
+fn parse(
+    text: ObjectRef<Vec<u8>>,
+    start: usize,
+    end: usize,
+    layout: Layout,
+) -> Result<Chunk, GetError> {
+    // As a reference, so that the text itself travels at most once to each node.
+    let text = text.get().blocking()?;
+    Ok(parse_range(&text, start..end, &layout))
 }
 
 /// What one range holds, in parts: an object for each shard, and what there is to report.
@@ -80,9 +90,9 @@ pub(crate) async fn ingest(
     let mut layout = Layout::read(&csv.name, &csv.text)?;
     let size_bytes = csv.text.len() as u64;
     let ranges = split(&csv.text, layout.body, RANGE_BYTES);
-    let text = mobula::put(csv.text).await?;
+    let pieces = pieces(csv.text, ranges).await?;
     let parts = loop {
-        let parts = read(&text, &ranges, &layout, engine.shards().len(), &progress).await?;
+        let parts = read(&pieces, &layout, engine.shards().len(), &progress).await?;
         let widenings: Vec<Widening> =
             parts.iter().flat_map(|part| part.widenings.iter().copied()).collect();
         if widenings.is_empty() {
@@ -119,24 +129,46 @@ pub(crate) async fn ingest(
     Ok(report)
 }
 
+/// A text, and the range of it that one task parses.
+type Piece = (ObjectRef<Vec<u8>>, Range<usize>);
+
+/// One object for all ranges where they are parsed beside it; one for each where they may travel, so
+/// that no node is sent what it does not parse.
+async fn pieces(text: Vec<u8>, ranges: Vec<Range<usize>>) -> Result<Vec<Piece>, StoreError> {
+    if Node::current().is_none_or(|node| node.nodes().len() < 2) {
+        let text = mobula::put(text).await?;
+        return Ok(ranges.into_iter().map(|range| (text.clone(), range)).collect());
+    }
+    let mut pieces = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let piece = text[range.clone()].to_vec();
+        pieces.push((mobula::put(piece).await?, 0..range.len()));
+    }
+    Ok(pieces)
+}
+
 /// Parses and partitions all ranges; the parts come back in the order of the ranges.
 async fn read(
-    text: &ObjectRef<Vec<u8>>,
-    ranges: &[Range<usize>],
+    pieces: &[Piece],
     layout: &Layout,
     shard_count: usize,
     progress: &impl Fn(u64),
 ) -> anyhow::Result<Vec<Parts>> {
-    let submit = async |(_, range): &(usize, &Range<usize>)| {
-        let chunk = parse::remote(text, range.start, range.end, layout.clone());
-        Ok(partition::remote(&chunk, layout.entity.clone(), shard_count))
+    let here = Node::current().and_then(|node| node.id());
+    let submit = async |(_, (text, range)): &(usize, &Piece)| {
+        let chunk = parse::remote(text.clone(), range.start, range.end, layout.clone());
+        let mut cut = partition::options();
+        if let Some(node) = here {
+            cut = cut.on(Placement::OnNode { node, or_elsewhere: false });
+        }
+        Ok(cut.remote(&chunk, layout.entity.clone(), shard_count))
     };
     let mut done = BTreeMap::new();
-    let take = |(index, range): &(usize, &Range<usize>), parts: &Parts| {
+    let take = |(index, (_, range)): &(usize, &Piece), parts: &Parts| {
         progress(range.len() as u64);
         done.insert(*index, parts.clone());
         Ok(())
     };
-    gather(ranges.iter().enumerate(), submit, take).await?;
+    gather(pieces.iter().enumerate(), submit, take).await?;
     Ok(done.into_values().collect())
 }

@@ -21,6 +21,7 @@ use super::{
     csv::Layout,
     engine::Engine,
     feature, ingest,
+    processes::Processes,
     query::{Apply, Rows, Select},
     screen::Screen,
     source::Csv,
@@ -65,7 +66,7 @@ fn run(line: &str) -> (String, String, Result<(), String>) {
     let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
     let (out, notes) = (Paper::default(), Paper::default());
     let mut screen = Screen::new(cli.json, out.clone(), notes.clone());
-    let result = on_a_node(commands::run(cli, &mut screen));
+    let result = on_a_node(commands::run(cli, &mut screen, &mut Processes::default()));
     (out.text(), notes.text(), result.map_err(|error| format!("{error:#}")))
 }
 

@@ -149,6 +149,10 @@ impl NodeBuilder {
             membership: OnceLock::new(),
             #[cfg(feature = "cluster")]
             services: OnceLock::new(),
+            #[cfg(feature = "cluster")]
+            leave: crate::leaving::Leave::default(),
+            #[cfg(feature = "cluster")]
+            first_guest: OnceLock::new(),
         };
         let node = Node(Arc::new(rooms));
         node.0.system.set_extension(Arc::new(Slot(Arc::downgrade(&node.0))));

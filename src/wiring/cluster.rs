@@ -28,6 +28,7 @@ use crate::config::{ConfigError, NodeConfig};
 use crate::inspector::Inspector;
 use crate::membership::{ClusterConfig, Papers};
 use crate::node::NodeError;
+use crate::warden::Warden;
 
 /// A node among others.
 pub(crate) struct Membership {
@@ -84,6 +85,7 @@ impl Name {
 /// The actors by which other nodes reach the rooms of this one.
 pub(crate) struct Services {
     pub(crate) inspector: ActorRef<Inspector>,
+    pub(crate) warden: ActorRef<Warden>,
     pub(crate) store: ActorRef<StoreService>,
     pub(crate) tasks: ActorRef<TaskService>,
     pub(crate) registrar: ActorRef<Registrar>,
@@ -107,6 +109,7 @@ pub(crate) async fn start(
         builds: Some(services.builds.id()),
         key: name.identity.public().to_string(),
         inspector: Some(services.inspector.id()),
+        warden: Some(services.warden.id()),
         store: Some(services.store.id()),
         tasks: Some(services.tasks.id()),
         registrar: Some(services.registrar.id()),
@@ -173,10 +176,11 @@ pub(crate) async fn start(
 
 /// Says what other nodes need to ask a node's services.
 fn guard(exchange: &Exchange, services: &Services, store_here: Option<Weak<Store>>) {
-    let Services { inspector, store, tasks, builds, .. } = services;
+    let Services { inspector, warden, store, tasks, builds, .. } = services;
     // Asked before anything else, by everybody.
     exchange.guard(builds.id(), Capabilities::NONE, None);
     exchange.guard(inspector.id(), Capabilities::OBSERVE, None);
+    exchange.guard(warden.id(), Capabilities::KILL, None);
     exchange.guard(tasks.id(), Capabilities::SUBMIT, None);
     let denied = move |node: NodeId, life: u64| {
         // A store that may not speak to us will never answer.
@@ -186,6 +190,13 @@ fn guard(exchange: &Exchange, services: &Services, store_here: Option<Weak<Store
         }
     };
     exchange.guard(store.id(), Capabilities::SUBMIT, Some(Arc::new(denied)));
+}
+
+/// The warden of a member.
+pub(crate) fn warden(system: &System, record: &Record) -> Option<ActorRef<Warden>> {
+    let actor = Profile::of(record).warden?;
+    let home = Home { node: NodeId(record.node.0), incarnation: record.details.life.0, actor };
+    refer(system, home).ok()
 }
 
 /// The inspector of a member.

@@ -19,6 +19,9 @@ pub(crate) struct Profile {
     /// Its inspector.
     #[serde(default)]
     pub(crate) inspector: Option<ActorId>,
+    /// What ends citizens, and the node.
+    #[serde(default)]
+    pub(crate) warden: Option<ActorId>,
     /// What hears other stores.
     #[serde(default)]
     pub(crate) store: Option<ActorId>,

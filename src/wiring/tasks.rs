@@ -10,8 +10,10 @@ use mobula_actor_core::{
     Undelivered, scope,
 };
 use mobula_cluster::{Cluster, Record};
-use mobula_store::{Failure, GetError, ObjectRef, TaskError};
-use mobula_tasks::{Destination, Elsewhere, FarCall, FarError, FarValue, Visit, visitors};
+use mobula_store::{Failure, GetError, ObjectId, ObjectRef, TaskError};
+use mobula_tasks::{
+    Destination, Elsewhere, FarCall, FarError, FarValue, Scheduler, Visit, visitors,
+};
 use parking_lot::Mutex;
 
 use super::cluster::{Profile, hosts};
@@ -30,12 +32,20 @@ type Number = (u64, u64);
 pub(crate) struct TaskService {
     visitors: HashMap<u64, Visit>,
     running: HashMap<Number, ObjectRef<FarValue>>,
+    is_draining: bool,
+    /// Results of attempts that go back because this node drains.
+    sent_back: Arc<Mutex<HashSet<ObjectId>>>,
 }
 
 #[crate::actor]
 impl TaskService {
     pub(crate) fn new() -> Self {
-        Self { visitors: visitors(), running: HashMap::new() }
+        Self {
+            visitors: visitors(),
+            running: HashMap::new(),
+            is_draining: false,
+            sent_back: Arc::default(),
+        }
     }
 
     /// Runs an attempt, on this node's resources; answers when it is over.
@@ -46,6 +56,10 @@ impl TaskService {
         call: FarCall,
     ) -> Deferred<Result<FarValue, Failure>> {
         let (reply, deferred) = ctx.defer();
+        if self.is_draining && !call.is_bound {
+            reply.send(Err(drains(&call)));
+            return deferred;
+        }
         let begun = match self.visitors.get(&call.function) {
             Some(visit) => visit(&call),
             None => Err(TaskError::NoProvider {
@@ -59,10 +73,12 @@ impl TaskService {
                 self.running.insert(number, object.clone());
                 let me = ctx.actor_ref();
                 let system = me_system();
+                let sent_back = Arc::clone(&self.sent_back);
                 let runtime = system.runtime().clone();
                 drop(runtime.spawn(scope(Current::root(system), async move {
                     let outcome = match object.get().await {
                         Ok(value) => Ok((*value).clone()),
+                        Err(_) if sent_back.lock().remove(&object.id()) => Err(drains(&call)),
                         Err(GetError::Task(error)) => Err(Failure::from(&error)),
                         Err(error) => Err(Failure {
                             kind: "Lost".to_owned(),
@@ -87,9 +103,34 @@ impl TaskService {
         }
     }
 
+    /// Takes no more, and sends back what has not begun; gives how many are left.
+    pub fn drain(&mut self) -> usize {
+        self.is_draining = true;
+        if let Some(scheduler) = me_system().extension::<Scheduler>() {
+            let withdrawn: HashSet<ObjectId> = scheduler.withdraw_visitors().into_iter().collect();
+            self.sent_back.lock().extend(&withdrawn);
+            for object in self.running.values().filter(|object| withdrawn.contains(&object.id())) {
+                object.cancel();
+            }
+        }
+        self.running.len()
+    }
+
     /// An attempt is over.
     pub fn over(&mut self, number: Number) {
         self.running.remove(&number);
+    }
+}
+
+/// What an attempt is told that has not begun on a node that drains.
+const DRAINS: &str = "Drains";
+
+fn drains(call: &FarCall) -> Failure {
+    Failure {
+        kind: DRAINS.to_owned(),
+        task: call.name.clone(),
+        text: "the node takes no more".to_owned(),
+        attempt: call.attempt,
     }
 }
 
@@ -263,6 +304,9 @@ impl Elsewhere for TaskPort {
                 AskError::NotDelivered { reason: Undelivered::Denied(why), .. } => {
                     denied.lock().insert((node, life));
                     FarError::Denied(why.to_string())
+                }
+                AskError::Refused(failure) if failure.kind == DRAINS => {
+                    FarError::Refused(format!("node {node} drains, and takes no more"))
                 }
                 AskError::Refused(failure) => FarError::Failed(failure),
                 AskError::NotDelivered { .. } | AskError::Deadlock(_) => {

@@ -198,6 +198,13 @@ impl Store {
         exchange.transfer(object.hold(), to)
     }
 
+    /// Offers every object with a value that is kept here and needed by other stores to one of those; gives how many
+    /// this store still has to keep for others. For a node that is about to leave: call it again until none is left.
+    #[must_use = "what others need is not all gone yet unless this is 0"]
+    pub fn evacuate(&self) -> usize {
+        self.exchange().map_or(0, |exchange| exchange.evacuate())
+    }
+
     /// What is known here of an object's place, for schedulers.
     #[must_use]
     pub fn whereabouts(&self, object: ObjectId) -> Option<Whereabouts> {

@@ -38,6 +38,7 @@ use crate::{
 mod entries;
 mod inbound;
 mod outbound;
+mod leaving;
 mod local;
 mod parcels;
 mod pulling;

@@ -36,6 +36,7 @@ mod limits;
 mod queries;
 mod wanted;
 mod handover;
+mod leaving;
 
 pub use limits::{OwnerLimits, TooManyShared};
 
@@ -78,6 +79,8 @@ struct Owned {
     /// Handed over by or to another store.
     adopted: bool,
     moving_to: Option<StoreId>,
+    /// Who offered it to this store, and keeps it until this store has a copy.
+    offered_by: Option<StoreId>,
     /// How often it was handed over.
     term: u64,
 }

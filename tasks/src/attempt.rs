@@ -29,6 +29,7 @@ pub(crate) fn spawn(shared: &Arc<Shared>, task: Arc<OneShot>) {
     }
     let job = task.job.lock().take();
     if job.is_some() {
+        task.begin_at(shared.micros(), None);
         run(Attempt { shared: Arc::clone(shared), task, job, has_started: false });
     }
 }

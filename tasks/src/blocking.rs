@@ -29,7 +29,7 @@ const ROUNDS: u32 = 50;
 /// Starts a compute thread; the core has counted it already, as the searching one.
 pub(crate) fn wake(shared: &Arc<Shared>) {
     let mine = Arc::clone(shared);
-    let worker = move || Worker { shared: mine, is_searching: true }.work();
+    let worker = move || Worker { shared: mine, is_searching: true, now: 0 }.work();
     drop(shared.system.runtime().spawn_blocking(worker));
 }
 
@@ -37,15 +37,21 @@ struct Worker {
     shared: Arc<Shared>,
     /// Whether this is the one that the core counts as searching.
     is_searching: bool,
+    /// When the last call ended, if the next one follows it at once; 0 otherwise. Saves asking the clock again.
+    now: u64,
 }
 
 impl Worker {
     fn work(mut self) {
         let mut next = None;
         while let Some(task) = next.take().or_else(|| self.find()) {
+            let began = if self.now == 0 { self.shared.micros() } else { self.now };
+            task.begin_at(began, None);
             let ending = run(&self.shared, &task);
             let mut core = self.shared.core.lock();
+            self.now = 0;
             if ending.is_some() {
+                self.now = task.moment();
                 core.release(&task);
             }
             let (call, work) = core.next_call(&self.shared.config);
@@ -65,6 +71,7 @@ impl Worker {
 
     /// The next call, after looking for one for a while; `None` when this thread should go.
     fn find(&mut self) -> Option<Arc<OneShot>> {
+        self.now = 0;
         let mut began = None;
         loop {
             let bell = self.shared.bell.load(Ordering::Acquire);

@@ -11,12 +11,13 @@ use std::{
     time::Duration,
 };
 
-use mobula_actor_core::{PanicReport, panic_capture};
+use mobula_actor_core::{PanicReport, chain_text, panic_capture};
 use mobula_store::{TaskError, collect_refs};
 use rand::{SeedableRng as _, rngs::SmallRng};
 
 use crate::{
     dispatch::Shared,
+    history::{EndedTask, Outcome},
     job::{Failure, Job},
     one_shot::{OneShot, Phase},
     recipe::Written,
@@ -69,6 +70,11 @@ impl Shared {
             let _was_abandoned = task.advance(Phase::Abandoned, Phase::Done);
         }
         self.strike_off(task);
+        match &result {
+            _ if !is_mine => self.note_end(task, task.verdict().as_ref()),
+            Ok(()) => self.note_end(task, None),
+            Err(error) => self.note_end(task, Some(error)),
+        }
         match result {
             _ if !is_mine => Ending::Abandoned(job),
             Ok(()) => Ending::Result(job),
@@ -100,6 +106,7 @@ impl Shared {
             quietly(|| job.release());
         }
         self.strike_off(task);
+        self.note_end(task, Some(error));
         task.fail_outputs(error);
         quietly(|| drop(job));
         if !was_queued {
@@ -143,6 +150,32 @@ impl Shared {
         }
         self.system.directory().remove(task.id);
         self.unfinished.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Writes down how a task ended, for those who ask later.
+    fn note_end(&self, task: &OneShot, error: Option<&TaskError>) {
+        let ended = self.micros();
+        let began = task.end_at(ended);
+        let outcome = match error {
+            None => Outcome::Finished,
+            Some(TaskError::Cancelled { .. }) => Outcome::Cancelled,
+            Some(_) => Outcome::Failed,
+        };
+        let attempts = task.attempt();
+        let name = task.extras.as_ref().and_then(|extras| extras.name.as_deref());
+        let ended = EndedTask {
+            id: task.id,
+            function: task.function,
+            name: name.map(Into::into),
+            outcome,
+            error: error.map(|error| chain_text(error).into()),
+            attempts,
+            began: (attempts > 0).then(|| Duration::from_micros(began)),
+            ended: Duration::from_micros(ended),
+            ran_on: task.ran_on(),
+        };
+        let forgotten = self.history.lock().push(ended);
+        drop(forgotten);
     }
 
     /// The delay before another attempt, if there is to be one.

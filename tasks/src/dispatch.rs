@@ -9,9 +9,12 @@
 //! 1. No user code runs, no value is dropped and nobody is woken under the lock.
 //! 2. Whoever frees resources or adds a task asks for what may start ([`Core::plan`]), and performs it.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Instant,
 };
 
 use mobula_actor_core::{Kind, System};
@@ -22,6 +25,7 @@ use crate::{
     admission::{Enqueued, ShapeId},
     config::SchedulerConfig,
     elsewhere::Elsewhere,
+    history::History,
     one_shot::{OneShot, Phase, Seat},
     plan::{Core, Work},
     resources::Demand,
@@ -39,6 +43,10 @@ pub(crate) struct Shared {
     pub(crate) has_searcher: AtomicBool,
     pub(crate) unfinished: AtomicUsize,
     pub(crate) is_closed: AtomicBool,
+    /// Tasks that are over.
+    pub(crate) history: Mutex<History>,
+    /// When the node started.
+    pub(crate) origin: Instant,
     pub(crate) launchers: Launchers,
     /// The way to other nodes, if there are any.
     pub(crate) elsewhere: OnceLock<Arc<dyn Elsewhere>>,
@@ -61,6 +69,11 @@ impl Shared {
             return ShapeId::ONE_CPU;
         }
         self.core.lock().admission.intern(demand)
+    }
+
+    /// Microseconds since the node's start.
+    pub(crate) fn micros(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Counts a new task; `false` when there are too many.

@@ -73,6 +73,9 @@ pub struct FarCall {
     pub outputs: Vec<Option<ObjectId>>,
     /// That store.
     pub keeper: StoreId,
+    /// Whether no other node will do: then it is not sent back.
+    #[serde(default)]
+    pub is_bound: bool,
 }
 
 /// A result as it comes back.

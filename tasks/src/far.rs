@@ -29,6 +29,7 @@ pub(crate) fn spawn(
         return;
     }
     let Some(mut job) = task.job.lock().take() else { return };
+    task.begin_at(shared.micros(), Some(node));
     let (written, met) =
         collect_refs(|| panic_capture::guard(|| sync_scope(place(&task), || job.write())));
     let args = match &written {
@@ -50,6 +51,7 @@ pub(crate) fn spawn(
                 .map(|(name, amount)| (name.to_string(), amount.as_f64()))
                 .collect(),
             attempt: task.attempt(),
+            is_bound: only,
         },
         Ok(Err(failure)) => {
             let error = task_error(&task, failure);
@@ -168,6 +170,8 @@ impl FarAttempt {
     /// It was not begun there: this node takes it.
     fn back(&mut self) {
         let Some(job) = self.job.take() else { return };
+        // What did not begin was no attempt.
+        self.task.take_back_attempt();
         *self.task.job.lock() = Some(job);
         if self.task.advance(Phase::Running, Phase::BackingOff) {
             self.shared.queue_here(Arc::clone(&self.task), Phase::BackingOff);

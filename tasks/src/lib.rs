@@ -27,6 +27,7 @@ mod admission;
 mod graph;
 mod retry;
 mod cancel;
+mod history;
 
 // Drivers.
 mod input;
@@ -55,6 +56,7 @@ pub use config::SchedulerConfig;
 pub use elsewhere::{Destination, Elsewhere, FarCall, FarError, FarValue};
 pub use error::{ConfigError, TaskError, UserError};
 pub use function::{CloneProbe, FunctionEntry, MaybeClone, TaskFunction, functions};
+pub use history::{EndedCounts, EndedTask, Outcome};
 pub use input::{ArgTuple, TaskArgs};
 pub use ledger::ResourceAmount;
 pub use options::TaskOptions;

@@ -17,14 +17,14 @@ use std::{
     fmt,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU8, AtomicU32, Ordering},
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
     thread::Thread,
 };
 
 use futures_util::task::AtomicWaker;
-use mobula_actor_core::{ActorId, Citizen, Kind, System, current};
+use mobula_actor_core::{ActorId, Citizen, Kind, NodeId, Placement, System, current};
 use mobula_store::{BlockHook, Failure, TaskError, TaskLabel, TaskSlot};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
@@ -81,6 +81,10 @@ pub(crate) struct OneShot {
     pub(crate) timer: Mutex<Option<AbortHandle>>,
     phase: AtomicU8,
     attempt: AtomicU32,
+    /// When the running attempt began, and, once the task is over, when that was; in microseconds since the node's start.
+    moment: AtomicU64,
+    /// The node that the last attempt went to; 0 for this one.
+    ran_on: AtomicU64,
     seat: AtomicU8,
     /// Waits under way inside the body.
     pub(crate) waits: AtomicU32,
@@ -131,6 +135,8 @@ impl OneShot {
             timer: Mutex::new(None),
             phase: AtomicU8::new(Phase::Waiting as u8),
             attempt: AtomicU32::new(0),
+            moment: AtomicU64::new(0),
+            ran_on: AtomicU64::new(0),
             seat: AtomicU8::new(Seat::Holding as u8),
             waits: AtomicU32::new(0),
             driver: AtomicWaker::new(),
@@ -172,6 +178,32 @@ impl OneShot {
         is_mine
     }
 
+    /// An attempt begins at this microsecond, on that node if it is another one.
+    pub(crate) fn begin_at(&self, micros: u64, node: Option<NodeId>) {
+        self.moment.store(micros, Ordering::Relaxed);
+        self.ran_on.store(node.map_or(0, |node| node.0), Ordering::Relaxed);
+    }
+
+    /// The task is over at this microsecond: gives the one its last attempt began at.
+    pub(crate) fn end_at(&self, micros: u64) -> u64 {
+        self.moment.swap(micros, Ordering::Relaxed)
+    }
+
+    /// See [`begin_at`](Self::begin_at) and [`end_at`](Self::end_at).
+    pub(crate) fn moment(&self) -> u64 {
+        self.moment.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn ran_on(&self) -> Option<NodeId> {
+        Some(NodeId(self.ran_on.load(Ordering::Relaxed))).filter(|node| node.0 != 0)
+    }
+
+    /// The attempt was refused where it was to run, before it began.
+    pub(crate) fn take_back_attempt(&self) {
+        self.attempt.fetch_sub(1, Ordering::Relaxed);
+        self.ran_on.store(0, Ordering::Relaxed);
+    }
+
     pub(crate) fn attempt(&self) -> u32 {
         self.attempt.load(Ordering::Relaxed)
     }
@@ -191,6 +223,25 @@ impl OneShot {
     /// Only under the scheduler's lock.
     pub(crate) fn take_seat(&self, seat: Seat) {
         self.seat.store(seat as u8, Ordering::Release);
+    }
+
+    /// Whether it came from another node, and may go back to it.
+    pub(crate) fn may_go_back(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| extras.is_visitor && !extras.is_bound)
+    }
+
+    /// Whether its attempts may run on other nodes than this, where it was queued: it can travel, and nobody asked for
+    /// this very node.
+    pub(crate) fn may_move(&self) -> bool {
+        let placement = self.extras.as_ref().and_then(|extras| extras.placement.as_ref());
+        let is_bound = placement.is_some_and(|placement| {
+            matches!(
+                placement,
+                Placement::OnNode { or_elsewhere: false, .. }
+                    | Placement::Labelled { or_elsewhere: false, .. }
+            )
+        });
+        self.function_hash != 0 && !is_bound
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {

@@ -36,6 +36,8 @@ pub(crate) struct Extras {
     pub(crate) is_durable: bool,
     /// It runs again for lost results.
     pub(crate) is_rebuild: bool,
+    /// It is a visitor that must run here or nowhere.
+    pub(crate) is_bound: bool,
     pub(crate) invalid: Option<QuantityError>,
 }
 
@@ -148,8 +150,9 @@ impl TaskOptions {
         self
     }
 
-    pub(crate) fn visiting(mut self) -> Self {
+    pub(crate) fn visiting(mut self, is_bound: bool) -> Self {
         self.extras().is_visitor = true;
+        self.extras().is_bound = is_bound;
         self
     }
 

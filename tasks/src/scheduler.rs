@@ -9,10 +9,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
-use mobula_actor_core::System;
-use mobula_store::{Rebuild, Store, TaskError};
+use mobula_actor_core::{ActorId, System};
+use mobula_store::{ObjectId, Rebuild, Store, TaskError};
 use parking_lot::Mutex;
 
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     dispatch::{Launchers, Shared},
     elsewhere::Elsewhere,
     error::ConfigError,
+    history::{EndedCounts, EndedTask},
     ledger::ResourceAmount,
     one_shot::{Host, OneShot},
     plan::Core,
@@ -57,6 +59,8 @@ impl Scheduler {
             is_spilling: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
+            history: Mutex::default(),
+            origin: Instant::now(),
             launchers,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -86,6 +90,40 @@ impl Scheduler {
     #[must_use]
     pub fn unfinished(&self) -> usize {
         self.shared.unfinished.load(Ordering::Acquire)
+    }
+
+    /// Tasks that are over, in the order of their ends: the newest 4096 that have a result, and the newest 1024 that
+    /// have none.
+    #[must_use]
+    pub fn ended(&self) -> Vec<EndedTask> {
+        self.shared.history.lock().list()
+    }
+
+    /// How a task ended that is over, while that is remembered.
+    #[must_use]
+    pub fn ended_task(&self, id: ActorId) -> Option<EndedTask> {
+        self.shared.history.lock().find(id)
+    }
+
+    /// How many tasks are over, and how, since the start.
+    #[must_use]
+    pub fn ended_counts(&self) -> EndedCounts {
+        self.shared.history.lock().counts()
+    }
+
+    /// How long ago this node's scheduler started: what the times of tasks that are over count from.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.shared.origin.elapsed()
+    }
+
+    /// Takes attempts of other nodes that have not begun, and may run elsewhere, out of the queues, to be cancelled by whoever can tell those
+    /// nodes; gives their results' objects.
+    #[must_use = "what was taken out of the queue must be cancelled, or it never ends"]
+    pub fn withdraw_visitors(&self) -> Vec<ObjectId> {
+        let swept = self.shared.core.lock().admission.sweep(|task| !task.may_go_back());
+        let outputs = swept.iter().flat_map(|task| task.outputs.as_slice());
+        outputs.map(|entry| entry.id()).collect()
     }
 
     /// Cancels every task and takes no more; those submitted later fail as cancelled. Plain functions

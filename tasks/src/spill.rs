@@ -106,8 +106,7 @@ impl Shared {
     pub(crate) fn spill(self: &Arc<Self>) {
         let Some(port) = self.elsewhere.get() else { return };
         loop {
-            let movable =
-                |task: &Arc<OneShot>| task.function_hash != 0 && task.phase() == Phase::Queued;
+            let movable = |task: &Arc<OneShot>| task.may_move() && task.phase() == Phase::Queued;
             let Some(function) = self.core.lock().admission.find(movable) else { return };
             let Some(node) = port.spare(function.function_hash) else { return };
             let taken = self.core.lock().admission.take_last(movable);

@@ -103,7 +103,13 @@ fn visit<F: TaskFunction, O: FarOutputs<Value = F::Output>>(
     let entries = Entries::One(sealer.entry().cloned());
     let (store, keeper) = (Store::clone(&shared.store), call.keeper);
     let pen = Pen { sealer, store, keeper, objects: call.outputs.clone() };
-    launch_on::<F, Written<F, O>, _>(&shared, None, options.visiting(), inputs, (pen, entries));
+    launch_on::<F, Written<F, O>, _>(
+        &shared,
+        None,
+        options.visiting(call.is_bound),
+        inputs,
+        (pen, entries),
+    );
     Ok(object)
 }
 

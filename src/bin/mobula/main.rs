@@ -6,9 +6,13 @@
 //!
 //! Exit codes: the program's own for `run`, 2 for a command that cannot be carried out.
 
-mod ask;
-mod ca;
 mod run;
+mod place;
+mod ask;
+mod act;
+mod table;
+mod trace;
+mod ca;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -21,7 +25,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
-use ask::{Question, Where, ask};
+use ask::{Question, Which, ask};
+use place::Where;
 
 /// Runs programs that are built with mobula, and says what they contain.
 #[derive(Debug, Parser)]
@@ -68,20 +73,50 @@ enum Command {
         #[command(subcommand)]
         deed: ca::Deed,
     },
-    /// Every node's summary
-    Status(Where),
+    /// Every node's summary, and their sums
+    Status(List),
     /// The members, as one of them sees them
-    Nodes(Where),
+    Nodes(List),
     /// Every node's actors, tasks and services
-    Actors(Where),
-    /// Every node's unfinished tasks
-    Tasks(Where),
+    Actors(List),
+    /// Every node's actors that have a name
+    Names(List),
+    /// Every node's unfinished tasks, or those that are over and remembered
+    Tasks {
+        /// Those that are over, the newest first: of each node the last 4096 with a result and the last 1024 without
+        #[arg(long)]
+        ended: bool,
+        #[command(flatten)]
+        list: List,
+    },
     /// Every node's objects
-    Objects(Where),
-    /// Why an actor or task waits, or what it does
+    Objects(List),
+    /// Why an actor or task waits, what it does, or how a task ended
     Why {
         /// Its id, such as a17
         id: String,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Writes when which task ran where, as a Chrome trace
+    Timeline {
+        /// The file to write
+        #[arg(short, long, value_name = "PATH", default_value = "trace.json")]
+        output: PathBuf,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Ends an actor at once
+    Kill {
+        /// Its name, or its id
+        name: String,
+        #[command(flatten)]
+        place: Where,
+    },
+    /// Lets a node finish or move its work and leave, and waits until it has
+    Drain {
+        /// The node, or the beginning of its name
+        node_to_drain: String,
         #[command(flatten)]
         place: Where,
     },
@@ -91,8 +126,17 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         bin: Option<PathBuf>,
         #[command(flatten)]
-        place: Where,
+        list: List,
     },
+}
+
+/// Whom to ask, and which rows of the answer.
+#[derive(Debug, clap::Args)]
+struct List {
+    #[command(flatten)]
+    place: Where,
+    #[command(flatten)]
+    which: Which,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +159,28 @@ enum CommandError {
     ManyRuns(usize),
     #[error("`{0}` is no id; ids look like a17")]
     NoId(String),
+    #[error(
+        "no node has or remembers {0}; `mobula actors` and `mobula tasks --ended` list the ids that are known"
+    )]
+    NobodyKnows(String),
+    #[error("no living node is called `{wanted}`; there are: {known}")]
+    NoSuchNode { wanted: String, known: String },
+    #[error("`{wanted}` is the beginning of several nodes' names: {called}; write more of one")]
+    ManyNodes { wanted: String, called: String },
+    #[error("no actor is called `{name}`; `mobula names` lists those that have a name")]
+    NoSuchActor { name: String },
+    #[error(
+        "{count} actors are called `{name}`, on nodes {nodes}: a name belongs to its node; choose one by --node"
+    )]
+    ManyActors { name: String, count: usize, nodes: String },
+    #[error("node {node} did not do it: {why}")]
+    Refused { node: String, why: String },
+    #[error(
+        "node {node} has not left within {limit:?}; it still finishes what it has: see `mobula tasks --node {node}`"
+    )]
+    StillThere { node: String, limit: Duration },
+    #[error("{} was not written", output.display())]
+    NoTrace { output: PathBuf, source: io::Error },
     #[error(transparent)]
     Node(#[from] mobula::NodeError),
     #[error(transparent)]
@@ -140,17 +206,28 @@ fn main() -> ExitCode {
                 .and_then(|secret| run::up(bin, &run::settings(listen, &join, secret, &label)))
         }
         Command::Ca { deed } => ca::perform(deed),
-        Command::Status(place) => ask(Question::Status, &place),
-        Command::Nodes(place) => ask(Question::Nodes, &place),
-        Command::Actors(place) => ask(Question::Actors, &place),
-        Command::Tasks(place) => ask(Question::Tasks, &place),
-        Command::Objects(place) => ask(Question::Objects, &place),
-        Command::Why { id, place } => match id.trim_start_matches('a').parse() {
-            Ok(number) => ask(Question::Why(number), &place),
-            Err(_unreadable) => Err(CommandError::NoId(id)),
-        },
-        Command::Functions { bin: Some(bin), place } => functions(bin, place.is_json()),
-        Command::Functions { bin: None, place } => ask(Question::Functions, &place),
+        Command::Status(List { place, which }) => ask(Question::Status, &place, &which),
+        Command::Nodes(List { place, which }) => ask(Question::Nodes, &place, &which),
+        Command::Actors(List { place, which }) => ask(Question::Actors, &place, &which),
+        Command::Names(List { place, which }) => ask(Question::Names, &place, &which),
+        Command::Tasks { ended, list: List { place, which } } => {
+            ask(Question::Tasks { ended }, &place, &which)
+        }
+        Command::Objects(List { place, which }) => ask(Question::Objects, &place, &which),
+        Command::Why { id, place } => {
+            let number = id.trim_start_matches('a').parse().ok();
+            match number.and_then(mobula::ActorId::from_u64) {
+                Some(id) => ask::why(id, &place),
+                None => Err(CommandError::NoId(id)),
+            }
+        }
+        Command::Timeline { output, place } => ask::timeline(output, &place),
+        Command::Kill { name, place } => act::kill(&name, &place),
+        Command::Drain { node_to_drain, place } => act::drain(&node_to_drain, &place),
+        Command::Functions { bin: Some(bin), list } => functions(bin, list.place.is_json()),
+        Command::Functions { bin: None, list: List { place, which } } => {
+            ask(Question::Functions, &place, &which)
+        }
     };
     match outcome {
         Ok(code) => code,

@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -81,14 +82,13 @@ pub(crate) fn run(
     Ok(code_of(status))
 }
 
-/// Serves as a worker of `bin` until the process is told to end.
+/// Becomes a worker of `bin`, which serves until it is told to end. Not a child of ours: so a signal to this process is
+/// a signal to the node, and nothing is left behind.
 pub(crate) fn up(bin: PathBuf, settings: &[(&str, String)]) -> Result<ExitCode, CommandError> {
     let mut command = program(&bin);
     command.env("MOBULA_ROLE", "worker").envs(settings.iter().map(|(name, value)| (name, value)));
-    match command.status() {
-        Ok(status) => Ok(code_of(status)),
-        Err(source) => Err(CommandError::CannotRun { bin, source }),
-    }
+    let source = command.exec();
+    Err(CommandError::CannotRun { bin, source })
 }
 
 /// Lets workers leave, and kills those that do not.

@@ -307,11 +307,10 @@ impl Exchange {
     fn stuck(&self, desk: &mut Desk<'_>, object: ObjectId) {
         let purpose = desk.state.pulls.get(&object).map(|pulling| pulling.purpose);
         match purpose {
-            Some(Purpose::Copy { keeper, adopted }) => {
+            Some(Purpose::Copy { .. }) => {
+                // One that was to be adopted is offered again: to say that it is kept here, without a copy, would lose it
+                // if its old keeper is about to leave.
                 desk.cancel_pull(object);
-                if let Some(term) = adopted {
-                    self.confirm(desk, object, (keeper, term), 0);
-                }
                 if desk.state.core.borrower.holds(object) {
                     desk.state.core.borrower.want(object, desk.now, &mut desk.effects);
                 }

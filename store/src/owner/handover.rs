@@ -155,7 +155,13 @@ impl Owner {
     /// object, until all have answered.
     fn announce(&mut self, object: ObjectId, now: Time, out: &mut Vec<Effect>) {
         let Some(owned) = self.objects.get(&object) else { return };
-        let silent = |(_, word): &(&StoreId, &(Sequence, bool))| **word == (Sequence(0), true);
+        // To claim it from its old keeper is to have adopted it, and that one may leave as soon as it is: so the claim
+        // waits for the copy. Not for ever: the old keeper may have let go of it before it was asked.
+        let has_copy = owned.spread.copies().any(|store| store == self.me);
+        let unready = owned.offered_by.filter(|_| !has_copy && owned.keep_until.is_some());
+        let silent = |(store, word): &(&StoreId, &(Sequence, bool))| {
+            **word == (Sequence(0), true) && unready != Some(**store)
+        };
         let message = Message::Moved { object, keeper: self.me, term: owned.term };
         let before = out.len();
         for (store, _) in owned.words.iter().filter(silent) {
@@ -165,7 +171,7 @@ impl Owner {
             let record = Record { term: owned.term + 1, ..Self::record(owned) };
             out.push(Effect::Send { to, message: Message::Adopt { object, record } });
         }
-        if out.len() > before && self.mutant != Mutant::NeverRepeats {
+        if (out.len() > before || unready.is_some()) && self.mutant != Mutant::NeverRepeats {
             self.announces.insert((now + ANNOUNCE_PAUSE, object));
         }
     }
@@ -223,6 +229,7 @@ impl Owner {
             if let Some(owned) = self.objects.get_mut(&object) {
                 // The old keeper counts as a borrower until it says what it needs itself.
                 owned.words.insert(from, (Sequence(0), true));
+                owned.offered_by = Some(from);
             }
             self.keep(object, now + self.limits.takeover_margin);
             self.announces.insert((now + ANNOUNCE_PAUSE, object));

@@ -62,6 +62,11 @@ impl OneShot {
         }
     }
 
+    /// What an abandoned task was ended with.
+    pub(crate) fn verdict(&self) -> Option<TaskError> {
+        self.verdict.lock().as_deref().cloned()
+    }
+
     /// Fails the results of an abandoned task, unless whoever abandoned it was faster.
     pub(crate) fn fail_abandoned(&self) {
         let verdict = self.verdict.lock().take();

@@ -25,7 +25,7 @@ pub(crate) enum Entrant {
     Tcp,
     /// kameo 0.22, feature `remote`.
     Kameo,
-    /// ractor_cluster 0.16.
+    /// `ractor_cluster` 0.16.
     Ractor,
     /// Distributed Erlang, where it is installed.
     Erlang,

@@ -61,6 +61,10 @@ fn start() -> Result<Vec<f64>, BenchError> {
 }
 
 /// Megabytes and part of a core, the mean of all nodes.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a measurement lets the nodes come to rest, and watches them for a while"
+)]
 fn idle(watch: Duration) -> Result<Vec<f64>, BenchError> {
     let fleet = Fleet::of(IDLE_NODES)?;
     std::thread::sleep(SETTLE);
@@ -74,6 +78,10 @@ fn idle(watch: Duration) -> Result<Vec<f64>, BenchError> {
 }
 
 /// Milliseconds until the last of all others knows.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a measurement lets the nodes come to rest, and watches them for a while"
+)]
 fn crash() -> Result<Vec<f64>, BenchError> {
     let mut fleet = Fleet::of(CRASH_NODES)?;
     std::thread::sleep(SETTLE);

@@ -33,6 +33,10 @@ pub(crate) fn run(
             let text = format!("it had not ended after {RUN_LIMIT:?}");
             return Err(BenchError::Child { framework: entrant.name(), text });
         }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the end of a process is no event that a deadline can bound"
+        )]
         std::thread::sleep(Duration::from_millis(5));
     };
     let text = |pipe: Option<&mut dyn std::io::Read>| -> Result<String, BenchError> {

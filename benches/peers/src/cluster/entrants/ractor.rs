@@ -1,4 +1,4 @@
-//! ractor_cluster 0.16: a node server on each side, an actor that joins a process group and is found there.
+//! `ractor_cluster` 0.16: a node server on each side, an actor that joins a process group and is found there.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;

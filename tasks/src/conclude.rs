@@ -143,6 +143,7 @@ impl Shared {
         }
         self.system.directory().remove(task.id);
         self.unfinished.fetch_sub(1, Ordering::AcqRel);
+        self.finished.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The delay before another attempt, if there is to be one.

@@ -24,7 +24,7 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
-use mobula_actor_core::{ActorId, Citizen, Kind, System, current};
+use mobula_actor_core::{ActorId, Citizen, GroupId, Kind, System, current};
 use mobula_store::{BlockHook, Failure, TaskError, TaskLabel, TaskSlot};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
@@ -193,6 +193,11 @@ impl OneShot {
         self.seat.store(seat as u8, Ordering::Release);
     }
 
+    /// Whether it is an attempt of another node's task.
+    pub(crate) fn is_visitor(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| extras.visit.is_some())
+    }
+
     pub(crate) fn is_cancelled(&self) -> bool {
         self.tree.is_cancelled()
     }
@@ -278,6 +283,10 @@ impl Citizen for OneShot {
 
     fn generation(&self) -> u64 {
         u64::from(self.attempt())
+    }
+
+    fn group(&self) -> Option<GroupId> {
+        self.demand.place().map(|within| within.group)
     }
 
     fn kill(&self) {

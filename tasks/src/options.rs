@@ -8,11 +8,11 @@
 
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
-use mobula_actor_core::Placement;
+use mobula_actor_core::{Grouped, Placement};
 use mobula_store::TaskError;
 
 use crate::{
-    resources::{Demand, MEMORY, Quantity, QuantityError},
+    resources::{Demand, MEMORY, Quantity, Within},
     retry::{RetryOn, RetryRule},
 };
 
@@ -30,13 +30,24 @@ pub(crate) struct Extras {
     pub(crate) retry: RetryRule,
     pub(crate) timeout: Option<Duration>,
     pub(crate) placement: Option<Placement>,
+    /// The bundle that was asked for, which may be said before the group.
+    pub(crate) bundle: Option<u32>,
     /// It came from another node, and goes to no further one.
-    pub(crate) is_visitor: bool,
     /// Its results are to outlive this node.
     pub(crate) is_durable: bool,
     /// It runs again for lost results.
     pub(crate) is_rebuild: bool,
-    pub(crate) invalid: Option<QuantityError>,
+    pub(crate) visit: Option<Visiting>,
+    pub(crate) invalid: Option<Arc<str>>,
+}
+
+/// How an attempt comes from another node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visiting {
+    /// How deep it is nested there.
+    pub(crate) depth: u32,
+    /// Room is held for it here.
+    pub(crate) is_expected: bool,
 }
 
 impl TaskOptions {
@@ -54,7 +65,7 @@ impl TaskOptions {
     pub fn num_cpus(mut self, cpus: f64) -> Self {
         match Quantity::try_new(cpus) {
             Ok(cpus) => self.demand = self.demand.with_cpus(cpus),
-            Err(error) => self.extras().invalid = Some(error),
+            Err(error) => self.extras().invalid = Some(error.to_string().into()),
         }
         self
     }
@@ -67,7 +78,7 @@ impl TaskOptions {
             .and_then(|amount| self.demand.clone().with(name.as_ref(), amount));
         match demand {
             Ok(demand) => self.demand = demand,
-            Err(error) => self.extras().invalid = Some(error),
+            Err(error) => self.extras().invalid = Some(error.to_string().into()),
         }
         self
     }
@@ -77,7 +88,7 @@ impl TaskOptions {
     pub fn memory(mut self, bytes: u64) -> Self {
         match self.demand.clone().with(MEMORY, Quantity::whole(bytes)) {
             Ok(demand) => self.demand = demand,
-            Err(error) => self.extras().invalid = Some(error),
+            Err(error) => self.extras().invalid = Some(error.to_string().into()),
         }
         self
     }
@@ -148,8 +159,35 @@ impl TaskOptions {
         self
     }
 
-    pub(crate) fn visiting(mut self) -> Self {
-        self.extras().is_visitor = true;
+    /// Runs the task in the room of a placement group, once that is formed: in the bundle chosen by
+    /// [`bundle`](Self::bundle), otherwise in any. It takes nothing of its node's other resources.
+    #[must_use]
+    pub fn in_group(mut self, group: &impl Grouped) -> Self {
+        let bundle = self.extras.as_ref().and_then(|extras| extras.bundle);
+        self.demand = self.demand.within(Some(Within { group: group.group_id(), bundle }));
+        if group.is_removed() {
+            let text = format!("placement group {} was removed", group.group_id());
+            self.extras().invalid = Some(text.into());
+        }
+        self
+    }
+
+    /// Which bundle of its group the task runs in, counted from 0; without a group it says nothing.
+    #[must_use]
+    pub fn bundle(mut self, index: u32) -> Self {
+        self.extras().bundle = Some(index);
+        let within = self.demand.place().map(|within| Within { bundle: Some(index), ..within });
+        self.demand = self.demand.within(within);
+        self
+    }
+
+    pub(crate) fn within(mut self, within: Option<Within>) -> Self {
+        self.demand = self.demand.within(within);
+        self
+    }
+
+    pub(crate) fn visiting(mut self, visit: Visiting) -> Self {
+        self.extras().visit = Some(visit);
         self
     }
 

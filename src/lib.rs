@@ -47,6 +47,8 @@ mod membership;
 #[cfg(feature = "cluster")]
 mod members;
 #[cfg(feature = "cluster")]
+mod placement_group;
+#[cfg(feature = "cluster")]
 mod service;
 #[cfg(feature = "cluster")]
 mod trust;
@@ -82,7 +84,11 @@ pub use membership::{AuthorityConfig, ClusterConfig};
 pub use mobula_cluster::admission::certificate::{Capabilities, Role};
 #[cfg(feature = "cluster")]
 pub use mobula_cluster::error::ProbeError;
+#[cfg(feature = "cluster")]
+pub use mobula_cluster::scheduling::Strategy as GroupStrategy;
 pub use node::{Node, NodeBuilder, NodeError, NodeStatus};
+#[cfg(feature = "cluster")]
+pub use placement_group::{Bundle, PlacementGroup, placement_group};
 pub use topics::{Subscription, Topic, TopicError, topic};
 #[cfg(feature = "cluster")]
 pub use trust::RevokeError;
@@ -101,11 +107,11 @@ pub use mobula_actor_core::{
     Actor, ActorHandle, ActorId, ActorListing, ActorOptions, ActorRef, AsHandle, AskError, Call,
     CallerId, Calls, ChildExited, Context, DEFAULT_NAMESPACE, DeadLetter, DeadLetterReason,
     DeadLetterTap, DeadLetters, DeadlockPath, Deferred, Denied, ErrorText, Exclusive, ExitReason,
-    Factory, FlightRecord, Group, GroupError, Handler, Hook, IntoArg, IntoStart, Kind, Local,
-    LocalHandler, LookupError, Mailbox, Message, Method, MonitorRef, NoCalls, NodeId, Overflow,
-    PanicReport, Pin, Placement, Receive, Recipient, Reply, Returned, Right, RouteError, Router,
-    Routing, Shared, SharedHandler, SpawnError, System, Target, TellError, TimerKey, Undelivered,
-    UnknownOutcome, WeakRef, spawn,
+    Factory, FlightRecord, Group, GroupError, GroupId, Grouped, Handler, Hook, IntoArg, IntoStart,
+    Kind, Local, LocalHandler, LookupError, Mailbox, Message, Method, MonitorRef, NoCalls, NodeId,
+    Overflow, PanicReport, Pin, Placement, Receive, Recipient, Reply, Returned, Right, RouteError,
+    Router, Routing, Shared, SharedHandler, SpawnError, System, Target, TellError, TimerKey,
+    Undelivered, UnknownOutcome, WeakRef, spawn,
 };
 
 // Supervision.

@@ -69,12 +69,24 @@ impl Node {
         let rooms = Arc::downgrade(self.rooms());
         let services = self.enter_sync(|| {
             let (store, cluster) = StoreService::spawn(self.store());
-            let (inspector, tasks) = (Inspector::remote(rooms.clone()), TaskService::spawn());
-            let warden = Warden::remote(rooms);
-            let registrar = Registrar::spawn();
+            let groups = Arc::clone(self.groups());
+            let (tasks, port) = TaskService::spawn(groups.rooms());
+            let inspector = Inspector::remote(rooms.clone());
+            let (warden, registrar) = (Warden::remote(rooms), Registrar::spawn());
             let own_build = BuildTable::linked();
             let builds = BuildService::spawn(Arc::new(own_build.clone()));
-            Services { inspector, warden, store, tasks, registrar, builds, own_build, cluster }
+            Services {
+                inspector,
+                warden,
+                store,
+                tasks,
+                registrar,
+                port,
+                groups,
+                builds,
+                own_build,
+                cluster,
+            }
         });
         let membership =
             cluster::start(self.system(), (config, self.config()), name, &services).await?;

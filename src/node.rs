@@ -21,6 +21,8 @@ use crate::config::NodeConfig;
 #[cfg(feature = "cluster")]
 use crate::inspector::Inspector;
 #[cfg(feature = "cluster")]
+use crate::wiring::bundles::PlacementGroups;
+#[cfg(feature = "cluster")]
 use crate::wiring::cluster::{Membership, Services};
 
 mod builder;
@@ -59,6 +61,8 @@ pub(crate) struct Rooms {
     _root: ActorRef<RootSupervisor>,
     store_actor: ActorRef<StoreActor>,
     config: NodeConfig,
+    #[cfg(feature = "cluster")]
+    groups: Arc<PlacementGroups>,
     #[cfg(feature = "cluster")]
     membership: std::sync::OnceLock<Membership>,
     #[cfg(feature = "cluster")]
@@ -116,6 +120,11 @@ impl Node {
         guests
             .retain(|guest| !guest.is_stand_in() && first.is_none_or(|first| guest.id() >= *first));
         guests
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(crate) fn groups(&self) -> &Arc<PlacementGroups> {
+        &self.0.groups
     }
 
     #[cfg(feature = "cluster")]
@@ -206,7 +215,12 @@ impl Node {
         resource: &str,
         amount: f64,
     ) -> Result<(), mobula_tasks::QuantityError> {
-        self.0.scheduler.add_resource(resource, amount)
+        self.0.scheduler.add_resource(resource, amount)?;
+        #[cfg(feature = "cluster")]
+        if let Some(cluster) = self.cluster() {
+            crate::wiring::cluster::describe_resources(&self.0.system, cluster);
+        }
+        Ok(())
     }
 
     /// What was sent and will not be handled.

@@ -5,6 +5,8 @@ pub(crate) mod builds;
 #[cfg(feature = "cluster")]
 pub(crate) mod bulk;
 #[cfg(feature = "cluster")]
+pub(crate) mod bundles;
+#[cfg(feature = "cluster")]
 pub(crate) mod cluster;
 pub(crate) mod commands;
 pub(crate) mod groups;
@@ -16,6 +18,8 @@ pub(crate) mod placement;
 pub(crate) mod postings;
 #[cfg(feature = "cluster")]
 pub(crate) mod profile;
+#[cfg(feature = "cluster")]
+pub(crate) mod rooms;
 #[cfg(feature = "cluster")]
 pub(crate) mod stores;
 #[cfg(feature = "cluster")]

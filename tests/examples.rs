@@ -149,6 +149,7 @@ examples! {
     ];
     a_cluster: "13_cluster" says ["1 node(s)", "longest sequence below 4000000: 596 steps", "the only node: 199 tasks"];
     groups: "15_groups" says ["the only node a", "customer 7 is always with the only node a", "published and heard: 60 texts"];
+    placement: "14_placement" says ["1 node(s)", "the only node: 12 shards", "sum 4 made and kept on the only node", "removed"];
     an_actix_guest: "actix_guest" says [
         "six bottles: 6",
         "a hundred bottles: outcome of `Guest::send`",

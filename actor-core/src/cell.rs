@@ -24,7 +24,7 @@ use crate::exit::ExitReason;
 use crate::factory::Factory;
 use crate::flight_recorder::FlightRecord;
 use crate::handle::{ActorHandle, AnyCell, EndListener, Watcher};
-use crate::id::{ActorId, MonitorRef};
+use crate::id::{ActorId, GroupId, MonitorRef};
 use crate::lifecycle::{Fate, Phase, fate};
 use crate::mailbox::lanes::Lanes;
 use crate::mailbox::{Mailbox, Overflow};
@@ -50,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) detached: bool,
     pub(crate) mailbox: Mailbox,
     pub(crate) flight_records: usize,
+    /// The placement group that it goes with.
+    pub(crate) member_of: Option<GroupId>,
     /// For a stand-in: where the actor lives, once that is known.
     pub(crate) far: Option<Arc<OnceLock<Home>>>,
 }
@@ -62,6 +64,7 @@ impl Settings {
             && !self.detached
             && self.far.is_none()
             && self.flight_records == 0
+            && self.member_of.is_none()
             && self.mailbox.overflow() != Overflow::Latest
     }
 }

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use crate::handle::ActorHandle;
-use crate::id::ActorId;
+use crate::id::{ActorId, GroupId};
 
 const SHARDS: u64 = 16;
 
@@ -59,6 +59,10 @@ pub trait Citizen: Send + Sync {
     fn kill(&self);
     /// Why it is in its state: what it waits for.
     fn why(&self) -> Option<String> {
+        None
+    }
+    /// The placement group that it goes with.
+    fn group(&self) -> Option<GroupId> {
         None
     }
     /// Whether it belongs into listings of this node; a stand-in for an actor elsewhere does not.

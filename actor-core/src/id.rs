@@ -119,6 +119,27 @@ impl fmt::Debug for NodeId {
     }
 }
 
+/// Names a placement group: the node that asked for it, and the how-manieth of its life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GroupId {
+    /// Who asked.
+    pub node: NodeId,
+    /// Its number there.
+    pub number: u64,
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "g{}@{}", self.number, self.node)
+    }
+}
+
+impl fmt::Debug for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// Names one monitor: the `down` that answers it carries the same value, exactly once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonitorRef(pub(crate) u64);

@@ -8,6 +8,7 @@ pub mod message;
 pub mod context;
 pub mod actor_ref;
 pub mod closing;
+mod placement;
 pub mod spawn;
 pub mod call;
 pub mod ask;
@@ -78,14 +79,15 @@ pub use factory::{ArgsPolicy, Factory, IntoStart, Once, Restartable};
 pub use flight_recorder::FlightRecord;
 pub use groups::{Group, Groups, Router, Routing};
 pub use handle::{ActorHandle, AsHandle};
-pub use id::{ActorId, CallerId, MonitorRef, NodeId};
+pub use id::{ActorId, CallerId, GroupId, MonitorRef, NodeId};
 pub use mailbox::{Mailbox, Overflow};
 pub use message::{Message, Method, MethodTag};
 pub use names::{DEFAULT_NAMESPACE, FullName, Names};
+pub use placement::{Grouped, Locate, Placement};
 pub use recipient::Recipient;
 pub use reply::{Answer, Deferred, Reply, ReplySlot};
 pub use signal::ChildExited;
-pub use spawn::{ActorOptions, Locate, Placement, spawn};
+pub use spawn::{ActorOptions, spawn};
 pub use system::{System, SystemBuilder};
 pub use tell::Tell;
 pub use timers::TimerKey;
@@ -100,9 +102,9 @@ pub mod __macro {
     pub use crate::wire::{Codec, NoCodec, Probe as WireProbe, Wire, key, keyed};
     pub use crate::{
         Actor, ActorOptions, ActorRef, Address, Args, ArgsPolicy, Call, Calls, Context, Deferred,
-        ErrorText, Exclusive, ExitReason, Factory, Handler, Hook, IntoArg, IntoStart, Local,
-        LocalHandler, Mailbox, Message, Method, MethodTag, MonitorRef, Once, Placement, ReplySlot,
-        Restartable, Shared, SharedHandler, SpawnError, Step,
+        ErrorText, Exclusive, ExitReason, Factory, Grouped, Handler, Hook, IntoArg, IntoStart,
+        Local, LocalHandler, Mailbox, Message, Method, MethodTag, MonitorRef, Once, Placement,
+        ReplySlot, Restartable, Shared, SharedHandler, SpawnError, Step,
     };
     pub use inventory;
 }

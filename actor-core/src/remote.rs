@@ -22,9 +22,9 @@ use crate::current::MessageContext;
 use crate::error::{LookupError, SpawnError, Undelivered, UnknownOutcome};
 use crate::exit::ExitReason;
 use crate::handle::ActorHandle;
-use crate::id::{ActorId, CallerId, NodeId};
+use crate::id::{ActorId, CallerId, GroupId, NodeId};
 use crate::mailbox::Mailbox;
-use crate::spawn::Placement;
+use crate::placement::Placement;
 use crate::system::System;
 use crate::wire::baggage::Hold;
 
@@ -249,4 +249,7 @@ pub struct SpawnOptions {
     pub group: Option<String>,
     /// How many records its flight recorder keeps.
     pub flight_records: usize,
+    /// The placement group that it goes with.
+    #[serde(default)]
+    pub member_of: Option<GroupId>,
 }

@@ -13,50 +13,12 @@ use crate::error::SpawnError;
 use crate::exit::{ErrorText, ExitReason};
 use crate::factory::{Factory, IntoStart};
 use crate::handle::ActorHandle;
-use crate::id::NodeId;
 use crate::mailbox::Mailbox;
 use crate::names::{DEFAULT_NAMESPACE, FullName};
+use crate::placement::{Grouped, Placement};
 use crate::remote::{Baggage, SpawnKind, SpawnOptions, SpawnRequest, stand_in};
 use crate::system::System;
 use crate::wire::{Codec, baggage};
-
-/// Where an actor or task should run. On one node there is one answer; the choice is kept for when there
-/// are many.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub enum Placement {
-    /// On the node with the least to do.
-    #[default]
-    LeastLoaded,
-    /// On as many nodes as there are.
-    Spread,
-    /// On as few nodes as will do.
-    Pack,
-    /// On this node, or, if `or_elsewhere`, where there is room when it cannot be there.
-    OnNode {
-        /// Which.
-        node: NodeId,
-        /// Whether another node will do.
-        or_elsewhere: bool,
-    },
-    /// Where most of these bytes are: see [`Locate`].
-    Near(Arc<dyn Locate>),
-    /// On a node with this label; if `or_elsewhere`, rather there than elsewhere.
-    Labelled {
-        /// The label's name.
-        name: String,
-        /// Its value.
-        value: String,
-        /// Whether another node will do.
-        or_elsewhere: bool,
-    },
-}
-
-/// Something that lies on nodes, and that one may want to be near to.
-pub trait Locate: fmt::Debug + Send + Sync {
-    /// The nodes it lies on, with the bytes on each.
-    fn bytes_by_node(&self) -> Vec<(NodeId, u64)>;
-}
 
 /// What can be chosen for an actor of type `A` before it is spawned.
 ///
@@ -175,6 +137,27 @@ impl<A: Actor> ActorOptions<A> {
         self
     }
 
+    /// Runs the actor on the node of a bundle of this placement group, and ends it for good when the group is removed.
+    /// The group must be formed: wait until it is ready first.
+    pub fn in_group(mut self, group: &impl Grouped) -> Self {
+        let bundle = match self.placement {
+            Some(Placement::InGroup { bundle, .. }) => bundle,
+            _ => None,
+        };
+        let group = group.group_id();
+        self.placement = Some(Placement::InGroup { group, bundle });
+        self.settings.member_of = Some(group);
+        self
+    }
+
+    /// Which bundle of its placement group, chosen before, the actor runs in, counted from 0.
+    pub fn bundle(mut self, index: u32) -> Self {
+        if let Some(Placement::InGroup { bundle, .. }) = &mut self.placement {
+            *bundle = Some(index);
+        }
+        self
+    }
+
     /// Makes `supervisor` decide about restarts: it is told of each end and must answer. The actor lives
     /// without references. For supervisors.
     pub fn supervised_by(mut self, supervisor: ActorHandle) -> Self {
@@ -259,6 +242,7 @@ impl<A: Actor> ActorOptions<A> {
         options.settings.max_restarts = chosen.max_restarts;
         options.settings.mailbox = chosen.mailbox;
         options.settings.flight_records = chosen.flight_records;
+        options.settings.member_of = chosen.member_of;
         options.settings.pin = match chosen.group {
             Some(group) => Some(Pin::Group(group)),
             None => chosen.pinned.then_some(Pin::Near),
@@ -293,7 +277,8 @@ impl<A: Actor> ActorOptions<A> {
         let (written, baggage) = baggage::collect(|| codec.encode(args, &mut bytes));
         written
             .map_err(|error| no_place(format!("its arguments could not be written: {error}")))?;
-        let Settings { pin, detached, max_restarts, mailbox, flight_records, .. } = &self.settings;
+        let Settings { pin, detached, max_restarts, mailbox, flight_records, member_of, .. } =
+            &self.settings;
         let options = SpawnOptions {
             name: self.name.clone(),
             namespace: self.namespace.clone(),
@@ -307,6 +292,7 @@ impl<A: Actor> ActorOptions<A> {
                 Some(Pin::Near) | None => None,
             },
             flight_records: *flight_records,
+            member_of: *member_of,
         };
         let request =
             SpawnRequest { key: kind.key, args: bytes, options, baggage: Baggage(baggage) };

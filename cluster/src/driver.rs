@@ -37,7 +37,6 @@ mod postings;
 
 /// Where broadcasts of the membership travel.
 pub(crate) const MEMBERS_TOPIC: &str = "mobula/members";
-/// Where revocations travel.
 pub(crate) const REVOCATIONS_TOPIC: &str = "mobula/revocations";
 
 /// How often certificates of those connected are looked at again.
@@ -232,6 +231,7 @@ impl Driver {
             }
         }
         self.outputs = outputs;
+        self.directory.publish_loads(&self.core);
         if !events.is_empty() {
             self.publish_view();
             events.into_iter().for_each(|event| self.announce(event));

@@ -346,6 +346,10 @@ impl Cluster {
         }
     }
 
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.shared.directory
+    }
+
     pub(crate) async fn tell(&self, input: Input) {
         let _stopped = self.happens(Happening::Tell(input)).await;
     }

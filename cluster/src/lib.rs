@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`identity`] (who a node is), [`admission`] (who may come in), [`transport`] (the port towards the
 //! network and its two implementations), [`lanes`] (messages) and [`bulk`] (object bytes) over it, `driver` (membership),
-//! [`handle`] (the cluster as the rooms above see it).
+//! [`handle`] (the cluster as the rooms above see it), [`scheduling`] (where things go).
 
 pub mod identity;
 pub mod admission;
@@ -19,6 +19,7 @@ pub mod probe;
 mod life;
 pub mod handle;
 pub mod exchange;
+pub mod scheduling;
 #[doc(hidden)]
 pub mod strangers;
 pub mod error;
@@ -29,3 +30,4 @@ pub use life::new_life;
 pub use mobula_proto::error::PostError;
 pub use mobula_proto::id::{Incarnation, NodeId};
 pub use mobula_proto::member::{Details, Record, Status};
+pub use mobula_proto::membership::MembershipEvent;

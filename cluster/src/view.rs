@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use mobula_proto::id::NodeId;
+use mobula_proto::load::Load;
 use mobula_proto::member::{Record, Status};
 use mobula_proto::membership;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::admission::Admitted;
 use crate::lanes::AddressBook;
@@ -62,12 +64,38 @@ impl View {
     }
 }
 
+/// A snapshot of how busy others say they are; at most as many as membership keeps. Rumours: they are seconds old.
+#[derive(Clone, Debug, Default)]
+pub struct LoadView {
+    /// Another number for each snapshot.
+    pub version: u64,
+    /// By node, each with the number of its report: of one node, higher is newer.
+    pub reports: Vec<(NodeId, u64, Load)>,
+}
+
 /// The newest view, and who was met.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     pub(crate) view: ArcSwap<View>,
+    pub(crate) loads: ArcSwap<LoadView>,
+    /// Says that there is a newer one.
+    pub(crate) loads_changed: watch::Sender<u64>,
     /// Peers with a control connection, as they were let in.
     pub(crate) met: Mutex<BTreeMap<NodeId, Arc<Admitted>>>,
+}
+
+impl Directory {
+    /// Shows the loads that are known now; where nothing is new, at the price of one comparison.
+    pub(crate) fn publish_loads(&self, core: &membership::Membership) {
+        let version = core.loads_version();
+        if self.loads.load().version == version {
+            return;
+        }
+        let reports = core.loads();
+        let reports = reports.map(|report| (report.node, report.sequence, report.digest.into()));
+        self.loads.store(Arc::new(LoadView { version, reports: reports.collect() }));
+        self.loads_changed.send_replace(version);
+    }
 }
 
 impl AddressBook for Directory {

@@ -11,6 +11,8 @@ use mobula_tasks::{Scheduler, SchedulerConfig};
 use super::{Node, Rooms, Slot};
 use crate::config::{ConfigError, NodeConfig};
 #[cfg(feature = "cluster")]
+use crate::wiring::bundles::PlacementGroups;
+#[cfg(feature = "cluster")]
 use crate::wiring::cluster::Name;
 
 /// How often a get looks again before it sleeps: some microseconds, less than a thread needs to wake.
@@ -138,6 +140,10 @@ impl NodeBuilder {
         let root = RootSupervisor::spawn(&system);
         root.ready().await.map_err(NodeError::Root)?;
         let store_actor = StoreActor::spawn(&system, &store);
+        #[cfg(feature = "cluster")]
+        let groups = PlacementGroups::new(&system, &scheduler);
+        #[cfg(feature = "cluster")]
+        system.set_extension(Arc::clone(&groups));
         let rooms = Rooms {
             system,
             store,
@@ -145,6 +151,8 @@ impl NodeBuilder {
             _root: root,
             store_actor,
             config,
+            #[cfg(feature = "cluster")]
+            groups,
             #[cfg(feature = "cluster")]
             membership: OnceLock::new(),
             #[cfg(feature = "cluster")]

@@ -64,6 +64,16 @@ impl Builds {
         self.table(build).is_some_and(|table| table.get(key).is_some())
     }
 
+    /// All that a node of this build can do, rising; nothing, while its table is unknown.
+    pub(crate) fn keys(&self, build: u64) -> Arc<[u64]> {
+        self.table(build).map(|table| table.keys()).unwrap_or_default()
+    }
+
+    /// How often a table was learnt.
+    pub(crate) fn news_count(&self) -> u64 {
+        *self.news.borrow()
+    }
+
     /// Changes whenever a table was learnt.
     pub(crate) fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()

@@ -1,5 +1,6 @@
 //! A node's part in the cluster: the exchange between its actors and the lanes, and what it says of itself.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use mobula_actor_core::remote::{Home, Remote, refer};
@@ -10,20 +11,22 @@ use mobula_cluster::bulk::Source;
 use mobula_cluster::exchange::carrier::Carrier;
 use mobula_cluster::exchange::rights::Rights;
 use mobula_cluster::exchange::{Courier, Exchange, Placer};
+use mobula_cluster::scheduling::CPU;
 use mobula_cluster::{Cluster, Details, Identity, Incarnation, Record, Upper};
 use mobula_store::owner::OwnerLimits;
 use mobula_store::{Store, StoreId};
-use mobula_tasks::Scheduler;
+use mobula_tasks::{Quantity, Scheduler};
 
 use super::builds::Builds;
 use super::builds::learning::{self, BuildService};
 use super::builds::table::BuildTable;
 use super::bulk::Parts;
+use super::bundles::PlacementGroups;
 use super::placement::Placing;
 use super::postings::{self, Registrar};
-pub(crate) use super::profile::{CLIENT, OBSERVER, Profile, hosts};
+pub(crate) use super::profile::{CLIENT, OBSERVER, Profile};
 use super::stores::{self, StorePort, StoreService};
-use super::tasks::{TaskPort, TaskService};
+use super::tasks::{self, TaskPort, TaskService};
 use crate::config::{ConfigError, NodeConfig};
 use crate::inspector::Inspector;
 use crate::membership::{ClusterConfig, Papers};
@@ -92,6 +95,10 @@ pub(crate) struct Services {
     pub(crate) builds: ActorRef<BuildService>,
     /// What this program contains.
     pub(crate) own_build: BuildTable,
+    /// Where the tasks' service finds the way to others.
+    pub(crate) port: Arc<OnceLock<Weak<TaskPort>>>,
+    /// The placement groups of this node.
+    pub(crate) groups: Arc<PlacementGroups>,
     /// Where the store's service finds the cluster.
     pub(crate) cluster: Arc<OnceLock<Cluster>>,
 }
@@ -104,6 +111,7 @@ pub(crate) async fn start(
     services: &Services,
 ) -> Result<Membership, NodeError> {
     let builds = Arc::new(Builds::new(services.own_build.clone()));
+    let (cpus, resources) = totals(system);
     let profile = Profile {
         build: builds.own().number(),
         builds: Some(services.builds.id()),
@@ -113,7 +121,8 @@ pub(crate) async fn start(
         store: Some(services.store.id()),
         tasks: Some(services.tasks.id()),
         registrar: Some(services.registrar.id()),
-        cpus: node.num_cpus,
+        cpus,
+        resources,
     };
     let (me, rights) = (name.store(), name.rights);
     let mut settings = mobula_cluster::ClusterConfig::new(&config.name, name.mode, config.listen);
@@ -138,7 +147,9 @@ pub(crate) async fn start(
     let source = Arc::clone(&parts) as Arc<dyn Source>;
     let upper = Upper { inbound, source };
     let cluster = Cluster::start(settings, upper).await?;
-    let placing = Arc::new(Placing::new(cluster.clone(), Arc::clone(&builds)));
+    let groups = Arc::clone(&services.groups);
+    let placing = Placing::new(cluster.clone(), Arc::clone(&builds), Arc::clone(&groups));
+    let placing = Arc::new(placing);
     let here = (NodeId(cluster.node().0), cluster.life().0);
     let courier = Arc::clone(&carrier) as Arc<dyn Courier>;
     let placer = Arc::clone(&placing) as Arc<dyn Placer>;
@@ -159,7 +170,18 @@ pub(crate) async fn start(
         tokio::spawn(stores::follow(cluster.clone(), Arc::downgrade(&store), port));
     }
     if let Some(scheduler) = system.extension::<Scheduler>() {
-        let port = TaskPort::new(system.clone(), cluster.clone(), Arc::clone(&placing));
+        let port = TaskPort::new(
+            system.clone(),
+            cluster.clone(),
+            Arc::clone(&placing),
+            &scheduler,
+            Arc::clone(&groups),
+        );
+        // A node takes part once.
+        let _ = services.port.set(Arc::downgrade(&port));
+        groups.join(&port, cluster.node());
+        tasks::begin(&port, &scheduler, services.tasks.clone());
+        tokio::spawn(placing.keep_reporting(Arc::downgrade(&scheduler)));
         scheduler.set_elsewhere(port);
     }
     postings::open(system, &cluster);
@@ -197,6 +219,29 @@ pub(crate) fn warden(system: &System, record: &Record) -> Option<ActorRef<Warden
     let actor = Profile::of(record).warden?;
     let home = Home { node: NodeId(record.node.0), incarnation: record.details.life.0, actor };
     refer(system, home).ok()
+}
+
+/// What tasks may use on this node.
+fn totals(system: &System) -> (f64, BTreeMap<String, u64>) {
+    let Some(scheduler) = system.extension::<Scheduler>() else { return (0.0, BTreeMap::new()) };
+    let amounts = scheduler.resources().into_iter();
+    let mut totals: BTreeMap<String, Quantity> =
+        amounts.map(|amount| (amount.resource, amount.total)).collect();
+    let cpus = totals.remove(CPU).unwrap_or_default().as_f64();
+    (cpus, totals.into_iter().map(|(name, total)| (name, total.units())).collect())
+}
+
+/// Tells the others that tasks may use more on this node than before.
+pub(crate) fn describe_resources(system: &System, cluster: &Cluster) {
+    let own = cluster.node();
+    let Some(mut details) = cluster.view().get(own).map(|record| (*record.details).clone()) else {
+        return;
+    };
+    let mut profile: Profile = serde_json::from_slice(&details.meta).unwrap_or_default();
+    (profile.cpus, profile.resources) = totals(system);
+    details.meta = serde_json::to_vec(&profile).unwrap_or_default();
+    let cluster = cluster.clone();
+    drop(system.runtime().spawn(async move { cluster.describe(details).await }));
 }
 
 /// The inspector of a member.

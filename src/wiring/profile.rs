@@ -1,5 +1,7 @@
 //! What a node says of itself to all members, beside what the membership carries anyway.
 
+use std::collections::BTreeMap;
+
 use mobula_actor_core::ActorId;
 use mobula_cluster::Record;
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,9 @@ pub(crate) struct Profile {
     /// CPUs that tasks may use.
     #[serde(default)]
     pub(crate) cpus: f64,
+    /// What else tasks may use, in ten-thousandths.
+    #[serde(default)]
+    pub(crate) resources: BTreeMap<String, u64>,
 }
 
 impl Profile {

@@ -1,319 +1,329 @@
-//! Tasks across nodes: attempts of others that run here, and ours that run elsewhere.
+//! Tasks across nodes: attempts of ours that run elsewhere, and room for them.
+//!
+//! A task that would be quicker elsewhere is not pushed to the node that looks idle, for everybody sees the same one.
+//! A node is asked for room first ([`Spill`]), keeps it for a moment, and then gets whichever task waits here by then.
+//! While that node answers quickly, more follow without a question.
+//!
+//! - `leases`: room that is asked for, filled, given back.
+//! - [`service`]: what this node does for others.
+//! - [`raids`]: what it does when it has nothing to do.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use mobula_actor_core::remote::{Home, refer};
-use mobula_actor_core::{
-    ActorRef, AskError, BoxFuture, Context, Current, Deferred, Mailbox, NodeId, Placement, System,
-    Undelivered, scope,
+use mobula_actor_core::{ActorRef, AskError, BoxFuture, NodeId, Placement, System, Undelivered};
+use mobula_cluster::scheduling::{
+    Arguments, Choice, Load, PlacementError, Site, Spill, Submission, Time,
 };
-use mobula_cluster::{Cluster, Record};
-use mobula_store::{Failure, GetError, ObjectId, ObjectRef, TaskError};
+use mobula_cluster::{Cluster, MembershipEvent, NodeId as Name, Record};
 use mobula_tasks::{
-    Destination, Elsewhere, FarCall, FarError, FarValue, Scheduler, Visit, visitors,
+    Demand, Destination, Elsewhere, FarCall, FarError, FarValue, Lease, Scheduler, Waiting, Wanted,
 };
 use parking_lot::Mutex;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 
-use super::cluster::{Profile, hosts};
-use super::placement::Placing;
+use super::builds::is_host;
+use super::bundles::PlacementGroups;
+use super::cluster::Profile;
+use super::placement::{Placing, Seen, id, is_strict, needs};
 
-/// Attempts of other nodes that may wait to be begun.
-const MAILBOX: u32 = 16 * 1024;
+mod leases;
+pub(crate) mod raids;
+pub(crate) mod service;
 
-/// Attempts that a node is given at once for each of its CPUs, so that none idles while an answer is on its way.
-const WINDOW_PER_CPU: f64 = 8.0;
+pub(crate) use service::TaskService;
+use service::{DRAINS, Number, Outcome};
 
-/// Which attempt: the node's number and its count.
-type Number = (u64, u64);
-
-/// Runs attempts for other nodes.
-pub(crate) struct TaskService {
-    visitors: HashMap<u64, Visit>,
-    running: HashMap<Number, ObjectRef<FarValue>>,
-    is_draining: bool,
-    /// Results of attempts that go back because this node drains.
-    sent_back: Arc<Mutex<HashSet<ObjectId>>>,
-}
-
-#[crate::actor]
-impl TaskService {
-    pub(crate) fn new() -> Self {
-        Self {
-            visitors: visitors(),
-            running: HashMap::new(),
-            is_draining: false,
-            sent_back: Arc::default(),
-        }
-    }
-
-    /// Runs an attempt, on this node's resources; answers when it is over.
-    pub fn run(
-        &mut self,
-        ctx: &mut Context<Self>,
-        number: Number,
-        call: FarCall,
-    ) -> Deferred<Result<FarValue, Failure>> {
-        let (reply, deferred) = ctx.defer();
-        if self.is_draining && !call.is_bound {
-            reply.send(Err(drains(&call)));
-            return deferred;
-        }
-        let begun = match self.visitors.get(&call.function) {
-            Some(visit) => visit(&call),
-            None => Err(TaskError::NoProvider {
-                task: call.name.clone().into(),
-                seen: format!("this node has no function of the key {:016x}", call.function).into(),
-            }),
-        };
-        match begun {
-            Err(error) => reply.send(Err(Failure::from(&error))),
-            Ok(object) => {
-                self.running.insert(number, object.clone());
-                let me = ctx.actor_ref();
-                let system = me_system();
-                let sent_back = Arc::clone(&self.sent_back);
-                let runtime = system.runtime().clone();
-                drop(runtime.spawn(scope(Current::root(system), async move {
-                    let outcome = match object.get().await {
-                        Ok(value) => Ok((*value).clone()),
-                        Err(_) if sent_back.lock().remove(&object.id()) => Err(drains(&call)),
-                        Err(GetError::Task(error)) => Err(Failure::from(&error)),
-                        Err(error) => Err(Failure {
-                            kind: "Lost".to_owned(),
-                            task: call.name,
-                            text: error.to_string(),
-                            attempt: call.attempt,
-                        }),
-                    };
-                    reply.send(outcome);
-                    // A stopped node forgets everything anyway.
-                    let _ = me.over(number).tell().await;
-                })));
-            }
-        }
-        deferred
-    }
-
-    /// Nobody waits for an attempt any more.
-    pub fn cancel(&mut self, number: Number) {
-        if let Some(object) = self.running.remove(&number) {
-            object.cancel();
-        }
-    }
-
-    /// Takes no more, and sends back what has not begun; gives how many are left.
-    pub fn drain(&mut self) -> usize {
-        self.is_draining = true;
-        if let Some(scheduler) = me_system().extension::<Scheduler>() {
-            let withdrawn: HashSet<ObjectId> = scheduler.withdraw_visitors().into_iter().collect();
-            self.sent_back.lock().extend(&withdrawn);
-            for object in self.running.values().filter(|object| withdrawn.contains(&object.id())) {
-                object.cancel();
-            }
-        }
-        self.running.len()
-    }
-
-    /// An attempt is over.
-    pub fn over(&mut self, number: Number) {
-        self.running.remove(&number);
-    }
-}
-
-/// What an attempt is told that has not begun on a node that drains.
-const DRAINS: &str = "Drains";
-
-fn drains(call: &FarCall) -> Failure {
-    Failure {
-        kind: DRAINS.to_owned(),
-        task: call.name.clone(),
-        text: "the node takes no more".to_owned(),
-        attempt: call.attempt,
-    }
-}
-
-fn me_system() -> System {
-    mobula_actor_core::current::expect_system()
-}
-
-impl TaskService {
-    pub(crate) fn spawn() -> ActorRef<Self> {
-        Self::options().mailbox(Mailbox::bounded(MAILBOX)).detached().remote()
-    }
-}
+/// Attempts under one lease at most.
+const WINDOW_MAX: usize = 256;
+/// How often what nobody uses is given back.
+const TIDY_EVERY: Duration = Duration::from_millis(50);
+/// Questions for one demand that may be open at once.
+const QUESTIONS_MAX: usize = 8;
 
 /// This node's way to the task services of others.
 pub(crate) struct TaskPort {
+    me: Weak<Self>,
     system: System,
     cluster: Cluster,
     placing: Arc<Placing>,
+    scheduler: Weak<Scheduler>,
+    groups: Arc<PlacementGroups>,
     here: NodeId,
     count: AtomicU64,
     services: Mutex<HashMap<(NodeId, u64), ActorRef<TaskService>>>,
-    given: Arc<Mutex<HashMap<NodeId, u32>>>,
+    spill: Mutex<Spill<Demand, u64>>,
     /// Lives of nodes that let this one submit nothing.
-    denied: Arc<Mutex<HashSet<(NodeId, u64)>>>,
+    denied: Mutex<HashSet<(NodeId, u64)>>,
 }
 
 impl TaskPort {
-    pub(crate) fn new(system: System, cluster: Cluster, placing: Arc<Placing>) -> Arc<Self> {
-        Arc::new(Self {
-            here: NodeId(cluster.node().0),
+    pub(crate) fn new(
+        system: System,
+        cluster: Cluster,
+        placing: Arc<Placing>,
+        scheduler: &Arc<Scheduler>,
+        groups: Arc<PlacementGroups>,
+    ) -> Arc<Self> {
+        let name = cluster.node();
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            here: id(name),
             system,
             cluster,
             placing,
+            scheduler: Arc::downgrade(scheduler),
+            groups,
             count: AtomicU64::new(1),
             services: Mutex::default(),
-            given: Arc::default(),
-            denied: Arc::default(),
+            spill: Mutex::new(Spill::with_window_max(name, WINDOW_MAX)),
+            denied: Mutex::default(),
         })
     }
 
-    fn service(&self, node: NodeId) -> Option<(ActorRef<TaskService>, u64)> {
-        let view = self.cluster.view();
-        let record = view.alive().find(|record| record.node.0 == node.0)?;
-        let key = (node, record.details.life.0);
+    pub(crate) fn service(&self, node: NodeId) -> Option<ActorRef<TaskService>> {
+        let host = *self.placing.seen().hosts.get(&node)?;
+        let key = (node, host.life);
         let mut services = self.services.lock();
         if let Some(service) = services.get(&key) {
-            return Some((service.clone(), key.1));
+            return Some(service.clone());
         }
-        let actor = Profile::of(record).tasks?;
-        let home = Home { node, incarnation: record.details.life.0, actor };
+        let home = Home { node, incarnation: host.life, actor: host.tasks? };
         let service = refer::<TaskService>(&self.system, home).ok()?;
         services.retain(|(known, _), _| *known != node);
         services.insert(key, service.clone());
-        Some((service, key.1))
+        Some(service)
     }
 
-    /// Whether a member runs tasks for this node at all.
-    fn takes_tasks(&self, record: &Record, profile: &Profile) -> bool {
-        let life = (NodeId(record.node.0), record.details.life.0);
-        record.node.0 != self.here.0
-            && profile.tasks.is_some()
-            && hosts(record)
-            && !self.denied.lock().contains(&life)
+    /// The members as they are now.
+    pub(crate) fn seen(&self) -> Arc<Seen> {
+        self.placing.seen()
     }
 
-    /// Whether a member takes attempts of this function.
-    fn takes(&self, record: &Record, profile: &Profile, function: u64) -> bool {
-        self.takes_tasks(record, profile) && self.placing.can(profile, function)
+    /// Whether a node runs tasks for this one at all, as far as is known; this one does.
+    fn takes_tasks(&self, seen: &Seen, node: NodeId) -> bool {
+        let host = seen.hosts.get(&node);
+        host.is_some_and(|host| {
+            host.tasks.is_some() && !self.denied.lock().contains(&(node, host.life))
+        })
+    }
+
+    /// A node lets this one submit nothing, in this life of it.
+    fn deny(&self, node: NodeId) {
+        if let Some(host) = self.seen().hosts.get(&node) {
+            self.denied.lock().insert((node, host.life));
+        }
+    }
+
+    /// How busy a node is by rumour.
+    pub(crate) fn estimate(&self, node: Name) -> Option<Load> {
+        self.placing.planner.estimates([node]).pop().and_then(|(_, load)| load)
+    }
+
+    fn now(&self) -> Time {
+        self.placing.planner.now()
     }
 }
 
-/// Counts an attempt that was given, and takes it back there if nobody waits for it any more.
+/// What goes on in the background as long as the port and its scheduler live.
+pub(crate) fn begin(
+    port: &Arc<TaskPort>,
+    scheduler: &Arc<Scheduler>,
+    service: ActorRef<TaskService>,
+) {
+    let runtime = port.system.runtime().clone();
+    let scheduler = Arc::downgrade(scheduler);
+    runtime.spawn(raids::keep_raiding(Arc::downgrade(port), scheduler));
+    runtime.spawn(keep_tidy(Arc::downgrade(port)));
+    runtime.spawn(follow(port.cluster.events(), Arc::downgrade(port), service));
+}
+
+/// Gives back what was reserved and is not used.
+async fn keep_tidy(port: Weak<TaskPort>) {
+    let mut ticks = tokio::time::interval(TIDY_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(port) = port.upgrade() else { return };
+        port.groups.rooms().expire();
+        port.tick();
+    }
+}
+
+/// Ends what was for nodes that are gone.
+async fn follow(
+    mut events: Receiver<MembershipEvent>,
+    port: Weak<TaskPort>,
+    service: ActorRef<TaskService>,
+) {
+    loop {
+        let event = events.recv().await;
+        let Some(port) = port.upgrade() else { return };
+        match event {
+            Ok(MembershipEvent::Down { node, .. } | MembershipEvent::Left(node)) => {
+                port.node_gone(node);
+                // A service that has ended has forgotten it, too.
+                let _ = service.gone(node.0).tell().await;
+            }
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Ends an attempt's lease when it is over, and takes the attempt back there if nobody waits for it any more.
 struct Given {
-    given: Arc<Mutex<HashMap<NodeId, u32>>>,
-    node: NodeId,
+    port: Weak<TaskPort>,
+    lease: Option<Lease>,
+    begun: Instant,
+    is_welcome: bool,
     service: Option<(ActorRef<TaskService>, Number)>,
 }
 
 impl Drop for Given {
     fn drop(&mut self) {
-        less(&self.given, self.node);
         if let Some((service, number)) = self.service.take() {
             // No room for the word: then it runs to its end for nothing.
             let _ = service.cancel(number).try_tell();
         }
-    }
-}
-
-fn less(given: &Mutex<HashMap<NodeId, u32>>, node: NodeId) {
-    if let Some(count) = given.lock().get_mut(&node) {
-        *count = count.saturating_sub(1);
+        if let Some((lease, port)) = self.lease.zip(self.port.upgrade()) {
+            port.ended(lease, self.begun.elapsed(), self.is_welcome);
+        }
     }
 }
 
 impl Elsewhere for TaskPort {
-    fn place(&self, placement: &Placement, function: u64) -> Destination {
-        // What cannot travel stays here.
-        let able = |record: &Record, profile: &Profile| {
-            record.node.0 == self.here.0
-                || (function != 0 && self.takes(record, profile, function))
-                || (function == 0 && profile.tasks.is_some())
-        };
-        match self.placing.node_for(placement, able) {
+    fn place(&self, placement: &Placement, wanted: &Wanted<'_>) -> Destination {
+        if let Placement::InGroup { group, bundle } = placement {
+            return match self.groups.node_for(*group, *bundle, wanted.demand) {
+                Ok(Some(node)) if node == self.here || node == NodeId::HERE => Destination::Here,
+                Ok(Some(node)) => Destination::There { node, only: true },
+                Ok(None) => Destination::Later,
+                Err(why) => Destination::Nowhere(why),
+            };
+        }
+        let function = (wanted.function != 0).then_some((wanted.function, wanted.name));
+        let is_strict = is_strict(placement);
+        let seen = self.seen();
+        let may_take = |node| self.takes_tasks(&seen, node);
+        match self.placing.node_for(placement, needs(wanted.demand, function), may_take) {
             Ok(node) if node == self.here => Destination::Here,
-            Ok(node) => {
-                *self.given.lock().entry(node).or_default() += 1;
-                let only = match placement {
-                    Placement::OnNode { or_elsewhere, .. }
-                    | Placement::Labelled { or_elsewhere, .. } => !or_elsewhere,
-                    _ => false,
-                };
-                Destination::There { node, only }
+            Ok(node) => Destination::There { node, only: is_strict },
+            Err(PlacementError::Busy { feasible }) if is_strict && !feasible.is_empty() => {
+                Destination::There { node: id(feasible[0]), only: true }
             }
-            Err(why) => match self.placing.unprovided(placement, function) {
-                Some(seen) if function != 0 => Destination::Unprovided(seen),
-                Some(_) | None => Destination::Nowhere(why),
+            Err(error) => match self.placing.unprovided(placement, wanted.function) {
+                Some(seen) if wanted.function != 0 => Destination::Unprovided(seen),
+                Some(_) | None if is_strict => {
+                    Destination::Nowhere(format!("{placement:?} was asked for, and {error}"))
+                }
+                // Until somebody has it, or has room.
+                Some(_) | None => Destination::Later,
             },
         }
     }
 
     fn unprovided(&self, function: u64) -> Option<String> {
-        let view = self.cluster.view();
-        let others: Vec<&Record> =
-            view.alive().filter(|record| self.takes_tasks(record, &Profile::of(record))).collect();
+        let (view, seen) = (self.cluster.view(), self.seen());
+        let takes = |record: &&Record| {
+            record.node.0 != self.here.0
+                && is_host(record)
+                && self.takes_tasks(&seen, id(record.node))
+        };
+        let others: Vec<&Record> = view.alive().filter(takes).collect();
         let is_able = |record: &&Record| self.placing.can(&Profile::of(record), function);
         let is_unprovided = !others.is_empty() && !others.iter().any(is_able);
-        is_unprovided.then(|| self.placing.seen(function, &others))
+        is_unprovided.then(|| self.placing.instead(function, &others))
     }
 
-    fn spare(&self, function: u64) -> Option<NodeId> {
-        let view = self.cluster.view();
-        let mut given = self.given.lock();
-        let mut best: Option<(f64, NodeId)> = None;
-        for record in view.alive() {
-            let profile = Profile::of(record);
-            if !self.takes(record, &profile, function) || profile.cpus <= 0.0 {
-                continue;
+    fn overflow(&self, waiting: &[Waiting]) -> bool {
+        let seen = self.placing.seen();
+        let takes = |site: &&Site| self.takes_tasks(&seen, id(site.node));
+        let others: Vec<Site> = seen.others.iter().filter(takes).cloned().collect();
+        let arguments = Arguments::default();
+        let mut has_asked = false;
+        for Waiting { demand, function, name, count } in waiting {
+            self.fill(demand);
+            let request = needs(demand, Some((*function, name)));
+            let submission = Submission {
+                here: Name(self.here.0),
+                has_room_here: false,
+                request: &request,
+                arguments: &arguments,
+            };
+            let mut out = Vec::new();
+            let mut spill = self.spill.lock();
+            let open = spill.waiting_for(demand);
+            has_asked |= open > 0;
+            for _ in open..QUESTIONS_MAX.min(*count) {
+                let Ok(Choice::Ask(nodes)) = self.placing.planner.choose(&submission, &others)
+                else {
+                    break;
+                };
+                has_asked = true;
+                let ticket = self.count.fetch_add(1, Ordering::Relaxed);
+                spill.submit(self.now(), ticket, demand.clone(), &nodes, &mut out);
             }
-            let node = NodeId(record.node.0);
-            let load = f64::from(given.get(&node).copied().unwrap_or(0)) / profile.cpus;
-            if load < WINDOW_PER_CPU && best.is_none_or(|(least, _)| load < least) {
-                best = Some((load, node));
-            }
+            drop(spill);
+            self.perform(out);
         }
-        let (_, node) = best?;
-        *given.entry(node).or_default() += 1;
-        Some(node)
+        has_asked
     }
 
-    fn give_back(&self, node: NodeId) {
-        less(&self.given, node);
-    }
-
-    fn run(&self, node: NodeId, call: FarCall) -> BoxFuture<'static, Result<FarValue, FarError>> {
+    fn run(
+        &self,
+        node: NodeId,
+        lease: Option<Lease>,
+        call: FarCall,
+    ) -> BoxFuture<'static, Result<FarValue, FarError>> {
         let number = (self.here.0, self.count.fetch_add(1, Ordering::Relaxed));
         let service = self.service(node);
-        let given = Arc::clone(&self.given);
-        let denied = Arc::clone(&self.denied);
+        let port = Weak::clone(&self.me);
+        let begun = Instant::now();
+        let given = Given { port, lease, begun, is_welcome: true, service: None };
         Box::pin(async move {
-            let mut guard = Given { given, node, service: None };
-            let Some((service, life)) = service else {
+            // As a whole, so that it ends with the future, polled or not.
+            let mut guard = given;
+            let Some(service) = service else {
                 return Err(FarError::Refused(format!("node {node} is not there")));
             };
             guard.service = Some((service.clone(), number));
-            let answer = service.run(number, call).await;
+            let answer = service.run(number, lease.map(|lease| lease.number), call).await;
             guard.service = None;
-            answer.map_err(|error| match error {
-                AskError::Refused(failure) if failure.kind == "NoProvider" => {
-                    FarError::Unprovided(format!("node {node} says: {}", failure.text))
+            match answer {
+                Ok(Outcome { value, is_welcome }) => {
+                    guard.is_welcome = is_welcome;
+                    Ok(value)
                 }
-                AskError::NotDelivered { reason: Undelivered::Denied(why), .. } => {
-                    denied.lock().insert((node, life));
-                    FarError::Denied(why.to_string())
+                Err(AskError::Refused(failure)) if failure.kind == "NoProvider" => {
+                    Err(FarError::Unprovided(format!("node {node} says: {}", failure.text)))
                 }
-                AskError::Refused(failure) if failure.kind == DRAINS => {
-                    FarError::Refused(format!("node {node} drains, and takes no more"))
+                Err(AskError::Refused(failure)) if failure.kind == DRAINS => {
+                    guard.is_welcome = false;
+                    Err(FarError::Refused(format!("node {node} drains, and takes no more")))
                 }
-                AskError::Refused(failure) => FarError::Failed(failure),
-                AskError::NotDelivered { .. } | AskError::Deadlock(_) => {
-                    FarError::Refused(error.to_string())
+                Err(AskError::NotDelivered { reason: Undelivered::Denied(why), .. }) => {
+                    guard.is_welcome = false;
+                    if let Some(port) = guard.port.upgrade() {
+                        port.deny(node);
+                    }
+                    Err(FarError::Denied(why.to_string()))
                 }
-                other => FarError::Lost(other.to_string()),
-            })
+                Err(AskError::Refused(failure)) => Err(FarError::Failed(failure)),
+                Err(error @ (AskError::NotDelivered { .. } | AskError::Deadlock(_))) => {
+                    guard.is_welcome = false;
+                    Err(FarError::Refused(error.to_string()))
+                }
+                Err(other) => {
+                    guard.is_welcome = false;
+                    Err(FarError::Lost(other.to_string()))
+                }
+            }
         })
     }
 }

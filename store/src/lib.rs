@@ -40,6 +40,7 @@ pub mod entry;
 pub mod hold;
 pub mod block;
 pub mod collect;
+mod locate;
 
 // Inside: one object, and many.
 mod waiting;

@@ -66,6 +66,13 @@ impl<T> ObjectRef<T> {
         self.hold.entry().counts()
     }
 
+    /// Calls `callback` once [`get`](Self::get) would answer at once: now, or on the thread that makes it so, which must
+    /// not be held up.
+    pub fn on_ready(&self, callback: impl FnOnce() + Send + 'static) {
+        // Nobody withdraws it.
+        let _key = self.hold.entry().on_sealed(Box::new(callback));
+    }
+
     /// Cancels the task that is to make the object, and the tasks it submitted. True if it had not ended yet;
     /// then [`get`](Self::get) gives [`TaskError::Cancelled`](crate::TaskError::Cancelled) unless the task
     /// finishes first.

@@ -23,6 +23,8 @@ use crate::{
     resources::{Demand, Quantity},
 };
 
+mod sharing;
+
 /// How often a head may be passed over before the others make room for it.
 const PATIENCE: u32 = 64;
 
@@ -152,7 +154,8 @@ impl<T> Admission<T> {
         if shape.ready.len() > 1 || self.ledger.is_feasible(&shape.demand) {
             return if shape.warned { Enqueued::Infeasible } else { Enqueued::Ready };
         }
-        if std::mem::replace(&mut shape.warned, true) {
+        // A group's room comes later.
+        if std::mem::replace(&mut shape.warned, true) || shape.demand.place().is_some() {
             Enqueued::Infeasible
         } else {
             Enqueued::InfeasibleFirst
@@ -263,24 +266,6 @@ impl<T> Admission<T> {
         swept
     }
 
-    /// A task that would come last in its queue and `is_wanted` elsewhere.
-    pub(crate) fn find(&self, is_wanted: impl Fn(&T) -> bool) -> Option<T>
-    where
-        T: Clone,
-    {
-        let lasts = self.shapes.iter().filter_map(|shape| shape.ready.last());
-        lasts.into_iter().find(|task| is_wanted(task)).cloned()
-    }
-
-    /// Takes such a task out of its queue.
-    pub(crate) fn take_last(&mut self, is_wanted: impl Fn(&T) -> bool) -> Option<T> {
-        let mut shapes = self.shapes.iter_mut();
-        let shape = shapes.find(|shape| shape.ready.last().is_some_and(&is_wanted))?;
-        let task = shape.ready.pop_last()?;
-        self.ready -= 1;
-        Some(task)
-    }
-
     /// What the node has and what is free.
     pub(crate) fn amounts(&self) -> Vec<ResourceAmount> {
         self.ledger.amounts()
@@ -290,6 +275,11 @@ impl<T> Admission<T> {
     pub(crate) fn why(&self, id: ShapeId) -> String {
         let Some(shape) = self.shapes.get(id.0 as usize) else { return String::new() };
         let demand = &shape.demand;
+        if !self.ledger.is_feasible(demand)
+            && let Some(within) = demand.place()
+        {
+            return format!("waiting for {within}, whose room is not here");
+        }
         if !self.ledger.is_feasible(demand) {
             let has: Vec<String> =
                 self.amounts().iter().map(|a| format!("{} {}", a.total, a.resource)).collect();

@@ -150,6 +150,7 @@ impl Shared {
         }
         self.system.directory().remove(task.id);
         self.unfinished.fetch_sub(1, Ordering::AcqRel);
+        self.finished.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Writes down how a task ended, for those who ask later.

@@ -17,7 +17,7 @@ use std::{
     time::Instant,
 };
 
-use mobula_actor_core::{Kind, System};
+use mobula_actor_core::{GroupId, Kind, System};
 use mobula_store::Store;
 use parking_lot::Mutex;
 
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     /// Whether a compute thread searches; a hint, read without the lock.
     pub(crate) has_searcher: AtomicBool,
     pub(crate) unfinished: AtomicUsize,
+    /// Tasks that have ended, for the pace.
+    pub(crate) finished: AtomicU64,
     pub(crate) is_closed: AtomicBool,
     /// Tasks that are over.
     pub(crate) history: Mutex<History>,
@@ -97,8 +99,17 @@ impl Shared {
         }
         let (shape, depth) = (task.shape, task.depth);
         let id = task.id;
+        let visit = task.extras.as_ref().and_then(|extras| extras.visit);
         let mut core = self.core.lock();
-        let enqueued = core.admission.enqueue(shape, depth, task);
+        if visit.is_some() {
+            core.count_visitor();
+        }
+        let enqueued = if visit.is_some_and(|visit| visit.is_expected) {
+            core.admission.enqueue_expected(shape, task);
+            Enqueued::Ready
+        } else {
+            core.admission.enqueue(shape, depth, task)
+        };
         let work = core.plan(&self.config);
         self.has_searcher.store(core.is_searched(), Ordering::Relaxed);
         let why = (enqueued == Enqueued::InfeasibleFirst).then(|| core.admission.why(shape));
@@ -131,6 +142,16 @@ impl Shared {
                 "all compute threads are taken, most of them by functions that wait for others; \
                  use async functions for deep nesting, or raise compute_threads_max"
             );
+        }
+    }
+
+    /// Ends the tasks and actors of a group.
+    pub(crate) fn cancel_group(&self, group: GroupId) {
+        let directory = self.system.directory();
+        for citizen in directory.list().into_iter().filter_map(|row| directory.get(row.id)) {
+            if citizen.group() == Some(group) {
+                citizen.kill();
+            }
         }
     }
 

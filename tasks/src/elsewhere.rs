@@ -14,26 +14,62 @@ use mobula_actor_core::{BoxFuture, NodeId, Placement};
 use mobula_store::{Failure, ObjectId, StoreId, message::Message};
 use serde::{Deserialize, Serialize};
 
+use crate::resources::{Demand, Within};
 use crate::wires::FarArg;
 
 /// Where other nodes are asked. Implemented by the roof.
 pub trait Elsewhere: Send + Sync + 'static {
     /// Where the next attempt of a task that chose a placement runs.
-    fn place(&self, placement: &Placement, function: u64) -> Destination;
+    fn place(&self, placement: &Placement, wanted: &Wanted<'_>) -> Destination;
 
-    /// A node that would take another attempt of this function now, if this node has too much to do. Counts it as
-    /// given until [`run`](Self::run) has ended.
-    fn spare(&self, function: u64) -> Option<NodeId>;
+    /// Tasks have waited here for a while: looks for room elsewhere, and calls
+    /// [`Scheduler::send`](crate::Scheduler::send) when it has found some. `false` if there is nobody to ask.
+    fn overflow(&self, waiting: &[Waiting]) -> bool;
 
     /// What was seen, if there are other nodes that take tasks and none of them has this function; `None` if one has it, or
     /// if there are none.
     fn unprovided(&self, function: u64) -> Option<String>;
 
-    /// What [`spare`](Self::spare) counted was not given.
-    fn give_back(&self, node: NodeId);
+    /// Runs a call there, under a lease if there is one. Dropped before its end, the attempt there is cancelled.
+    fn run(
+        &self,
+        node: NodeId,
+        lease: Option<Lease>,
+        call: FarCall,
+    ) -> BoxFuture<'static, Result<FarValue, FarError>>;
+}
 
-    /// Runs a call there. Dropped before its end, the attempt there is cancelled.
-    fn run(&self, node: NodeId, call: FarCall) -> BoxFuture<'static, Result<FarValue, FarError>>;
+/// What a node must have to run a task.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The function, by the hash of its entry; 0 if it can run on this node alone.
+    pub function: u64,
+    /// Its name.
+    pub name: &'a str,
+    /// What it takes there.
+    pub demand: &'a Demand,
+}
+
+/// Tasks of one demand that wait.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// What each takes.
+    pub demand: Demand,
+    /// The function of one of them that can go elsewhere.
+    pub function: u64,
+    /// Its name.
+    pub name: &'static str,
+    /// How many wait, those that cannot go included.
+    pub count: usize,
+}
+
+/// Room on another node under which attempts go there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The reservation's number.
+    pub number: u64,
+    /// Which of the attempts under it.
+    pub ticket: u64,
 }
 
 /// Where an attempt runs.
@@ -52,6 +88,9 @@ pub enum Destination {
     Nowhere(String),
     /// On none, because no node that was left to choose from has the function: what they have instead.
     Unprovided(String),
+    /// On none yet: it waits here until [`Scheduler::place_group`](crate::Scheduler::place_group), or until somebody has
+    /// what it needs.
+    Later,
 }
 
 /// An attempt as it goes out.
@@ -76,6 +115,15 @@ pub struct FarCall {
     /// Whether no other node will do: then it is not sent back.
     #[serde(default)]
     pub is_bound: bool,
+    /// How deep it is nested where it was submitted: deeper ones go first.
+    #[serde(default)]
+    pub depth: u32,
+    /// The group in whose room it runs.
+    #[serde(default)]
+    pub within: Option<Within>,
+    /// Said where it arrives: room is held for it.
+    #[serde(skip)]
+    pub is_expected: bool,
 }
 
 /// A result as it comes back.

@@ -11,62 +11,78 @@ use mobula_store::{StoreId, TaskError, collect_refs, message::Message};
 use crate::{
     conclude::{panicked, task_error},
     dispatch::Shared,
-    elsewhere::{Elsewhere, FarCall, FarError, FarValue},
+    elsewhere::{Elsewhere, FarCall, FarError, FarValue, Lease},
     job::{Delivery, Job},
     one_shot::{OneShot, Phase, place},
     recipe::Written,
     wires::FarArg,
 };
 
-/// Starts an attempt of a queued task on `node`. The task holds no resources here.
+/// Where an attempt goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Journey {
+    pub(crate) node: NodeId,
+    /// No other node will do.
+    pub(crate) only: bool,
+    pub(crate) lease: Option<Lease>,
+}
+
+/// Starts an attempt of a queued task elsewhere; it holds no resources here. `false` if it was cancelled in the queue.
 pub(crate) fn spawn(
     shared: &Arc<Shared>,
     task: Arc<OneShot>,
     port: &Arc<dyn Elsewhere>,
-    (node, only): (NodeId, bool),
-) {
+    journey: Journey,
+) -> bool {
     if !task.try_start() {
-        return;
+        return false;
     }
-    let Some(mut job) = task.job.lock().take() else { return };
-    task.begin_at(shared.micros(), Some(node));
+    let Some(mut job) = task.job.lock().take() else { return false };
+    task.begin_at(shared.micros(), Some(journey.node));
     let (written, met) =
         collect_refs(|| panic_capture::guard(|| sync_scope(place(&task), || job.write())));
-    let args = match &written {
-        // By name: while the task runs, its own pins keep them.
-        Ok(Ok(args)) => args.iter().map(FarArg::unheld).collect(),
-        Ok(Err(_)) | Err(_) => Vec::new(),
-    };
-    let call = match written {
-        Ok(Ok(args)) => FarCall {
-            outputs: job.objects(),
-            keeper: shared.store.id(),
-            function: task.function_hash,
-            name: task.display_name().to_owned(),
-            args,
-            cpus: task.demand.cpu_count().as_f64(),
-            resources: task
-                .demand
-                .parts()
-                .map(|(name, amount)| (name.to_string(), amount.as_f64()))
-                .collect(),
-            attempt: task.attempt(),
-            is_bound: only,
-        },
-        Ok(Err(failure)) => {
-            let error = task_error(&task, failure);
-            return conclude(shared, &task, job, Err(error));
+    let error = match written {
+        Ok(Ok(written)) => {
+            // By name: while the task runs, its own pins keep them.
+            let args = written.iter().map(FarArg::unheld).collect();
+            let call = call(shared, &task, &*job, (written, journey.only));
+            let run = port.run(journey.node, journey.lease, call);
+            let runtime = shared.system.runtime().clone();
+            let shared = Arc::clone(shared);
+            let written = Written { args, nested: met.objects().collect() };
+            let job = Some(job);
+            drop(runtime.spawn(FarAttempt { shared, task, job, run, journey, written }));
+            return true;
         }
-        Err(report) => {
-            let error = panicked(&task, report);
-            return conclude(shared, &task, job, Err(error));
-        }
+        Ok(Err(failure)) => task_error(&task, failure),
+        Err(report) => panicked(&task, report),
     };
-    let runtime = shared.system.runtime().clone();
-    let run = port.run(node, call);
-    let shared = Arc::clone(shared);
-    let written = Written { args, nested: met.objects().collect() };
-    drop(runtime.spawn(FarAttempt { shared, task, job: Some(job), run, node, only, written }));
+    conclude(shared, &task, job, Err(error));
+    false
+}
+
+fn call(
+    shared: &Shared,
+    task: &OneShot,
+    job: &dyn Job,
+    (args, is_bound): (Vec<FarArg>, bool),
+) -> FarCall {
+    let demand = &task.demand;
+    let resources = demand.parts().map(|(name, amount)| (name.to_string(), amount.as_f64()));
+    FarCall {
+        outputs: job.objects(),
+        keeper: shared.store.id(),
+        function: task.function_hash,
+        name: task.display_name().to_owned(),
+        args,
+        cpus: demand.cpu_count().as_f64(),
+        resources: resources.collect(),
+        attempt: task.attempt(),
+        is_bound,
+        depth: task.depth,
+        within: demand.place(),
+        is_expected: false,
+    }
 }
 
 fn conclude(
@@ -77,7 +93,6 @@ fn conclude(
 ) {
     let ending = shared.settle(task, job, result);
     shared.publish(task, ending);
-    shared.spill();
 }
 
 struct FarAttempt {
@@ -85,8 +100,7 @@ struct FarAttempt {
     task: Arc<OneShot>,
     job: Option<Box<dyn Job>>,
     run: BoxFuture<'static, Result<FarValue, FarError>>,
-    node: NodeId,
-    only: bool,
+    journey: Journey,
     /// For the recipe, should results stay there.
     written: Written,
 }
@@ -125,7 +139,7 @@ impl Future for FarAttempt {
                 this.end(Err(error));
             }
             Err(FarError::Refused(_) | FarError::Unprovided(_) | FarError::Denied(_))
-                if !this.only =>
+                if !this.journey.only =>
             {
                 this.back();
             }
@@ -140,7 +154,7 @@ impl Future for FarAttempt {
             Err(FarError::Refused(text) | FarError::Lost(text)) => {
                 let error = TaskError::Lost {
                     task: this.task.label(),
-                    node: Some(this.node.to_string().into()),
+                    node: Some(this.journey.node.to_string().into()),
                     attempt: this.task.attempt(),
                     text: text.into(),
                 };
@@ -189,7 +203,7 @@ impl Drop for FarAttempt {
             self.shared.is_closed.store(true, Ordering::Release);
             let error = TaskError::Lost {
                 task: self.task.label(),
-                node: Some(self.node.to_string().into()),
+                node: Some(self.journey.node.to_string().into()),
                 attempt: self.task.attempt(),
                 text: "the executor was shut down while it ran".into(),
             };

@@ -24,7 +24,7 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
-use mobula_actor_core::{ActorId, Citizen, Kind, NodeId, Placement, System, current};
+use mobula_actor_core::{ActorId, Citizen, GroupId, Kind, NodeId, Placement, System, current};
 use mobula_store::{BlockHook, Failure, TaskError, TaskLabel, TaskSlot};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
@@ -225,9 +225,14 @@ impl OneShot {
         self.seat.store(seat as u8, Ordering::Release);
     }
 
+    /// Whether it is an attempt of another node's task.
+    pub(crate) fn is_visitor(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| extras.visit.is_some())
+    }
+
     /// Whether it came from another node, and may go back to it.
     pub(crate) fn may_go_back(&self) -> bool {
-        self.extras.as_ref().is_some_and(|extras| extras.is_visitor && !extras.is_bound)
+        self.extras.as_ref().and_then(|extras| extras.visit).is_some_and(|visit| !visit.is_bound)
     }
 
     /// Whether its attempts may run on other nodes than this, where it was queued: it can travel, and nobody asked for
@@ -241,7 +246,7 @@ impl OneShot {
                     | Placement::Labelled { or_elsewhere: false, .. }
             )
         });
-        self.function_hash != 0 && !is_bound
+        self.function_hash != 0 && self.demand.place().is_none() && !is_bound
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -329,6 +334,10 @@ impl Citizen for OneShot {
 
     fn generation(&self) -> u64 {
         u64::from(self.attempt())
+    }
+
+    fn group(&self) -> Option<GroupId> {
+        self.demand.place().map(|within| within.group)
     }
 
     fn kill(&self) {

@@ -8,11 +8,11 @@
 
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
-use mobula_actor_core::Placement;
+use mobula_actor_core::{Grouped, Placement};
 use mobula_store::TaskError;
 
 use crate::{
-    resources::{Demand, MEMORY, Quantity, QuantityError},
+    resources::{Demand, MEMORY, Quantity, Within},
     retry::{RetryOn, RetryRule},
 };
 
@@ -30,15 +30,26 @@ pub(crate) struct Extras {
     pub(crate) retry: RetryRule,
     pub(crate) timeout: Option<Duration>,
     pub(crate) placement: Option<Placement>,
+    /// The bundle that was asked for, which may be said before the group.
+    pub(crate) bundle: Option<u32>,
     /// It came from another node, and goes to no further one.
-    pub(crate) is_visitor: bool,
     /// Its results are to outlive this node.
     pub(crate) is_durable: bool,
     /// It runs again for lost results.
     pub(crate) is_rebuild: bool,
-    /// It is a visitor that must run here or nowhere.
+    pub(crate) visit: Option<Visiting>,
+    pub(crate) invalid: Option<Arc<str>>,
+}
+
+/// How an attempt comes from another node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visiting {
+    /// How deep it is nested there.
+    pub(crate) depth: u32,
+    /// Room is held for it here.
+    pub(crate) is_expected: bool,
+    /// It must run here or nowhere.
     pub(crate) is_bound: bool,
-    pub(crate) invalid: Option<QuantityError>,
 }
 
 impl TaskOptions {
@@ -56,7 +67,7 @@ impl TaskOptions {
     pub fn num_cpus(mut self, cpus: f64) -> Self {
         match Quantity::try_new(cpus) {
             Ok(cpus) => self.demand = self.demand.with_cpus(cpus),
-            Err(error) => self.extras().invalid = Some(error),
+            Err(error) => self.extras().invalid = Some(error.to_string().into()),
         }
         self
     }
@@ -69,7 +80,7 @@ impl TaskOptions {
             .and_then(|amount| self.demand.clone().with(name.as_ref(), amount));
         match demand {
             Ok(demand) => self.demand = demand,
-            Err(error) => self.extras().invalid = Some(error),
+            Err(error) => self.extras().invalid = Some(error.to_string().into()),
         }
         self
     }
@@ -79,7 +90,7 @@ impl TaskOptions {
     pub fn memory(mut self, bytes: u64) -> Self {
         match self.demand.clone().with(MEMORY, Quantity::whole(bytes)) {
             Ok(demand) => self.demand = demand,
-            Err(error) => self.extras().invalid = Some(error),
+            Err(error) => self.extras().invalid = Some(error.to_string().into()),
         }
         self
     }
@@ -150,9 +161,35 @@ impl TaskOptions {
         self
     }
 
-    pub(crate) fn visiting(mut self, is_bound: bool) -> Self {
-        self.extras().is_visitor = true;
-        self.extras().is_bound = is_bound;
+    /// Runs the task in the room of a placement group, once that is formed: in the bundle chosen by
+    /// [`bundle`](Self::bundle), otherwise in any. It takes nothing of its node's other resources.
+    #[must_use]
+    pub fn in_group(mut self, group: &impl Grouped) -> Self {
+        let bundle = self.extras.as_ref().and_then(|extras| extras.bundle);
+        self.demand = self.demand.within(Some(Within { group: group.group_id(), bundle }));
+        if group.is_removed() {
+            let text = format!("placement group {} was removed", group.group_id());
+            self.extras().invalid = Some(text.into());
+        }
+        self
+    }
+
+    /// Which bundle of its group the task runs in, counted from 0; without a group it says nothing.
+    #[must_use]
+    pub fn bundle(mut self, index: u32) -> Self {
+        self.extras().bundle = Some(index);
+        let within = self.demand.place().map(|within| Within { bundle: Some(index), ..within });
+        self.demand = self.demand.within(within);
+        self
+    }
+
+    pub(crate) fn within(mut self, within: Option<Within>) -> Self {
+        self.demand = self.demand.within(within);
+        self
+    }
+
+    pub(crate) fn visiting(mut self, visit: Visiting) -> Self {
+        self.extras().visit = Some(visit);
         self
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Core {
     is_searched: bool,
     /// Cancelled tasks that still lie in queues.
     tombstones: usize,
+    /// Attempts of other nodes' tasks that lie in queues.
+    visitors: usize,
     has_warned_of_threads: bool,
 }
 
@@ -63,6 +65,7 @@ impl Core {
             workers: 0,
             is_searched: false,
             tombstones: 0,
+            visitors: 0,
             has_warned_of_threads: false,
         }
     }
@@ -71,6 +74,7 @@ impl Core {
     /// queue is laid aside, to be dropped without the lock. `None` when nothing may start.
     fn take(&mut self, work: &mut Work) -> Option<Taken> {
         let (shape, task) = self.admission.next()?;
+        self.visitors = self.visitors.saturating_sub(usize::from(task.is_visitor()));
         if task.try_start() {
             task.take_seat(Seat::Holding);
             return Some(Taken::Starts(task));
@@ -169,7 +173,20 @@ impl Core {
             return Vec::new();
         }
         self.tombstones = 0;
-        self.admission.sweep(|task| task.phase() == Phase::Queued)
+        let swept = self.admission.sweep(|task| task.phase() == Phase::Queued);
+        let visitors = swept.iter().filter(|task| task.is_visitor()).count();
+        self.visitors = self.visitors.saturating_sub(visitors);
+        swept
+    }
+
+    /// A task of another node is queued.
+    pub(crate) const fn count_visitor(&mut self) {
+        self.visitors += 1;
+    }
+
+    /// Tasks of this node itself that wait for resources.
+    pub(crate) const fn own_ready(&self) -> usize {
+        self.admission.ready_count().saturating_sub(self.visitors)
     }
 
     /// A task's body is over: its resources are free.

@@ -16,6 +16,9 @@ use std::collections::VecDeque;
 /// never shrinks (32 bytes a depth).
 const DEPTH_MAX: usize = 4096;
 
+/// How many of the last are looked at for one that is wanted: the rest is not worth the time under the lock.
+const LASTS_MAX: usize = 64;
+
 /// Where a shape's head stands in the order: deeper first, then older.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rank {
@@ -33,6 +36,8 @@ impl Rank {
 /// The ready tasks of one shape.
 #[derive(Debug)]
 pub(crate) struct ReadyQueue<T> {
+    /// Those that room was held for: before all others, first in first out.
+    expected: VecDeque<(u64, T)>,
     lanes: Vec<VecDeque<(u64, T)>>,
     /// No lane above this one holds anything.
     deepest: usize,
@@ -41,7 +46,7 @@ pub(crate) struct ReadyQueue<T> {
 
 impl<T> Default for ReadyQueue<T> {
     fn default() -> Self {
-        Self { lanes: Vec::new(), deepest: 0, len: 0 }
+        Self { expected: VecDeque::new(), lanes: Vec::new(), deepest: 0, len: 0 }
     }
 }
 
@@ -59,6 +64,12 @@ impl<T> ReadyQueue<T> {
         }
     }
 
+    /// Appends a task that room was held for; it goes before all that nobody expected.
+    pub(crate) fn push_expected(&mut self, number: u64, task: T) {
+        self.expected.push_back((number, task));
+        self.len += 1;
+    }
+
     /// How many tasks wait here.
     pub(crate) const fn len(&self) -> usize {
         self.len
@@ -66,27 +77,39 @@ impl<T> ReadyQueue<T> {
 
     /// The next task and its rank.
     pub(crate) fn head(&mut self) -> Option<(Rank, &T)> {
+        if !self.expected.is_empty() {
+            let (number, task) = self.expected.front()?;
+            return Some((Rank { depth: usize::MAX, number: *number }, task));
+        }
         let depth = self.settle()?;
         let (number, task) = self.lanes.get(depth)?.front()?;
         Some((Rank { depth, number: *number }, task))
     }
 
-    /// The task that would come last: of the least nested ones, the newest.
-    pub(crate) fn last(&self) -> Option<&T> {
+    /// A task that would come last and that `is_wanted`: of the least nested ones, the newest. Looks at few.
+    pub(crate) fn last(&self, is_wanted: impl Fn(&T) -> bool) -> Option<&T> {
         let lane = self.lanes.iter().find(|lane| !lane.is_empty())?;
-        lane.back().map(|(_, task)| task)
+        let mut lasts = lane.iter().rev().take(LASTS_MAX).map(|(_, task)| task);
+        lasts.find(|task| is_wanted(task))
     }
 
-    /// Takes the one that would come last.
-    pub(crate) fn pop_last(&mut self) -> Option<T> {
+    /// Takes such a task.
+    pub(crate) fn pop_last(&mut self, is_wanted: impl Fn(&T) -> bool) -> Option<T> {
         let lane = self.lanes.iter_mut().find(|lane| !lane.is_empty())?;
-        let (_, task) = lane.pop_back()?;
+        let mut lasts = (0..lane.len()).rev().take(LASTS_MAX);
+        let index =
+            lasts.find(|&index| lane.get(index).is_some_and(|(_, task)| is_wanted(task)))?;
+        let (_, task) = lane.remove(index)?;
         self.len -= 1;
         Some(task)
     }
 
     /// Takes the next task.
     pub(crate) fn pop(&mut self) -> Option<T> {
+        if let Some((_, task)) = self.expected.pop_front() {
+            self.len -= 1;
+            return Some(task);
+        }
         let depth = self.settle()?;
         let (_, task) = self.lanes.get_mut(depth)?.pop_front()?;
         self.len -= 1;
@@ -96,7 +119,7 @@ impl<T> ReadyQueue<T> {
     /// Takes out every task for which `keep` does not hold.
     pub(crate) fn sweep(&mut self, keep: &impl Fn(&T) -> bool) -> Vec<T> {
         let mut swept = Vec::new();
-        for lane in &mut self.lanes {
+        for lane in std::iter::once(&mut self.expected).chain(&mut self.lanes) {
             for (number, task) in std::mem::take(lane) {
                 if keep(&task) {
                     lane.push_back((number, task));
@@ -111,7 +134,7 @@ impl<T> ReadyQueue<T> {
 
     /// Lowers `deepest` to the deepest lane that holds something.
     fn settle(&mut self) -> Option<usize> {
-        if self.len == 0 {
+        if self.len == self.expected.len() {
             return None;
         }
         while self.lanes.get(self.deepest).is_none_or(VecDeque::is_empty) {
@@ -143,6 +166,20 @@ mod tests {
         assert_eq!(swept, ["f2", "g1"]);
         assert_eq!(drain(&mut queue), ["h", "g2", "f1"]);
         assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn who_is_expected_goes_first_and_who_is_wanted_elsewhere_comes_from_behind() {
+        let mut queue = ReadyQueue::default();
+        for (number, name) in ["a", "b", "c"].into_iter().enumerate() {
+            queue.push(0, number as u64, name);
+        }
+        queue.push_expected(3, "x");
+        queue.push_expected(4, "y");
+        assert_eq!(queue.last(|task| *task != "c"), Some(&"b"));
+        assert_eq!(queue.pop_last(|task| *task != "c"), Some("b"));
+        assert_eq!(queue.pop_last(|task| *task == "x"), None, "expected here");
+        assert_eq!(drain(&mut queue), ["x", "y", "a", "c"]);
     }
 
     #[test]

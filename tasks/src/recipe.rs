@@ -124,7 +124,7 @@ impl Shared {
         let Some(extras) = task.extras.as_deref() else {
             return self.store.remember(refused(task, outputs));
         };
-        if extras.is_visitor || extras.is_rebuild {
+        if extras.visit.is_some() || extras.is_rebuild {
             // Its keeper remembers it, or it is remembered.
             return;
         }

@@ -10,6 +10,9 @@
 
 use std::{fmt, sync::Arc};
 
+use mobula_actor_core::GroupId;
+use serde::{Deserialize, Serialize};
+
 /// How many units make one whole: quantities are exact to 1e-4.
 pub const UNITS_PER_WHOLE: u64 = 10_000;
 
@@ -56,6 +59,18 @@ impl Quantity {
     #[must_use]
     pub const fn whole(count: u64) -> Self {
         Self(count.saturating_mul(UNITS_PER_WHOLE))
+    }
+
+    /// How many ten-thousandths it is.
+    #[must_use]
+    pub const fn units(self) -> u64 {
+        self.0
+    }
+
+    /// So many ten-thousandths.
+    #[must_use]
+    pub const fn of_units(units: u64) -> Self {
+        Self(units)
     }
 
     /// The amount as a number, for people to read.
@@ -125,11 +140,30 @@ fn is_device(resource: &str) -> bool {
     resource.eq_ignore_ascii_case("gpu")
 }
 
-/// What one task takes from its node while it runs.
+/// The part of a placement group that a task runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Within {
+    /// The group.
+    pub group: GroupId,
+    /// Which of its bundles; `None` for any on the node.
+    pub bundle: Option<u32>,
+}
+
+impl fmt::Display for Within {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.bundle {
+            Some(bundle) => write!(f, "bundle {bundle} of group {}", self.group),
+            None => write!(f, "group {}", self.group),
+        }
+    }
+}
+
+/// What one task takes from its node, or from its group's room there, while it runs.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Demand {
     cpus: Quantity,
     others: Vec<(Arc<str>, Quantity)>,
+    within: Option<Within>,
 }
 
 impl Default for Demand {
@@ -143,7 +177,20 @@ impl Demand {
     /// CPUs only; zero is allowed, for tasks that only wait.
     #[must_use]
     pub const fn cpus(cpus: Quantity) -> Self {
-        Self { cpus, others: Vec::new() }
+        Self { cpus, others: Vec::new(), within: None }
+    }
+
+    /// The same, of a group's room instead of the node's own.
+    #[must_use]
+    pub const fn within(mut self, within: Option<Within>) -> Self {
+        self.within = within;
+        self
+    }
+
+    /// The group whose room it takes from.
+    #[must_use]
+    pub const fn place(&self) -> Option<Within> {
+        self.within
     }
 
     /// The number of CPUs.
@@ -163,12 +210,21 @@ impl Demand {
     ///
     /// # Errors
     /// [`QuantityError::NotWhole`] for more than one, but not whole, of a device (`gpu`).
-    pub fn with(mut self, resource: &str, amount: Quantity) -> Result<Self, QuantityError> {
+    pub fn with(self, resource: &str, amount: Quantity) -> Result<Self, QuantityError> {
         if resource.eq_ignore_ascii_case("cpu") {
             return Ok(self.with_cpus(amount));
         }
         if is_device(resource) && amount > Quantity::ONE && !amount.is_whole() {
             return Err(QuantityError::NotWhole { resource: resource.to_owned(), amount });
+        }
+        Ok(self.set(resource, amount))
+    }
+
+    /// The same for what no single task asks for, such as a sum of demands: devices may be in fractions.
+    #[must_use]
+    pub fn set(mut self, resource: &str, amount: Quantity) -> Self {
+        if resource.eq_ignore_ascii_case("cpu") {
+            return self.with_cpus(amount);
         }
         match self.others.binary_search_by(|(name, _)| (**name).cmp(resource)) {
             Ok(at) => {
@@ -178,7 +234,7 @@ impl Demand {
             }
             Err(at) => self.others.insert(at, (resource.into(), amount)),
         }
-        Ok(self)
+        self
     }
 
     /// Everything but the CPUs, by name.
@@ -192,6 +248,9 @@ impl fmt::Display for Demand {
         write!(f, "{} CPU", self.cpus)?;
         for (name, amount) in self.parts() {
             write!(f, " and {amount} {name}")?;
+        }
+        if let Some(within) = self.within {
+            write!(f, " in {within}")?;
         }
         Ok(())
     }

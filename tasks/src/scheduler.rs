@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mobula_actor_core::{ActorId, System};
+use mobula_actor_core::{ActorId, GroupId, NodeId, System};
 use mobula_store::{ObjectId, Rebuild, Store, TaskError};
 use parking_lot::Mutex;
 
@@ -21,13 +21,13 @@ use crate::{
     attempt, blocking,
     config::SchedulerConfig,
     dispatch::{Launchers, Shared},
-    elsewhere::Elsewhere,
+    elsewhere::{Elsewhere, Lease, Waiting},
     error::ConfigError,
     history::{EndedCounts, EndedTask},
     ledger::ResourceAmount,
     one_shot::{Host, OneShot},
     plan::Core,
-    resources::{Quantity, QuantityError},
+    resources::{Demand, Quantity, QuantityError},
 };
 
 /// The scheduler of one node; hangs in its [`System`] as an extension.
@@ -58,6 +58,7 @@ impl Scheduler {
             elsewhere: std::sync::OnceLock::new(),
             is_spilling: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
+            finished: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             history: Mutex::default(),
             origin: Instant::now(),
@@ -78,11 +79,7 @@ impl Scheduler {
     /// [`QuantityError`] for an amount that cannot be counted; nothing changed.
     pub fn add_resource(&self, resource: &str, amount: f64) -> Result<(), QuantityError> {
         let amount = Quantity::try_new(amount)?;
-        let mut core = self.shared.core.lock();
-        core.admission.grow(resource, amount);
-        let work = core.plan(&self.shared.config);
-        drop(core);
-        self.shared.perform(work);
+        self.change(|core| core.admission.grow(resource, amount));
         Ok(())
     }
 
@@ -140,6 +137,97 @@ impl Scheduler {
     /// Runs tasks again whose results are lost: what [`Remote::rebuild`](mobula_store::Remote::rebuild) was given.
     pub fn rebuild(&self, tasks: Vec<Rebuild>) {
         self.shared.rebuild(tasks);
+    }
+
+    // For whoever joins this scheduler to others.
+
+    /// Tasks that wait for resources, those of other nodes included.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.shared.core.lock().admission.ready_count()
+    }
+
+    /// Whether tasks of this node itself wait for resources: then it would rather have no others.
+    #[must_use]
+    pub fn has_own_waiting(&self) -> bool {
+        self.shared.core.lock().own_ready() > 0
+    }
+
+    /// Tasks that have ended, those of other nodes included.
+    #[must_use]
+    pub fn finished(&self) -> u64 {
+        self.shared.finished.load(Ordering::Relaxed)
+    }
+
+    /// What waits here and could run elsewhere, by demand.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<Waiting> {
+        self.shared.waiting()
+    }
+
+    /// Starts an attempt on `node` of a task of this demand that waits here and whose function `may_go`; the newest.
+    /// `false` if none waits.
+    #[must_use]
+    pub fn send(
+        &self,
+        demand: &Demand,
+        node: NodeId,
+        lease: Option<Lease>,
+        may_go: &dyn Fn(u64) -> bool,
+    ) -> bool {
+        self.shared.send(demand, (node, lease), may_go)
+    }
+
+    /// Whether this node could ever meet the demand, with nothing else running.
+    #[must_use]
+    pub fn is_feasible(&self, demand: &Demand) -> bool {
+        self.shared.core.lock().admission.is_feasible(demand)
+    }
+
+    /// Holds what a demand names, until [`give_back`](Self::give_back), a visitor that is expected, or
+    /// [`open_group`](Self::open_group). `false` if it is not free now.
+    #[must_use]
+    pub fn hold(&self, demand: &Demand) -> bool {
+        self.shared.core.lock().admission.hold(demand)
+    }
+
+    /// Gives back what was held.
+    pub fn give_back(&self, demand: &Demand) {
+        self.change(|core| core.admission.give_back(demand));
+    }
+
+    /// Makes what is held the room of a placement group: its bundles on this node, by their indices.
+    pub fn open_group(&self, group: GroupId, bundles: &[(u32, Demand)]) {
+        self.change(|core| core.admission.open_group(group, bundles));
+    }
+
+    /// Ends a group's room: its actors and tasks here are ended, and what they held is the node's again when their bodies have
+    /// ended. `false` if there is none.
+    #[must_use]
+    pub fn close_group(&self, group: GroupId) -> bool {
+        let mut is_closed = false;
+        self.change(|core| is_closed = core.admission.close_group(group));
+        self.cancel_group(group);
+        is_closed
+    }
+
+    /// Ends every actor of a group that lives here, and every task of it that was submitted here or runs here.
+    pub fn cancel_group(&self, group: GroupId) {
+        self.shared.cancel_group(group);
+    }
+
+    /// A group's room is known now: its tasks that wait here are placed.
+    pub fn place_group(&self, group: GroupId) {
+        self.shared.place_group(group);
+    }
+
+    /// Changes the books, and starts what may start now.
+    fn change(&self, change: impl FnOnce(&mut Core)) {
+        let mut core = self.shared.core.lock();
+        change(&mut core);
+        let work = core.plan(&self.shared.config);
+        drop(core);
+        self.shared.perform(work);
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Shared> {

@@ -1,23 +1,28 @@
 //! When this node has too much to do: attempts go to nodes that have less.
 //!
 //! To ask for each task whether another node would be quicker costs more than most tasks. So tasks queue here first, and
-//! what still waits after a moment ([`PATIENCE`]) is offered to others, a window for each; whenever one of theirs has
-//! ended, the next goes out at once. Small tasks never wait that long, and stay.
+//! what still waits after a moment ([`PATIENCE`]) is said to the port, which looks for room and comes back for tasks
+//! when it has found some. Until then they stay in their queue: a task is bound to a node when there is room, not
+//! before. Small tasks never wait that long, and stay.
 
 use std::sync::{Arc, atomic::Ordering};
 use std::time::Duration;
 
+use mobula_actor_core::{GroupId, NodeId, Placement};
+use mobula_store::TaskError;
+
 use crate::{
     dispatch::Shared,
-    elsewhere::{Destination, Elsewhere},
-    far,
+    elsewhere::{Destination, Elsewhere, Lease, Waiting, Wanted},
+    far::{self, Journey},
     one_shot::{OneShot, Phase},
+    resources::Demand,
 };
-
-use mobula_store::TaskError;
 
 /// How long what waits is left to this node.
 const PATIENCE: Duration = Duration::from_millis(2);
+/// How long between two looks when nobody could be asked: it doubles up to this.
+const PATIENCE_MAX: Duration = Duration::from_millis(128);
 
 impl Shared {
     /// A task is ready, and there are other nodes.
@@ -27,12 +32,17 @@ impl Shared {
         task: Arc<OneShot>,
         from: Phase,
     ) {
+        if task.is_visitor() {
+            return self.enqueue_here(task, from);
+        }
+        let group = task
+            .demand
+            .place()
+            .map(|within| Placement::InGroup { group: within.group, bundle: within.bundle });
         let chosen = task.extras.as_ref().and_then(|extras| extras.placement.as_ref());
-        let Some(placement) = chosen else {
+        let Some(placement) = group.as_ref().or(chosen) else {
             if let Some(seen) = self.nobody_can(port, &task) {
-                let error = TaskError::NoProvider { task: task.label(), seen: seen.into() };
-                task.stop(false, || error);
-                return;
+                return task_unprovided(&task, seen);
             }
             self.queue_here(task, from);
             self.watch_queue();
@@ -41,32 +51,23 @@ impl Shared {
         if !self.can_go(&task, from) {
             return;
         }
-        let destination = if task.function_hash == 0 {
-            match port.place(placement, 0) {
-                Destination::There { node, only: true } => Destination::Nowhere(format!(
-                    "node {node} was asked for, and its arguments or its result cannot travel"
-                )),
-                _ => Destination::Here,
+        let wanted =
+            Wanted { function: task.function_hash, name: task.function, demand: &task.demand };
+        match port.place(placement, &wanted) {
+            Destination::There { node, only: true } if task.function_hash == 0 => {
+                let why = "and its arguments or its result cannot travel";
+                self.refuse(&task, format!("node {node} was asked for, {why}"));
             }
-        } else {
-            port.place(placement, task.function_hash)
-        };
-        match destination {
-            Destination::Here => self.queue_here(task, from),
-            Destination::There { node, only } => {
+            Destination::There { node, only } if task.function_hash != 0 => {
                 if task.advance(from, Phase::Queued) {
-                    far::spawn(self, task, port, (node, only));
+                    far::spawn(self, task, port, Journey { node, only, lease: None });
                 }
             }
-            Destination::Unprovided(seen) => {
-                let error = TaskError::NoProvider { task: task.label(), seen: seen.into() };
-                task.stop(false, || error);
+            Destination::Here | Destination::There { .. } | Destination::Later => {
+                self.queue_here(task, from);
             }
-            Destination::Nowhere(text) => {
-                let task_label = task.label();
-                let error = TaskError::Infeasible { task: task_label, text: text.into() };
-                task.stop(false, || error);
-            }
+            Destination::Nowhere(text) => self.refuse(&task, text),
+            Destination::Unprovided(seen) => task_unprovided(&task, seen),
         }
     }
 
@@ -78,17 +79,23 @@ impl Shared {
         port.unprovided(task.function_hash)
     }
 
-    /// Looks after [`PATIENCE`] whether anything still waits, as long as it does.
+    fn refuse(&self, task: &OneShot, text: String) {
+        task.stop(false, || TaskError::Infeasible { task: task.label(), text: text.into() });
+    }
+
+    /// Says what still waits after [`PATIENCE`], as long as it does.
     fn watch_queue(self: &Arc<Self>) {
         if self.is_spilling.swap(true, Ordering::AcqRel) {
             return;
         }
         let shared = Arc::downgrade(self);
         drop(self.system.runtime().spawn(async move {
+            let mut patience = PATIENCE;
             loop {
-                tokio::time::sleep(PATIENCE).await;
+                tokio::time::sleep(patience).await;
                 let Some(shared) = shared.upgrade() else { return };
-                shared.spill();
+                let has_asked = shared.overflow();
+                patience = if has_asked { PATIENCE } else { (patience * 2).min(PATIENCE_MAX) };
                 if shared.core.lock().admission.ready_count() == 0 {
                     shared.is_spilling.store(false, Ordering::Release);
                     // What came in between is watched by nobody yet.
@@ -102,18 +109,61 @@ impl Shared {
         }));
     }
 
-    /// Offers what waits to others, as much as they would take now.
-    pub(crate) fn spill(self: &Arc<Self>) {
-        let Some(port) = self.elsewhere.get() else { return };
+    fn overflow(&self) -> bool {
+        let Some(port) = self.elsewhere.get() else { return false };
+        let waiting = self.waiting();
+        !waiting.is_empty() && port.overflow(&waiting)
+    }
+
+    /// What waits here and could run elsewhere.
+    pub(crate) fn waiting(&self) -> Vec<Waiting> {
+        let core = self.core.lock();
+        let waiting = core.admission.waiting(is_movable);
+        let waiting = waiting.map(|(demand, count, last)| Waiting {
+            demand: demand.clone(),
+            function: last.function_hash,
+            name: last.function,
+            count,
+        });
+        waiting.collect()
+    }
+
+    /// Starts an attempt on `node` of a task that waits here and `may_go`, the newest of the least nested ones. `false`
+    /// if none waits.
+    pub(crate) fn send(
+        self: &Arc<Self>,
+        demand: &Demand,
+        (node, lease): (NodeId, Option<Lease>),
+        may_go: &dyn Fn(u64) -> bool,
+    ) -> bool {
+        let Some(port) = self.elsewhere.get() else { return false };
         loop {
-            let movable = |task: &Arc<OneShot>| task.may_move() && task.phase() == Phase::Queued;
-            let Some(function) = self.core.lock().admission.find(movable) else { return };
-            let Some(node) = port.spare(function.function_hash) else { return };
-            let taken = self.core.lock().admission.take_last(movable);
-            match taken {
-                Some(task) => far::spawn(self, task, port, (node, false)),
-                None => return port.give_back(node),
+            let movable = |task: &Arc<OneShot>| is_movable(task) && may_go(task.function_hash);
+            let taken = self.core.lock().admission.take_last(demand, movable);
+            let Some(task) = taken else { return false };
+            if far::spawn(self, task, port, Journey { node, only: false, lease }) {
+                return true;
             }
         }
     }
+
+    /// Places those anew that wait here for a group's room.
+    pub(crate) fn place_group(self: &Arc<Self>, group: GroupId) {
+        let Some(port) = self.elsewhere.get() else { return };
+        let waiting = self.core.lock().admission.take_group(group);
+        for task in waiting {
+            // Cancelled ones are Done already, and fall.
+            if task.advance(Phase::Queued, Phase::Waiting) {
+                self.enqueue_among(port, task, Phase::Waiting);
+            }
+        }
+    }
+}
+
+fn task_unprovided(task: &OneShot, seen: String) {
+    task.stop(false, || TaskError::NoProvider { task: task.label(), seen: seen.into() });
+}
+
+fn is_movable(task: &Arc<OneShot>) -> bool {
+    task.may_move() && task.phase() == Phase::Queued
 }

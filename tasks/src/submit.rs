@@ -83,8 +83,9 @@ pub(crate) fn launch_on<F, O, I>(
     O: Outputs<Value = F::Output>,
     I: Inputs<Values = F::Args>,
 {
-    let is_visitor = options.extras.as_ref().is_some_and(|extras| extras.is_visitor);
-    let is_portable = F::ARGS.is_some() && F::OUTPUT.is_some() && !is_visitor;
+    let visit = options.extras.as_ref().and_then(|extras| extras.visit);
+    let is_portable = F::ARGS.is_some() && F::OUTPUT.is_some() && visit.is_none();
+    let depth = visit.map_or(0, |visit| visit.depth);
     if options.extras.as_ref().is_some_and(|extras| extras.is_durable) {
         for entry in outputs.as_slice() {
             shared.store.make_entry_durable(entry);
@@ -93,7 +94,7 @@ pub(crate) fn launch_on<F, O, I>(
     let spec = Spec {
         function: F::NAME,
         extras: options.extras,
-        depth: parent.map_or(0, |parent| parent.depth.saturating_add(1)),
+        depth: parent.map_or(depth, |parent| parent.depth.saturating_add(1)),
         shape: shared.intern(&options.demand),
         is_blocking: F::BLOCKING,
         function_hash: if is_portable { F::HASH } else { 0 },
@@ -157,9 +158,7 @@ fn admit(shared: &Shared, task: &OneShot) -> Result<(), TaskError> {
     }
     match task.extras.as_ref().and_then(|extras| extras.invalid.as_ref()) {
         None => Ok(()),
-        Some(error) => {
-            Err(TaskError::Invalid { task: task.label(), text: error.to_string().into() })
-        }
+        Some(error) => Err(TaskError::Invalid { task: task.label(), text: Arc::clone(error) }),
     }
 }
 

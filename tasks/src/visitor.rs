@@ -18,7 +18,7 @@ use crate::{
     elsewhere::{FarCall, FarValue},
     function::TaskFunction,
     input::ArgTuple,
-    options::TaskOptions,
+    options::{TaskOptions, Visiting},
     output::{Again, Entries, FarOutputs, Many, One, Outputs},
     recipe::Call,
     submit::{launch_on, scheduler_here},
@@ -98,18 +98,15 @@ fn visit<F: TaskFunction, O: FarOutputs<Value = F::Output>>(
     for (resource, amount) in &call.resources {
         options = options.resource(resource, *amount);
     }
+    let visit =
+        Visiting { depth: call.depth, is_expected: call.is_expected, is_bound: call.is_bound };
+    let options = options.within(call.within).visiting(visit);
     let shared = scheduler_here();
     let (object, sealer) = shared.store.create_pending::<FarValue>();
     let entries = Entries::One(sealer.entry().cloned());
     let (store, keeper) = (Store::clone(&shared.store), call.keeper);
     let pen = Pen { sealer, store, keeper, objects: call.outputs.clone() };
-    launch_on::<F, Written<F, O>, _>(
-        &shared,
-        None,
-        options.visiting(call.is_bound),
-        inputs,
-        (pen, entries),
-    );
+    launch_on::<F, Written<F, O>, _>(&shared, None, options, inputs, (pen, entries));
     Ok(object)
 }
 

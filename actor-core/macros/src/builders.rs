@@ -60,6 +60,12 @@ pub(crate) const ACTOR: &[Builder] = &[
         "Keeps the last events of the actor for its post-mortem.",
     ),
     row("on", &[("placement", "::mobula::__macro::Placement")], "Where the actor should run."),
+    row(
+        "in_group",
+        &[("group", "&impl ::mobula::__macro::Grouped")],
+        "Runs the actor in a placement group that is ready, and ends it with the group.",
+    ),
+    row("bundle", &[("index", "u32")], "Which bundle of its placement group, chosen before."),
 ];
 
 /// Of `TaskOptions`.
@@ -114,6 +120,12 @@ pub(crate) const TASK: &[Builder] = &[
         &[("placement", "::mobula::__macro::Placement")],
         "Where the task should run; on one node there is one place.",
     ),
+    row(
+        "in_group",
+        &[("group", "&impl ::mobula::__macro::Grouped")],
+        "Runs the task in the room of a placement group, once that is formed.",
+    ),
+    row("bundle", &[("index", "u32")], "Which bundle of its placement group; any otherwise."),
 ];
 
 /// The builders as methods of a type with a field `options`; `rest` are its other fields.

@@ -5,6 +5,7 @@ use super::*;
 
 use crate::actor_ref::Address;
 use crate::denied::Denied;
+use crate::id::GroupId;
 use crate::wire::baggage::Hold;
 
 impl<A: Actor> Citizen for Cell<A> {
@@ -39,6 +40,10 @@ impl<A: Actor> Citizen for Cell<A> {
     fn kill(&self) {
         self.tell_to_end();
         self.signal(Signal::Kill(ExitReason::Killed));
+    }
+
+    fn group(&self) -> Option<GroupId> {
+        self.settings()?.member_of
     }
 
     fn is_listed(&self) -> bool {

@@ -233,6 +233,12 @@ impl Membership {
         self.loads.get(node)
     }
 
+    /// Another number whenever a load was heard or forgotten.
+    #[must_use]
+    pub const fn loads_version(&self) -> u64 {
+        self.loads.version()
+    }
+
     /// All loads kept, by node; at most `loads_max`.
     pub fn loads(&self) -> impl Iterator<Item = &LoadReport> {
         self.loads.iter()

@@ -67,7 +67,7 @@ pub struct Provision {
 /// How to choose among the nodes that can take it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
-    /// The node with the most free.
+    /// The node with the most free; of equal ones, that with the fewest placements of ours.
     #[default]
     LeastLoaded,
     /// The node with the fewest placements of ours, so that the loss of one node costs little.
@@ -120,18 +120,22 @@ pub struct Placer {
     /// What is known of loads. The driver feeds it.
     pub loads: Loads,
     placed: BTreeMap<NodeId, u64>,
+    /// The same since nothing fresh is known of a node's load: each as one CPU.
+    unseen: BTreeMap<NodeId, u64>,
+    /// Where the last went.
+    last: Option<NodeId>,
 }
 
 impl Placer {
     /// Nothing placed, nothing known.
     #[must_use]
     pub const fn new() -> Self {
-        Self { loads: Loads::new(), placed: BTreeMap::new() }
+        Self { loads: Loads::new(), placed: BTreeMap::new(), unseen: BTreeMap::new(), last: None }
     }
 
     /// Chooses a node for a request and counts it as placed there.
     ///
-    /// A node of whose load nothing fresh is known counts as idle: it has just joined.
+    /// A node of whose load nothing fresh is known counts as idle but for what we placed there: it has just joined.
     ///
     /// # Errors
     /// [`PlacementError::NoProvider`], [`PlacementError::Infeasible`]: not before the cluster changes.
@@ -150,14 +154,32 @@ impl Placer {
             return Err(PlacementError::Busy { feasible });
         }
         let usable = preferred(request, usable);
-        let (roomy, full): (Vec<&Site>, Vec<&Site>) =
-            usable.into_iter().partition(|site| self.has_room(now, site, &request.demand));
+        // Who names a node means it: what is full now has room in a moment, and a rumour may be wrong.
+        let is_bound = matches!(request.policy, Policy::OnNode { .. });
+        let (roomy, full): (Vec<&Site>, Vec<&Site>) = usable
+            .into_iter()
+            .partition(|site| is_bound || self.has_room(now, site, &request.demand));
         // Where all are full it waits, where the least waits already.
         let has_room = !roomy.is_empty();
         let chosen = self.choose(now, request, if has_room { roomy } else { full }, has_room, rng);
         let chosen = chosen.ok_or(PlacementError::Busy { feasible: Vec::new() })?;
+        if self.loads.estimate(now, chosen).is_none() {
+            *self.unseen.entry(chosen).or_default() += 1;
+        } else {
+            self.unseen.remove(&chosen);
+        }
+        self.last = Some(chosen);
         self.count(chosen, &request.demand);
         Ok(chosen)
+    }
+
+    /// A node has joined: it begins as if it had been given as much as the others, or it would be given everything until
+    /// it has.
+    pub fn welcome(&mut self, node: NodeId) {
+        let least = self.placed.values().copied().min().unwrap_or_default();
+        if least > 0 {
+            self.placed.entry(node).or_insert(least);
+        }
     }
 
     /// Something that was placed there has ended, or never arrived.
@@ -174,6 +196,7 @@ impl Placer {
     pub fn forget(&mut self, node: NodeId) {
         self.loads.forget(node);
         self.placed.remove(&node);
+        self.unseen.remove(&node);
     }
 
     /// How much of ours is on a node.
@@ -188,9 +211,20 @@ impl Placer {
     }
 
     fn has_room(&self, now: Time, site: &Site, demand: &Resources) -> bool {
-        self.loads.estimate(now, site.node).is_none_or(|load| {
-            load.free_cpu >= demand.cpu_u32() && load.free_memory_mib >= demand.memory_mib_u32()
-        })
+        match self.loads.estimate(now, site.node) {
+            Some(load) => {
+                load.free_cpu >= demand.cpu_u32() && load.free_memory_mib >= demand.memory_mib_u32()
+            }
+            None => {
+                let used = self.unseen_count(site.node).saturating_mul(resources::ONE);
+                demand.cpu() == 0 || used.saturating_add(demand.cpu()) <= site.total.cpu()
+            }
+        }
+    }
+
+    /// How many were placed there since nothing is known of its load.
+    fn unseen_count(&self, node: NodeId) -> u64 {
+        self.unseen.get(&node).copied().unwrap_or_default()
     }
 
     fn choose(
@@ -208,8 +242,14 @@ impl Placer {
         let sites = sites.into_iter().map(|(_, site)| site);
         let load = |site: &Site| self.busyness(now, site);
         let chosen = match &request.policy {
-            Policy::LeastLoaded => sites.min_by_key(|site| load(site)),
-            Policy::Spread => sites.min_by_key(|site| (self.placed_count(site.node), load(site))),
+            Policy::LeastLoaded => {
+                sites.min_by_key(|site| (load(site), self.placed_count(site.node)))
+            }
+            // Not twice in a row on the same one, whichever round begins.
+            Policy::Spread => sites.min_by_key(|site| {
+                let is_last = self.last == Some(site.node);
+                (self.placed_count(site.node), is_last, load(site))
+            }),
             // Equal ones are filled in the order of their names: the same one by all placers.
             Policy::Pack if has_room => sites.min_by_key(|site| (Reverse(load(site)), site.node)),
             Policy::Pack => sites.min_by_key(|site| load(site)),
@@ -232,7 +272,13 @@ impl Placer {
                 let used = total.saturating_sub(u64::from(free_cpu));
                 (queue_length, used.saturating_mul(10_000) / total)
             }
-            None => (0, 0),
+            // Nothing is known but what this node has placed there itself.
+            None => {
+                let placed = self.unseen_count(site.node).saturating_mul(resources::ONE);
+                let waiting = placed.saturating_sub(total) / resources::ONE;
+                let used = placed.min(total);
+                (u32::try_from(waiting).unwrap_or(u32::MAX), used.saturating_mul(10_000) / total)
+            }
         }
     }
 }

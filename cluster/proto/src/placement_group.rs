@@ -246,6 +246,13 @@ impl Group {
         }
     }
 
+    /// Which bundles go to a node, in this attempt or for good.
+    #[must_use]
+    pub fn bundles_at(&self, node: NodeId) -> Vec<usize> {
+        let places = self.places.iter().enumerate();
+        places.filter(|&(_, &at)| at == node).map(|(index, _)| index).collect()
+    }
+
     /// Whether all of it is bound.
     #[must_use]
     pub fn is_ready(&self) -> bool {

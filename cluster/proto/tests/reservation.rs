@@ -29,8 +29,8 @@ enum Packet {
     Granted(GrantId),
     Busy(GrantId),
     Push(GrantId, Task),
-    NotBound(GrantId),
-    Ended(GrantId),
+    NotBound(GrantId, Task),
+    Ended(GrantId, Task),
     Release(GrantId),
 }
 
@@ -169,7 +169,7 @@ impl World {
             return Ok(());
         };
         self.set(task, State::Done);
-        self.put(at, id.holder.0, Packet::Ended(id));
+        self.put(at, id.holder.0, Packet::Ended(id, task));
         Ok(())
     }
 
@@ -203,7 +203,7 @@ impl World {
             }
             Packet::Push(id, task) => {
                 if !node.grants.bind(now, id) {
-                    self.put(to, from, Packet::NotBound(id));
+                    self.put(to, from, Packet::NotBound(id, task));
                     return Ok(());
                 }
                 if node.running.insert(id, task).is_some() {
@@ -229,10 +229,13 @@ impl World {
             }
             Packet::Granted(id) => self.call(to, |node, out| node.spill.granted(now, id, out)),
             Packet::Busy(id) => self.call(to, |node, out| node.spill.refused(now, id, out)),
-            Packet::NotBound(id) => {
-                self.call(to, |node, out| node.spill.not_bound(now, id, &candidates, out))
+            Packet::NotBound(id, task) => {
+                self.call(to, |node, out| node.spill.not_bound(now, id, &task, &candidates, out))
             }
-            Packet::Ended(id) => self.call(to, |node, out| node.spill.ended(now, id, out)),
+            Packet::Ended(id, task) => {
+                let how = (Duration::MAX, true);
+                self.call(to, |node, out| node.spill.ended(now, (id, &task), how, out))
+            }
         }
     }
 
@@ -284,7 +287,7 @@ impl World {
                     self.questions += 1;
                     self.put(at, to.0, Packet::Reserve(id, shape));
                 }
-                Output::Push { to, id, task } => {
+                Output::Push { to, id, task, .. } => {
                     self.pushes += 1;
                     if matches!(self.tasks[&task].0, State::Running { .. } | State::Done) {
                         return Err(format!("{task} pushed while {:?}", self.tasks[&task].0));

@@ -5,6 +5,7 @@
 //! Pure: no clock, no I/O, no tasks.
 
 use std::fmt;
+use std::sync::Arc;
 
 use mobula_actor_core::remote::table::Table;
 use mobula_tasks::{functions, visitors};
@@ -95,6 +96,11 @@ impl BuildTable {
         bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         })
+    }
+
+    /// The keys of all rows, rising.
+    pub(crate) fn keys(&self) -> Arc<[u64]> {
+        self.rows.iter().map(|row| row.key).collect()
     }
 
     pub(crate) fn get(&self, key: u64) -> Option<&Provision> {

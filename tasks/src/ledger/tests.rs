@@ -77,8 +77,61 @@ fn random_histories_never_oversubscribe_and_end_full() {
             }
             let used: u64 = held.iter().filter(|(_, b)| !b).map(|(d, _)| d.cpu_count().0).sum();
             let gpus: u64 = held.iter().flat_map(|(d, _)| d.parts()).map(|part| part.1.0).sum();
-            assert_eq!(ledger.cpus.free.0 + used, ledger.cpus.total.0, "seed {seed}");
-            assert_eq!(ledger.others["gpu"].free.0 + gpus, 20_000, "seed {seed}");
+            assert_eq!(ledger.own.cpus.free.0 + used, ledger.own.cpus.total.0, "seed {seed}");
+            assert_eq!(ledger.own.others["gpu"].free.0 + gpus, 20_000, "seed {seed}");
         }
     }
+}
+
+const GROUP: GroupId = GroupId { node: mobula_actor_core::NodeId(1), number: 1 };
+
+fn in_bundle(cpus: f64, bundle: Option<u32>) -> Demand {
+    Demand::cpus(quantity(cpus)).within(Some(Within { group: GROUP, bundle }))
+}
+
+/// A node of four CPUs with a group of two and one.
+fn with_group() -> Ledger {
+    let mut ledger = Ledger::new(Quantity::whole(4));
+    assert!(ledger.acquire(&Demand::cpus(Quantity::whole(3))));
+    let bundles = [(0, Demand::cpus(Quantity::whole(2))), (3, Demand::cpus(Quantity::ONE))];
+    ledger.open_group(GROUP, &bundles);
+    ledger
+}
+
+fn free(ledger: &Ledger) -> f64 {
+    ledger.amounts()[0].free.as_f64()
+}
+
+#[test]
+fn tasks_of_a_group_take_from_its_bundles_and_from_nothing_else() {
+    let mut ledger = with_group();
+    assert!(ledger.acquire(&in_bundle(1.0, Some(3))));
+    assert!(!ledger.acquire(&in_bundle(0.5, Some(3))), "that bundle is full");
+    assert!(!ledger.is_feasible(&in_bundle(1.0, Some(1))), "that bundle is not here");
+    assert!(!ledger.is_feasible(&in_bundle(3.0, None)), "no bundle is so large");
+    assert!(ledger.acquire(&in_bundle(2.0, None)));
+    assert!(!ledger.acquire(&in_bundle(1.0, None)));
+    assert!(!ledger.acquire(&in_bundle(2.0, Some(0))), "others hold what the bundle would give");
+    assert_eq!(free(&ledger), 1.0);
+    ledger.release_cpus(&in_bundle(1.0, Some(3)));
+    assert!(ledger.acquire(&in_bundle(1.0, Some(3))), "blocked, it lends its CPU inside the group");
+    assert!(!ledger.reacquire_cpus(&in_bundle(1.0, Some(3))));
+    assert_eq!(free(&ledger), 1.0);
+}
+
+#[test]
+fn a_closed_group_gives_back_what_is_free_and_the_rest_as_its_tasks_end() {
+    let mut ledger = with_group();
+    let (one, other) = (in_bundle(1.0, Some(0)), in_bundle(1.0, None));
+    assert!(ledger.acquire(&one) && ledger.acquire(&other));
+    ledger.release_cpus(&other);
+    assert!(ledger.close_group(GROUP) && !ledger.close_group(GROUP));
+    assert_eq!(free(&ledger), 3.0);
+    assert!(!ledger.is_feasible(&one) && !ledger.fits(&one));
+    assert!(ledger.reacquire_cpus(&other));
+    assert_eq!(free(&ledger), 2.0);
+    ledger.release(&other);
+    ledger.release(&one);
+    assert_eq!(free(&ledger), 4.0);
+    assert!(ledger.groups.is_empty());
 }

@@ -29,6 +29,8 @@ pub(super) struct Loads {
     reports: BTreeMap<NodeId, LoadReport>,
     /// Reports not yet passed on.
     news: BTreeSet<NodeId>,
+    /// Goes up with every change of what is known of others.
+    version: u64,
 }
 
 impl Loads {
@@ -57,12 +59,18 @@ impl Loads {
         }
         self.reports.insert(report.node, report);
         self.news.insert(report.node);
+        self.version += 1;
         true
     }
 
     pub(super) fn remove(&mut self, node: NodeId) {
         self.reports.remove(&node);
         self.news.remove(&node);
+        self.version += 1;
+    }
+
+    pub(super) const fn version(&self) -> u64 {
+        self.version
     }
 
     pub(super) fn get(&self, node: NodeId) -> Option<&LoadReport> {

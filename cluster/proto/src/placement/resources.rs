@@ -41,6 +41,11 @@ impl Resources {
         Self(parts.map(|(name, quantity)| (name.into(), quantity)).collect())
     }
 
+    /// Names and quantities in 1/10 000, by name.
+    pub fn parts(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(name, quantity)| (&**name, *quantity))
+    }
+
     /// The quantity of one name.
     #[must_use]
     pub fn get(&self, name: &str) -> u64 {

@@ -70,12 +70,41 @@ fn spread_takes_turns_and_pack_fills_one_first() {
 }
 
 #[test]
+fn equal_nodes_get_equal_shares_whether_their_loads_are_known_or_not() {
+    let sites = [site(1), site(2), site(3)];
+    for known in [&[][..], &[(1, load(4, 0))], &[(1, load(4, 0)), (2, load(4, 0)), (3, load(4, 0))]]
+    {
+        let mut placer = placer(known);
+        let chosen = spread_of(&mut placer, &one_cpu(Policy::LeastLoaded), &sites, 30);
+        for node in 1..=3 {
+            let count = chosen.iter().filter(|&&at| at == node).count();
+            assert!((8..=12).contains(&count), "{known:?}: {chosen:?}");
+        }
+    }
+}
+
+#[test]
+fn spread_never_takes_one_twice_in_a_row_and_a_new_node_is_not_flooded() {
+    let mut sites = vec![site(1), site(2), site(3)];
+    let mut placer = placer(&[]);
+    let request = Request { policy: Policy::Spread, ..Request::default() };
+    let chosen = spread_of(&mut placer, &request, &sites, 30);
+    assert!(chosen.windows(2).all(|two| two[0] != two[1]), "{chosen:?}");
+    sites.push(site(4));
+    placer.welcome(NodeId(4));
+    let chosen = spread_of(&mut placer, &request, &sites, 8);
+    assert_eq!(chosen.iter().filter(|&&at| at == 4).count(), 2, "{chosen:?}");
+}
+
+#[test]
 fn on_node_is_an_order_or_a_wish() {
     let sites = [site(1), site(2)];
     let on = |is_hard| one_cpu(Policy::OnNode { node: NodeId(2), is_hard });
     let full = [(1, load(4, 0)), (2, load(0, 9))];
     assert_eq!(spread_of(&mut placer(&full), &on(true), &sites, 1), [2]);
-    assert_eq!(spread_of(&mut placer(&full), &on(false), &sites, 1), [1]);
+    assert_eq!(spread_of(&mut placer(&full), &on(false), &sites, 1), [2], "it waits there");
+    let alone = &sites[..1];
+    assert_eq!(spread_of(&mut placer(&full), &on(false), alone, 1), [1], "it is not there");
     assert_eq!(spread_of(&mut placer(&[]), &on(false), &sites, 1), [2]);
     let mut rng = SmallRng::seed_from_u64(1);
     let refused = placer(&[]).place(NOW, &on(true), &sites[..1], &mut rng);

@@ -2,6 +2,8 @@
 //!
 //! A reservation that is forgotten by its holder must not keep the room for ever, and one that is asked for twice, for
 //! the answer was lost, must not take it twice.
+//! What is free may be written down elsewhere, in the books that a scheduler keeps of its own tasks: two books would
+//! disagree. So the room is a [`Stock`] that is asked, and only what is reserved stands here.
 //!
 //! Invariants: free + reserved + bound = total, exactly; only what is reserved expires.
 //!
@@ -35,6 +37,26 @@ pub enum Answer {
     Busy,
 }
 
+/// The books of what is free.
+pub trait Stock {
+    /// Takes all of `demand`, or nothing; says which.
+    #[must_use = "nothing is taken where there is not enough"]
+    fn take(&mut self, demand: &Resources) -> bool;
+
+    /// Gives back what was taken.
+    fn give(&mut self, returned: &Resources);
+}
+
+impl Stock for Resources {
+    fn take(&mut self, demand: &Resources) -> bool {
+        Self::take(self, demand)
+    }
+
+    fn give(&mut self, returned: &Resources) {
+        Self::give(self, returned);
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Grant {
     Reserved { demand: Resources, until: Time },
@@ -43,24 +65,29 @@ enum Grant {
 
 /// The room of one node.
 #[derive(Clone, Debug)]
-pub struct Grants {
-    free: Resources,
+pub struct Grants<S = Resources> {
+    free: S,
     grants: BTreeMap<GrantId, Grant>,
     /// What expires next.
     expiries: BTreeSet<(Time, GrantId)>,
 }
 
-impl Grants {
-    /// All of it free.
+impl<S: Stock> Grants<S> {
+    /// Nothing granted of what is free.
     #[must_use]
-    pub const fn new(total: Resources) -> Self {
-        Self { free: total, grants: BTreeMap::new(), expiries: BTreeSet::new() }
+    pub const fn new(free: S) -> Self {
+        Self { free, grants: BTreeMap::new(), expiries: BTreeSet::new() }
     }
 
     /// What nobody holds.
     #[must_use]
-    pub const fn free(&self) -> &Resources {
+    pub const fn free(&self) -> &S {
         &self.free
+    }
+
+    /// The same, for the driver of a stock that keeps books of its own.
+    pub const fn free_mut(&mut self) -> &mut S {
+        &mut self.free
     }
 
     /// Takes room for work of this node's own, at once. `false`: there is not enough.
@@ -110,6 +137,21 @@ impl Grants {
                 }
                 true
             }
+            None => false,
+        }
+    }
+
+    /// A task has come for this reservation, and the stock's own books hold the room for it from now on: the grant is no
+    /// more. `false`: it has expired or never was.
+    #[must_use = "without a reservation the task has no room"]
+    pub fn claim(&mut self, now: Time, id: GrantId) -> bool {
+        self.expire(now);
+        match self.grants.remove(&id) {
+            Some(Grant::Reserved { until, .. }) => {
+                self.expiries.remove(&(until, id));
+                true
+            }
+            Some(Grant::Bound { .. }) => true,
             None => false,
         }
     }
@@ -217,5 +259,18 @@ mod tests {
         grants.release(ID);
         grants.release(ID);
         assert_eq!(grants.free(), &cpus(2));
+    }
+
+    #[test]
+    fn what_is_claimed_is_in_the_stocks_books_and_never_given_back_from_here() {
+        let mut grants = Grants::new(cpus(2));
+        grants.reserve(Time(0), ID, &cpus(1), TTL);
+        assert!(grants.claim(Time(1), ID) && !grants.claim(Time(1), ID));
+        grants.release(ID);
+        grants.expire(Time(u64::MAX));
+        assert_eq!((grants.count(), grants.free()), (0, &cpus(1)));
+        grants.reserve(Time(1), OTHER, &cpus(1), TTL);
+        assert!(!grants.claim(Time(1) + TTL, OTHER), "too late");
+        assert_eq!(grants.free(), &cpus(1));
     }
 }

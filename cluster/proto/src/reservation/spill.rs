@@ -4,9 +4,13 @@
 //! So tasks of one shape (same demand, same function) queue together; for each a node is asked, and the
 //! first room that is granted goes to the task that has waited longest. When a task ends its room goes to the
 //! next of that shape, without a word.
+//! Small tasks would still pay a round trip each, for room stands empty while an answer travels. So as many tasks are
+//! bound ahead to one lease as it is seen to finish in a moment: its *window* doubles while answers come at once, and
+//! halves when they take long.
 //!
 //! Invariants, over random histories: every task is pushed at most once at a time; a task is never forgotten; every room
-//! that was granted carries a task or is given back; questions outstanding never exceed tasks waiting.
+//! that was granted carries a task or is given back; questions outstanding never exceed tasks waiting; no lease carries
+//! more than its window.
 //!
 //! Pure: no clock, no I/O, no tasks.
 
@@ -18,47 +22,19 @@ use crate::time::Time;
 
 use super::GrantId;
 
+mod output;
+mod window;
+
+pub use output::Output;
+
+use window::{WINDOW_FIRST, window};
+
 /// How many nodes a task asks before it waits where it is.
 pub const HOPS_MAX: usize = 3;
 /// How long an answer is awaited: 200 ms.
 pub const ANSWER_WITHIN: Duration = Duration::from_millis(200);
 /// How long room without a task is kept for the next: 50 ms.
 pub const IDLE_LEASE: Duration = Duration::from_millis(50);
-
-/// What the driver is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output<S, K> {
-    /// Ask the node for room for one task of this shape.
-    Reserve {
-        /// Whom.
-        to: NodeId,
-        /// The name of the reservation.
-        id: GrantId,
-        /// For what.
-        shape: S,
-    },
-    /// Send the task; it is bound to this reservation on arrival.
-    Push {
-        /// Where to.
-        to: NodeId,
-        /// The reservation.
-        id: GrantId,
-        /// Which task.
-        task: K,
-    },
-    /// Give the room back.
-    Release {
-        /// Where.
-        to: NodeId,
-        /// The reservation.
-        id: GrantId,
-    },
-    /// Nobody had room: the task waits here, and this node advertises its queue. It may be stolen.
-    QueueHere {
-        /// Which task.
-        task: K,
-    },
-}
 
 #[derive(Clone, Debug)]
 struct Waiting<K> {
@@ -71,8 +47,7 @@ struct Waiting<K> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Lease<K> {
     Asked { until: Time },
-    Running { task: K },
-    Idle { until: Time },
+    Open { running: Vec<K>, idle_until: Option<Time>, is_closing: bool },
 }
 
 #[derive(Clone, Debug)]
@@ -80,27 +55,44 @@ struct Held<S, K> {
     at: NodeId,
     shape: S,
     lease: Lease<K>,
+    window: usize,
 }
 
 /// The tasks of one node that look for room elsewhere. `S` is a shape, `K` names a task.
 #[derive(Debug)]
 pub struct Spill<S, K> {
     node: NodeId,
+    window_max: usize,
     next_number: u64,
     /// Oldest first; each with a question outstanding.
     waiting: BTreeMap<S, VecDeque<Waiting<K>>>,
     held: BTreeMap<u64, Held<S, K>>,
+    /// Leases that would carry another task.
+    spare: BTreeMap<S, BTreeSet<u64>>,
 }
 
 impl<S: Clone + Ord, K: Clone + Ord> Spill<S, K> {
-    /// Nothing waits.
+    /// Nothing waits. A lease carries one task at a time.
     #[must_use]
     pub const fn new(node: NodeId) -> Self {
-        Self { node, next_number: 0, waiting: BTreeMap::new(), held: BTreeMap::new() }
+        Self::with_window_max(node, 1)
+    }
+
+    /// Nothing waits. A lease carries up to `max` tasks, from 1, if they are small.
+    #[must_use]
+    pub const fn with_window_max(node: NodeId, max: usize) -> Self {
+        Self {
+            node,
+            window_max: max,
+            next_number: 0,
+            waiting: BTreeMap::new(),
+            held: BTreeMap::new(),
+            spare: BTreeMap::new(),
+        }
     }
 
     /// A task looks for room: at these nodes, best first, of which at most [`HOPS_MAX`] are asked.
-    /// Room that is held without a task is used at once.
+    /// Room that is held and not filled is used at once.
     pub fn submit(
         &mut self,
         now: Time,
@@ -109,27 +101,31 @@ impl<S: Clone + Ord, K: Clone + Ord> Spill<S, K> {
         candidates: &[NodeId],
         out: &mut Vec<Output<S, K>>,
     ) {
-        let idle = self
-            .held
-            .iter_mut()
-            .find(|(_, held)| held.shape == shape && matches!(held.lease, Lease::Idle { .. }));
-        if let Some((&number, held)) = idle {
-            held.lease = Lease::Running { task: task.clone() };
-            out.push(Output::Push { to: held.at, id: self.id(number), task });
-            return;
-        }
         let candidates = candidates.iter().copied().take(HOPS_MAX).collect();
         let waiting = Waiting { task, candidates, hops: 0 };
-        self.ask_next(now, shape, waiting, out);
+        match self.spare.get(&shape).and_then(BTreeSet::first).copied() {
+            Some(number) => {
+                self.waiting.entry(shape).or_default().push_front(waiting);
+                self.fill(now, number, out);
+            }
+            None => self.ask_next(now, shape, waiting, out),
+        }
+    }
+
+    /// Whether a task of this shape would be pushed at once.
+    #[must_use]
+    pub fn has_spare(&self, shape: &S) -> bool {
+        self.spare.contains_key(shape)
     }
 
     /// The node has room under this name.
     pub fn granted(&mut self, now: Time, id: GrantId, out: &mut Vec<Output<S, K>>) {
-        let held = self.held.get(&id.number).map(|held| (held.at, held.lease.clone()));
-        match held {
-            Some((_, Lease::Asked { .. })) => self.give_to_next(now, id.number, out),
-            // Granted again: a doubled answer.
-            Some((_, Lease::Running { .. } | Lease::Idle { .. })) | None => {}
+        // Granted again: a doubled answer.
+        if let Some(held) = self.held.get_mut(&id.number)
+            && matches!(held.lease, Lease::Asked { .. })
+        {
+            held.lease = Lease::Open { running: Vec::new(), idle_until: None, is_closing: false };
+            self.fill(now, id.number, out);
         }
     }
 
@@ -148,28 +144,41 @@ impl<S: Clone + Ord, K: Clone + Ord> Spill<S, K> {
         &mut self,
         now: Time,
         id: GrantId,
+        task: &K,
         candidates: &[NodeId],
         out: &mut Vec<Output<S, K>>,
     ) {
-        let is_running = self
-            .held
-            .get(&id.number)
-            .is_some_and(|held| matches!(held.lease, Lease::Running { .. }));
-        if is_running
-            && let Some(Held { shape, lease: Lease::Running { task }, .. }) =
-                self.held.remove(&id.number)
-        {
-            let candidates = candidates.iter().copied().take(HOPS_MAX).collect();
-            self.ask_next(now, shape, Waiting { task, candidates, hops: 0 }, out);
-        }
+        let Some(held) = self.held.get_mut(&id.number) else { return };
+        let (shape, Lease::Open { running, is_closing, .. }) =
+            (held.shape.clone(), &mut held.lease)
+        else {
+            return;
+        };
+        let Some(index) = running.iter().position(|other| other == task) else { return };
+        let task = running.swap_remove(index);
+        *is_closing = true;
+        self.fill(now, id.number, out);
+        let candidates = candidates.iter().copied().take(HOPS_MAX).collect();
+        self.ask_next(now, shape, Waiting { task, candidates, hops: 0 }, out);
     }
 
-    /// The task of this reservation has ended: its room goes to the next of its shape.
-    pub fn ended(&mut self, now: Time, id: GrantId, out: &mut Vec<Output<S, K>>) {
-        let held = self.held.get(&id.number);
-        if held.is_some_and(|held| matches!(held.lease, Lease::Running { .. })) {
-            self.give_to_next(now, id.number, out);
-        }
+    /// A task of this lease has ended, `took` after it was pushed: its room goes to the next of its shape. Where the
+    /// node says that it has work of its own waiting, the lease ends with what it carries.
+    pub fn ended(
+        &mut self,
+        now: Time,
+        (id, task): (GrantId, &K),
+        (took, is_welcome): (Duration, bool),
+        out: &mut Vec<Output<S, K>>,
+    ) {
+        let window_max = self.window_max;
+        let Some(held) = self.held.get_mut(&id.number) else { return };
+        let Lease::Open { running, is_closing, .. } = &mut held.lease else { return };
+        let Some(index) = running.iter().position(|other| other == task) else { return };
+        running.swap_remove(index);
+        *is_closing |= !is_welcome;
+        held.window = window(held.window, took).min(window_max);
+        self.fill(now, id.number, out);
     }
 
     /// A task that waits for an answer was cancelled or can run here after all. `false` if it does not wait.
@@ -193,10 +202,10 @@ impl<S: Clone + Ord, K: Clone + Ord> Spill<S, K> {
             let Some(held) = self.held.remove(&number) else {
                 continue;
             };
+            self.unmark(&held.shape, number);
             match held.lease {
                 Lease::Asked { .. } => self.question_failed(now, held.shape, node, out),
-                Lease::Running { task } => ran.push(task),
-                Lease::Idle { .. } => {}
+                Lease::Open { running, .. } => ran.extend(running),
             }
         }
         ran
@@ -214,6 +223,7 @@ impl<S: Clone + Ord, K: Clone + Ord> Spill<S, K> {
             let Some(held) = self.held.remove(&number) else {
                 continue;
             };
+            self.unmark(&held.shape, number);
             // Also after a question without an answer: the answer may be under way.
             out.push(Output::Release { to: held.at, id: self.id(number) });
             if matches!(held.lease, Lease::Asked { .. }) {
@@ -239,6 +249,18 @@ impl<S: Clone + Ord, K: Clone + Ord> Spill<S, K> {
     #[must_use]
     pub fn held_at(&self, node: NodeId) -> BTreeSet<u64> {
         self.held.iter().filter(|(_, held)| held.at == node).map(|(&number, _)| number).collect()
+    }
+
+    /// How many tasks of one shape wait for an answer.
+    #[must_use]
+    pub fn waiting_for(&self, shape: &S) -> usize {
+        self.waiting.get(shape).map_or(0, VecDeque::len)
+    }
+
+    /// What this reservation was made for, if it is asked for or held.
+    #[must_use]
+    pub fn shape_of(&self, id: GrantId) -> Option<&S> {
+        self.held.get(&id.number).map(|held| &held.shape)
     }
 
     /// How many rooms are asked for or held.
@@ -267,7 +289,8 @@ impl<S: Clone + Ord, K: Clone + Ord> Spill<S, K> {
         let number = self.next_number;
         self.next_number += 1;
         let lease = Lease::Asked { until: now + ANSWER_WITHIN };
-        self.held.insert(number, Held { at: to, shape: shape.clone(), lease });
+        let window = WINDOW_FIRST.min(self.window_max);
+        self.held.insert(number, Held { at: to, shape: shape.clone(), lease, window });
         out.push(Output::Reserve { to, id: self.id(number), shape: shape.clone() });
         // Who has asked more often has waited longer.
         let queue = self.waiting.entry(shape).or_default();
@@ -296,22 +319,45 @@ impl<S: Clone + Ord, K: Clone + Ord> Spill<S, K> {
         }
     }
 
-    /// Room is there: for the task that has waited longest, or idle for a moment.
-    fn give_to_next(&mut self, now: Time, number: u64, out: &mut Vec<Output<S, K>>) {
+    /// Gives a lease as much as it carries: those that have waited longest. One that carries nothing is kept for a
+    /// moment, or given back if it is over.
+    fn fill(&mut self, now: Time, number: u64, out: &mut Vec<Output<S, K>>) {
         let id = self.id(number);
-        let Some(held) = self.held.get_mut(&number) else {
-            return;
-        };
-        let next = self.waiting.get_mut(&held.shape).and_then(VecDeque::pop_front);
-        if self.waiting.get(&held.shape).is_some_and(VecDeque::is_empty) {
-            self.waiting.remove(&held.shape);
-        }
-        match next {
-            Some(Waiting { task, .. }) => {
-                held.lease = Lease::Running { task: task.clone() };
-                out.push(Output::Push { to: held.at, id, task });
+        let Some(held) = self.held.get_mut(&number) else { return };
+        let (at, shape) = (held.at, held.shape.clone());
+        let Lease::Open { running, idle_until, is_closing } = &mut held.lease else { return };
+        if let Some(queue) = self.waiting.get_mut(&shape)
+            && !*is_closing
+        {
+            while running.len() < held.window
+                && let Some(Waiting { task, .. }) = queue.pop_front()
+            {
+                running.push(task.clone());
+                out.push(Output::Push { to: at, id, shape: shape.clone(), task });
             }
-            None => held.lease = Lease::Idle { until: now + IDLE_LEASE },
+            if queue.is_empty() {
+                self.waiting.remove(&shape);
+            }
+        }
+        *idle_until = running.is_empty().then(|| now + IDLE_LEASE);
+        let has_spare = !*is_closing && running.len() < held.window;
+        if *is_closing && running.is_empty() {
+            self.held.remove(&number);
+            out.push(Output::Release { to: at, id });
+        }
+        if has_spare {
+            self.spare.entry(shape).or_default().insert(number);
+        } else {
+            self.unmark(&shape, number);
+        }
+    }
+
+    fn unmark(&mut self, shape: &S, number: u64) {
+        if let Some(numbers) = self.spare.get_mut(shape) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.spare.remove(shape);
+            }
         }
     }
 }
@@ -319,8 +365,52 @@ impl<S: Clone + Ord, K: Clone + Ord> Spill<S, K> {
 impl<K> Lease<K> {
     const fn until(&self) -> Option<Time> {
         match self {
-            Self::Asked { until } | Self::Idle { until } => Some(*until),
-            Self::Running { .. } => None,
+            Self::Asked { until } => Some(*until),
+            Self::Open { idle_until, .. } => *idle_until,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_window_widens_for_small_tasks_and_narrows_for_large_ones() {
+        let mut spill = Spill::with_window_max(NodeId(1), 8);
+        let mut out = Vec::new();
+        for task in 0..40_u64 {
+            spill.submit(Time(0), task, (), &[NodeId(2)], &mut out);
+        }
+        let id = GrantId { holder: NodeId(1), number: 0 };
+        out.clear();
+        spill.granted(Time(0), id, &mut out);
+        let pushed = |out: &mut Vec<Output<(), u64>>| {
+            let pushes: Vec<u64> = out
+                .drain(..)
+                .filter_map(|output| match output {
+                    Output::Push { task, .. } => Some(task),
+                    _ => None,
+                })
+                .collect();
+            pushes
+        };
+        assert_eq!(pushed(&mut out), [0]);
+        spill.ended(Time(1), (id, &0), (MILLI, true), &mut out);
+        assert_eq!(pushed(&mut out), [1, 2]);
+        spill.ended(Time(1), (id, &1), (MILLI, true), &mut out);
+        assert_eq!(pushed(&mut out), [3, 4, 5]);
+        spill.ended(Time(1), (id, &2), (MILLI, true), &mut out);
+        assert_eq!(pushed(&mut out), [6, 7, 8, 9, 10]);
+        spill.ended(Time(1), (id, &3), (MILLI * 100, true), &mut out);
+        assert_eq!(pushed(&mut out), [0; 0], "four at a time now");
+        // Its node has work of its own: the lease runs out and is given back.
+        for task in 4..=10 {
+            spill.ended(Time(1), (id, &task), (MILLI, false), &mut out);
+        }
+        assert!(out.contains(&Output::Release { to: NodeId(2), id }), "{out:?}");
+        assert!(!out.iter().any(|output| matches!(output, Output::Push { .. })), "{out:?}");
     }
 }

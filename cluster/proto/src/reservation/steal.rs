@@ -133,8 +133,15 @@ impl Thief {
 #[must_use]
 pub fn loot<K>(waiting: &[K], may_go: impl Fn(&K) -> bool) -> Vec<&K> {
     let movable: Vec<&K> = waiting.iter().filter(|task| may_go(task)).collect();
-    let count = (movable.len() / 2).min(LOOT_MAX);
+    let count = loot_count(movable.len());
     movable[movable.len() - count..].to_vec()
+}
+
+/// How many of so many that may go are given away.
+#[must_use]
+pub const fn loot_count(movable: usize) -> usize {
+    let half = movable / 2;
+    if half < LOOT_MAX { half } else { LOOT_MAX }
 }
 
 #[cfg(test)]

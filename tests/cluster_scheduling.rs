@@ -1,0 +1,371 @@
+//! Where things run when there are several nodes: by load, by resources, by wish.
+#![allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test may fail by a panic"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use mobula::prelude::*;
+use mobula::{ClusterConfig, NodeId, Placement, TaskError};
+use tokio::sync::Semaphore;
+
+const LIMIT: Duration = Duration::from_secs(60);
+/// No resources but CPUs.
+const NONE: &[(&str, f64)] = &[];
+
+async fn node_with(join: &[String], cpus: f64, resources: &[(&str, f64)]) -> Node {
+    let mut config = ClusterConfig::listen("127.0.0.1:0".parse().unwrap());
+    config.join = join.to_vec();
+    config.secret = Some("a secret of the test's own".to_owned());
+    let builder = Node::builder().num_cpus(cpus).cluster(config);
+    let builder =
+        resources.iter().fold(builder, |builder, (name, amount)| builder.resource(*name, *amount));
+    builder.start().await.unwrap()
+}
+
+async fn nodes(plans: &[(f64, &[(&str, f64)])]) -> Vec<Node> {
+    let mut nodes: Vec<Node> = Vec::new();
+    for (cpus, resources) in plans {
+        let join = nodes.first().map(Node::addresses).unwrap_or_default();
+        nodes.push(node_with(&join, *cpus, resources).await);
+    }
+    for one in &nodes {
+        one.wait_for_nodes(plans.len(), LIMIT).await.unwrap();
+    }
+    nodes
+}
+
+async fn stop(nodes: Vec<Node>) {
+    for node in &nodes {
+        node.shutdown().await;
+    }
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let waited = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, waited).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+fn free(node: &Node, resource: &str) -> f64 {
+    let resources = node.resources();
+    resources.iter().find(|one| one.resource == resource).unwrap().free.as_f64()
+}
+
+fn name(node: &Node) -> String {
+    node.id().unwrap().to_string()
+}
+
+fn here() -> String {
+    name(&Node::current().unwrap())
+}
+
+const fn on(node: NodeId) -> Placement {
+    Placement::OnNode { node, or_elsewhere: false }
+}
+
+const fn rather(node: NodeId) -> Placement {
+    Placement::OnNode { node, or_elsewhere: true }
+}
+
+/// Opened by the tests, each its own.
+static GATES: [Semaphore; 3] = [const { Semaphore::const_new(0) }; 3];
+
+#[mobula::task]
+fn whereabouts() -> String {
+    here()
+}
+
+#[mobula::task]
+async fn hold(gate: usize) -> String {
+    GATES[gate].acquire().await.unwrap().forget();
+    here()
+}
+
+#[mobula::task]
+async fn nested(node: NodeId) -> (String, String) {
+    let child = whereabouts::options().on(on(node)).remote();
+    (here(), (*child.get().await.unwrap()).clone())
+}
+
+struct Resident {
+    keeps: Option<ObjectRef<Vec<u8>>>,
+}
+
+#[mobula::actor]
+impl Resident {
+    pub fn new() -> Self {
+        Self { keeps: None }
+    }
+
+    pub fn place(&self) -> String {
+        here()
+    }
+
+    pub async fn make(&mut self, count: usize) -> ObjectRef<Vec<u8>> {
+        let object = mobula::put(vec![7; count]).await.unwrap();
+        self.keeps = Some(object.clone());
+        object
+    }
+}
+
+async fn places_of(actors: &[ActorRef<Resident>]) -> BTreeMap<String, usize> {
+    let mut places = BTreeMap::new();
+    for actor in actors {
+        *places.entry(actor.place().await.unwrap()).or_default() += 1;
+    }
+    places
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a25_thirty_actors_over_three_equal_nodes_give_each_at_least_five() {
+    let nodes = nodes(&[(2.0, NONE); 3]).await;
+    nodes[0]
+        .enter(async {
+            for placement in [Placement::LeastLoaded, Placement::Spread] {
+                let actors: Vec<_> =
+                    (0..30).map(|_| Resident::options().on(placement.clone()).remote()).collect();
+                let places = places_of(&actors).await;
+                assert_eq!(places.len(), 3, "{places:?}");
+                assert!(places.values().all(|count| *count >= 5), "{placement:?}: {places:?}");
+            }
+        })
+        .await;
+    stop(nodes).await;
+}
+
+/// Halves of CPUs in use, and the most there ever were.
+struct Gauge {
+    now: AtomicI64,
+    most: AtomicI64,
+}
+
+static GAUGES: [Gauge; 3] =
+    [const { Gauge { now: AtomicI64::new(0), most: AtomicI64::new(0) } }; 3];
+
+#[mobula::task]
+async fn measured(halves: i64, names: Vec<String>) {
+    let here = here();
+    let gauge = &GAUGES[names.iter().position(|name| *name == here).unwrap()];
+    let now = gauge.now.fetch_add(halves, Ordering::SeqCst) + halves;
+    gauge.most.fetch_max(now, Ordering::SeqCst);
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    gauge.now.fetch_sub(halves, Ordering::SeqCst);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r1_what_runs_on_a_node_never_exceeds_it_whoever_sent_it() {
+    let nodes = nodes(&[(2.0, &[]), (1.0, &[]), (1.5, &[])]).await;
+    let names: Vec<String> = nodes.iter().map(name).collect();
+    let submissions = nodes.iter().map(|node| {
+        let names = names.clone();
+        node.enter(async move {
+            let mut results = Vec::new();
+            for number in 0..60 {
+                let halves = if number % 3 == 0 { 2 } else { 1 };
+                let cpus = if halves == 2 { 1.0 } else { 0.5 };
+                let options = measured::options().num_cpus(cpus);
+                let options = if number % 2 == 0 { options.on(Placement::Spread) } else { options };
+                results.push(options.remote(halves, names.clone()));
+            }
+            for result in results {
+                result.get().await.unwrap();
+            }
+        })
+    });
+    futures_util::future::join_all(submissions).await;
+    for (gauge, halves) in GAUGES.iter().zip([4, 2, 3]) {
+        let most = gauge.most.load(Ordering::SeqCst);
+        assert!((1..=halves).contains(&most), "{most} halves of {halves}");
+        assert_eq!(gauge.now.load(Ordering::SeqCst), 0);
+    }
+    for node in &nodes {
+        until("everything is given back", || {
+            node.resources().iter().all(|one| one.free == one.total)
+        })
+        .await;
+    }
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r2_custom_resources_steer_and_what_no_node_has_waits_for_one_that_does() {
+    let mut nodes = nodes(&[(2.0, &[]), (2.0, &[("gpu", 1.0)])]).await;
+    let first = nodes[0].clone();
+    let addresses = first.addresses();
+    let (later, gpu_node, first_name) = first
+        .enter(async {
+            let on_gpu: Vec<_> =
+                (0..8).map(|_| whereabouts::options().resource("gpu", 1.0).remote()).collect();
+            let waits = whereabouts::options().resource("tpu", 1.0).remote();
+            let grows = whereabouts::options().resource("licence", 2.0).remote();
+            for result in on_gpu {
+                assert_eq!(*result.get().await.unwrap(), name(&nodes[1]));
+            }
+            let (ready, _) = mobula::wait(vec![waits.clone(), grows.clone()])
+                .timeout(Duration::ZERO)
+                .await
+                .unwrap();
+            assert!(ready.is_empty(), "nobody has a tpu");
+            nodes[1].add_resource("licence", 2.0).unwrap();
+            assert_eq!(*grows.get().await.unwrap(), name(&nodes[1]));
+            (waits, name(&nodes[1]), name(&nodes[0]))
+        })
+        .await;
+    let third = node_with(&addresses, 1.0, &[("tpu", 1.0)]).await;
+    let place = tokio::time::timeout(LIMIT, later.get()).await.unwrap().unwrap();
+    assert_eq!(*place, name(&third));
+    assert!(*place != gpu_node && *place != first_name);
+    nodes.push(third);
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r3_nodes_without_cpus_run_what_asks_for_none_and_get_no_default_actors() {
+    let mut nodes = nodes(&[(0.0, &[]), (0.0, &[])]).await;
+    let first = nodes[0].clone();
+    let waits = first
+        .enter(async {
+            let there = nodes[1].id().unwrap();
+            let free_of_charge = whereabouts::options().num_cpus(0.0).on(on(there)).remote();
+            assert_eq!(*free_of_charge.get().await.unwrap(), name(&nodes[1]));
+            let homeless = Resident::options().on(Placement::LeastLoaded).remote();
+            let error = homeless.place().await.unwrap_err().to_string();
+            assert!(error.contains("cpu"), "{error}");
+            let named = Resident::options().on(on(there)).remote();
+            assert_eq!(named.place().await.unwrap(), name(&nodes[1]));
+            whereabouts::remote()
+        })
+        .await;
+    nodes.push(node_with(&first.addresses(), 1.0, &[]).await);
+    let place = tokio::time::timeout(LIMIT, waits.get()).await.unwrap().unwrap();
+    assert_eq!(*place, name(&nodes[2]), "the only one with a CPU");
+    first.wait_for_nodes(3, LIMIT).await.unwrap();
+    first
+        .enter(async {
+            let housed = Resident::options().on(Placement::LeastLoaded).remote();
+            assert_eq!(housed.place().await.unwrap(), name(&nodes[2]));
+        })
+        .await;
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r4_a_task_that_waits_on_another_node_lends_its_cpu_there_and_keeps_the_rest() {
+    let nodes = nodes(&[(1.0, &[]), (1.0, &[("licence", 1.0)])]).await;
+    let there = nodes[1].id().unwrap();
+    nodes[0]
+        .enter(async {
+            let parents: Vec<_> = (0..4)
+                .map(|_| nested::options().resource("licence", 1.0).on(on(there)).remote(there))
+                .collect();
+            for parent in parents {
+                let (own, child) = &*parent.get().await.unwrap();
+                assert_eq!((own, child), (&name(&nodes[1]), &name(&nodes[1])));
+            }
+        })
+        .await;
+    for resource in ["cpu", "licence"] {
+        until("all of it is free again", || (free(&nodes[1], resource) - 1.0).abs() < 1e-9).await;
+    }
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r7_affinity_that_cannot_be_met_fails_if_hard_and_falls_back_if_soft() {
+    let nodes = nodes(&[(1.0, &[("disk", 1.0)]), (1.0, &[])]).await;
+    let (there, nowhere) = (nodes[1].id().unwrap(), NodeId(17));
+    nodes[0]
+        .enter(async {
+            for options in [
+                whereabouts::options().on(on(nowhere)),
+                whereabouts::options().resource("disk", 1.0).on(on(there)),
+            ] {
+                let error = options.remote().get().await.unwrap_err();
+                let infeasible = matches!(error, GetError::Task(TaskError::Infeasible { .. }));
+                assert!(infeasible, "{error:?}");
+            }
+            let anywhere = whereabouts::options().on(rather(nowhere)).remote();
+            anywhere.get().await.unwrap();
+            let able = whereabouts::options().resource("disk", 1.0).on(rather(there)).remote();
+            assert_eq!(*able.get().await.unwrap(), name(&nodes[0]));
+            let wished = whereabouts::options().on(rather(there)).remote();
+            assert_eq!(*wished.get().await.unwrap(), name(&nodes[1]));
+        })
+        .await;
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r8_spread_takes_turns_default_stays_until_it_is_full_and_near_follows_the_bytes() {
+    let nodes = nodes(&[(2.0, NONE); 3]).await;
+    nodes[0]
+        .enter(async {
+            // Where the bytes are, before anything else fills a node.
+            let keeper = Resident::options().on(on(nodes[2].id().unwrap())).remote();
+            let object = keeper.make(3_000_000).await.unwrap();
+            let near = Placement::Near(Arc::new(object.clone()));
+            let beside = whereabouts::options().on(near).remote();
+            assert_eq!(*beside.get().await.unwrap(), name(&nodes[2]));
+            let mut places = Vec::new();
+            for _ in 0..6 {
+                let one = whereabouts::options().on(Placement::Spread).remote();
+                places.push((*one.get().await.unwrap()).clone());
+            }
+            assert!(places.windows(2).all(|two| two[0] != two[1]), "{places:?}");
+            assert_eq!(places.iter().collect::<BTreeSet<_>>().len(), 3, "{places:?}");
+            for _ in 0..6 {
+                assert_eq!(*whereabouts::remote().get().await.unwrap(), name(&nodes[0]));
+            }
+            // Beyond what this node has, the others are used.
+            let held: Vec<_> = (0..6).map(|_| hold::remote(0)).collect();
+            until("every CPU is in use", || nodes.iter().all(|node| free(node, "cpu") == 0.0))
+                .await;
+            GATES[0].add_permits(6);
+            let mut counts = BTreeMap::<String, usize>::new();
+            for one in held {
+                *counts.entry((*one.get().await.unwrap()).clone()).or_default() += 1;
+            }
+            assert!(counts.len() == 3 && counts.values().all(|count| *count == 2), "{counts:?}");
+        })
+        .await;
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_becomes_idle_takes_what_waits_elsewhere() {
+    let nodes = nodes(&[(1.0, &[]), (1.0, &[])]).await;
+    let there = nodes[1].id().unwrap();
+    nodes[0]
+        .enter(async {
+            let (busy_here, busy_there) = (
+                hold::options().on(on(nodes[0].id().unwrap())).remote(1),
+                hold::options().on(on(there)).remote(2),
+            );
+            until("both are busy", || nodes.iter().all(|node| free(node, "cpu") == 0.0)).await;
+            let waiting: Vec<_> = (0..20).map(|_| whereabouts::remote()).collect();
+            GATES[2].add_permits(1);
+            assert_eq!(*busy_there.get().await.unwrap(), name(&nodes[1]));
+            for one in waiting {
+                let place = tokio::time::timeout(LIMIT, one.get()).await.unwrap().unwrap();
+                assert_eq!(*place, name(&nodes[1]), "this node is busy all the while");
+            }
+            GATES[1].add_permits(1);
+            busy_here.get().await.unwrap();
+        })
+        .await;
+    stop(nodes).await;
+}

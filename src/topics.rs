@@ -25,6 +25,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast::{self, error::RecvError};
 
+#[cfg(feature = "cluster")]
 use crate::node::Node;
 
 /// Most bytes of one publication, in its wire form: the network's 64 KiB less the envelope.

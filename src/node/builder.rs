@@ -1,6 +1,8 @@
 //! How a node is described before it starts, and its start: the rooms in order.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+#[cfg(feature = "cluster")]
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use mobula_actor_core::{ExitReason, System};

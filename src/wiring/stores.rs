@@ -269,7 +269,7 @@ pub(crate) async fn keep_ticking(store: Weak<Store>) {
     }
 }
 
-/// Tells the store of nodes that are gone.
+/// Tells the store of nodes that are gone, and of those that were not.
 pub(crate) async fn follow(cluster: Cluster, store: Weak<Store>, port: Arc<StorePort>) {
     let mut known: HashMap<u64, u64> = HashMap::new();
     let mut events = cluster.events();
@@ -288,8 +288,9 @@ pub(crate) async fn follow(cluster: Cluster, store: Weak<Store>, port: Arc<Store
                 port.forget(gone);
                 known.remove(&node);
             }
-            if record.status.is_live() {
-                known.insert(node, life);
+            if record.status.is_live() && known.insert(node, life).is_none() {
+                // New, or declared down and alive: then it is the same store.
+                store.node_back(StoreId::new(NodeId(node), Incarnation(life)));
             }
         }
         drop(store);

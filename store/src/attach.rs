@@ -11,6 +11,7 @@
 //! | it has a name | [`Store::attach`] |
 //! | a message of a store comes | [`Store::receive`] |
 //! | a store is gone, or never was | [`Store::node_down`] |
+//! | a store that was called gone is there after all | [`Store::node_back`] |
 //! | time passes, or [`Store::tick`] said so | [`Store::tick`] |
 //! | it sends something that may contain references | [`collect_refs`](crate::collect_refs), then [`Store::pin`] |
 //! | something with a [`Parcel`] comes | [`Store::unpack`], also when it cannot be delivered |
@@ -67,11 +68,20 @@ impl Store {
         }
     }
 
-    /// A store is gone, for good: a node that comes back is another store. Its borrows end; gets of objects that it
-    /// kept fail with [`GetError::OwnerDied`](crate::GetError::OwnerDied) unless somebody takes over.
+    /// A store is gone. Its borrows end; gets of objects that it kept fail with
+    /// [`GetError::OwnerDied`](crate::GetError::OwnerDied) unless somebody takes over. A node that starts again is another
+    /// store; one that was only out of reach is the same, and needs [`node_back`](Self::node_back).
     pub fn node_down(&self, store: StoreId) {
         if let Some(exchange) = self.exchange() {
             exchange.node_down(store);
+        }
+    }
+
+    /// A store that was called gone is there after all, in the same life. What ended stays ended; what it borrows and
+    /// offers from now on counts. Without this word it would wait for answers that never come.
+    pub fn node_back(&self, store: StoreId) {
+        if let Some(exchange) = self.exchange() {
+            exchange.node_back(store);
         }
     }
 

@@ -317,7 +317,13 @@ impl Borrower {
         self.arrivals.contains_key(&(from, pin))
     }
 
-    /// A store is gone, for good: a node that comes back is another store.
+    /// A store that was taken for gone is there in the same life. What it kept is lost here; what it offers from now on
+    /// is not.
+    pub fn back(&mut self, store: StoreId) {
+        self.dead.remove(store);
+    }
+
+    /// A store is gone.
     pub fn down(&mut self, store: StoreId, now: Time, out: &mut Vec<Effect>) {
         self.dead.insert(store);
         let theirs = self.arrivals.range((store, PinId(0))..=(store, PinId(u64::MAX)));

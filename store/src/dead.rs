@@ -9,7 +9,7 @@ use crate::object_id::StoreId;
 /// So many are remembered, the oldest forgotten first.
 const DEAD_MAX: usize = 1 << 14;
 
-/// A bounded memory of the dead. A node that comes back is another store.
+/// A bounded memory of the dead. A node that comes back is another store, unless it was only out of reach.
 #[derive(Debug, Default)]
 pub(crate) struct Dead {
     stores: BTreeSet<StoreId>,
@@ -25,6 +25,13 @@ impl Dead {
             {
                 self.stores.remove(&oldest);
             }
+        }
+    }
+
+    /// It was out of reach, and is not any more.
+    pub(crate) fn remove(&mut self, store: StoreId) {
+        if self.stores.remove(&store) {
+            self.order.retain(|known| *known != store);
         }
     }
 

@@ -255,7 +255,13 @@ impl Owner {
         self.settle(object, out);
     }
 
-    /// A store is gone, for good.
+    /// A store that was taken for gone is there in the same life. What it borrowed has ended; what it says from now on
+    /// counts.
+    pub fn back(&mut self, store: StoreId) {
+        self.dead.remove(store);
+    }
+
+    /// A store is gone.
     pub fn down(&mut self, store: StoreId, now: Time, rng: &mut impl Rng, out: &mut Vec<Effect>) {
         self.dead.insert(store);
         let known: Vec<ObjectId> = self.objects.keys().copied().collect();

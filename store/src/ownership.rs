@@ -178,7 +178,13 @@ impl Ownership {
         !self.pins.is_refused(from, parcel.pin)
     }
 
-    /// A store is gone, for good: a node that comes back is another store.
+    /// A store that was taken for gone is there in the same life.
+    pub fn back(&mut self, store: StoreId) {
+        self.borrower.back(store);
+        self.owner.back(store);
+    }
+
+    /// A store is gone.
     pub fn down(&mut self, store: StoreId, now: Time, rng: &mut impl Rng, out: &mut Vec<Effect>) {
         self.pins.down(store, out);
         self.borrower.down(store, now, out);

@@ -227,6 +227,18 @@ fn a_dead_borrower_keeps_nothing() {
 }
 
 #[test]
+fn who_was_out_of_reach_for_a_while_reads_again() {
+    let cluster = Cluster::new(2);
+    let object = put(&cluster, 1, vec![7_u8; 200 << 10]);
+    cluster.store(1).node_down(id(2));
+    cluster.store(2).node_down(id(1));
+    cluster.store(1).node_back(id(2));
+    cluster.store(2).node_back(id(1));
+    let borrowed = cluster.send(1, 2, &object);
+    assert_eq!(cluster.get(&borrowed).unwrap().len(), 200 << 10);
+}
+
+#[test]
 fn o13_freeing_by_hand_reaches_every_copy() {
     let cluster = Cluster::new(2);
     let object = put(&cluster, 1, vec![7_u8; 200 << 10]);

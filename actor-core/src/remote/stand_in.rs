@@ -4,7 +4,7 @@
 //! down and nobody else. The forwarder awaits late arguments, writes each message down and passes it on in order.
 //! Signals become controls; they overtake messages, except a stop, which comes after what was sent before it.
 //!
-//! [`waiting`] is where messages wait for late arguments.
+//! `waiting` is where messages wait for late arguments.
 //!
 //! The law:
 //! 1. Whoever waits for an answer gets one, once: from the home, or from the link when the node is lost.

@@ -9,13 +9,13 @@ use mobula_proto::member::Details;
 /// How a node over a given transport takes part.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// As [`ClusterConfig::details`].
+    /// As [`ClusterConfig::details`](super::ClusterConfig::details).
     pub details: Details,
-    /// As [`ClusterConfig::membership`].
+    /// As [`ClusterConfig::membership`](super::ClusterConfig::membership).
     pub membership: MembershipConfig,
-    /// As [`ClusterConfig::lanes`].
+    /// As [`ClusterConfig::lanes`](super::ClusterConfig::lanes).
     pub lanes: Settings,
-    /// As [`ClusterConfig::seed`].
+    /// As [`ClusterConfig::seed`](super::ClusterConfig::seed).
     pub seed: Option<u64>,
 }
 

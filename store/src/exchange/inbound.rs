@@ -101,6 +101,9 @@ impl Exchange {
                 let parcels = parcel.map(|parcel| (from, parcel)).into_iter().collect();
                 self.seal_encoded(object, bytes, parcels, None);
             }
+            Answer::At { .. } if self.decide(|desk| desk.state.copies.contains_key(&object)) => {
+                self.want(object);
+            }
             Answer::At { bytes, sources } => self.pull_for_entry(object, bytes, sources),
             Answer::Failed(failure) => {
                 if let Some(entry) = self.find(object) {
@@ -208,6 +211,10 @@ impl Exchange {
             desk.state.watchers.take_all()
         });
         watchers.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn node_back(&self, store: StoreId) {
+        self.decide(|desk| desk.state.core.back(store));
     }
 
     pub(crate) fn tick(&self) -> Option<crate::time::Time> {

@@ -248,6 +248,11 @@ impl Exchange {
         self.decide(|desk| {
             desk.state.announces.insert((desk.now + ANNOUNCE_PAUSE, object));
         });
+        // Somebody here may wait for it: its keeper, which hears that it is here, will say nothing more.
+        if self.find(object).is_some_and(|entry| entry.is_wanted() && !entry.has_value()) {
+            self.decide(|desk| desk.cancel_pull(object));
+            self.want(object);
+        }
         Ok(Message::Located { object, bytes, hosted: true })
     }
 

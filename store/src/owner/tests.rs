@@ -233,3 +233,15 @@ fn an_object_handed_over_is_kept_there_and_questions_find_it() {
     assert_eq!(desk.hear(3, &borrow(1)), [Effect::Send { to: store(3), message: moved }]);
     assert_eq!(other.borrowers(object()).collect::<Vec<_>>(), [store(1), store(2)]);
 }
+
+#[test]
+fn who_was_called_gone_and_is_back_in_the_same_life_borrows_again() {
+    let mut desk = Desk::new();
+    desk.hear(2, &borrow(1));
+    desk.down(2);
+    desk.hear(2, &borrow(2));
+    assert_eq!(desk.owner.borrowers(object()).count(), 0, "the dead borrow nothing");
+    desk.owner.back(store(2));
+    desk.hear(2, &borrow(2));
+    assert_eq!(desk.owner.borrowers(object()).collect::<Vec<_>>(), [store(2)]);
+}

@@ -232,6 +232,8 @@ async fn r11_tasks_and_actors_run_in_the_bundle_they_name_or_in_any() {
             let early = whereabouts::options().in_group(&late).bundle(0).remote();
             rest.remove().await;
             let place = tokio::time::timeout(LIMIT, early.get()).await.unwrap().unwrap();
+            // The task may be over before this node has heard that the group is formed.
+            tokio::time::timeout(LIMIT, late.ready().get()).await.unwrap().unwrap();
             assert_eq!(late.nodes(), [Some(*place)]);
             late.remove().await;
         })

@@ -135,8 +135,8 @@ async fn program() {
         assert_eq!(*double::remote(number).get().await.unwrap(), number * 2);
     }
     let node = Node::current().unwrap().id().unwrap();
-    let here = Placement::OnNode { node, or_elsewhere: false };
-    let waits = double::options().resource("telescope", 1.0).on(here).remote(1);
+    // No node has one: it waits for one that does.
+    let waits = double::options().resource("telescope", 1.0).remote(1);
     println!("ready {node}");
     let end = tokio::task::spawn_blocking(|| std::io::stdin().lock().read_to_end(&mut Vec::new()));
     end.await.unwrap().unwrap();

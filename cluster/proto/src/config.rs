@@ -158,4 +158,6 @@ pub enum Mutant {
     NoRepair,
     /// A stream reset alone is taken for a death.
     ResetIsHardEvidence,
+    /// Who hears none of its neighbours asks nobody else.
+    NoStrangers,
 }

@@ -6,7 +6,7 @@
 //!
 //! Invariant: a member is declared down by us only with the votes of 5/8 of the observers able to see it.
 //! How to read: [`Membership::on`] is the table of contents; the folder holds one rule a file: `edges` and `watch` (silence),
-//! `votes` (quorum), `learn` (what news does), `myself` (refutation, exile), `exchange` (join, digests, healing).
+//! `votes` (quorum), `learn` (what news does), `myself` (refutation, exile), `isolation`, `exchange` (join, digests, healing).
 //! Sources: Rapid (ATC 2018) for rings and implicit alerts; SWIM and Lifeguard for refutation and self-health.
 //!
 //! Pure: no clock, no I/O, no tasks.
@@ -31,6 +31,7 @@ mod watch;
 mod votes;
 mod learn;
 mod myself;
+mod isolation;
 mod exchange;
 mod loads;
 mod turn;
@@ -87,6 +88,8 @@ pub struct Membership {
     timetable: Timetable,
     /// What we knew when we ceased to hear anybody.
     isolated: Option<View>,
+    /// While those we watch are silent: when to dial others again, and whom we dialled last.
+    strangers: Option<(Time, NodeId)>,
     /// Counts heartbeats and alerts; beyond all of an earlier life.
     sequence: u64,
     next_beat: Time,
@@ -124,6 +127,7 @@ impl Membership {
             health: Health::default(),
             exile: Exile::default(),
             isolated: None,
+            strangers: None,
             next_beat,
         }
     }
@@ -206,7 +210,7 @@ impl Membership {
         if self.is_isolated() { 1 } else { self.view.live_count() }
     }
 
-    /// Whether we, in a cluster of ten or more, hear none of those we watch.
+    /// Whether we, in a cluster of ten or more, hear nobody: none of those we watch, nor any stranger we asked.
     ///
     /// The layers above have then been told that all are down; the view is kept for the return.
     #[must_use]

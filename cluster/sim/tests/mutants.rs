@@ -84,7 +84,10 @@ fn days(seed: u64, mutant: Mutant) -> Vec<(&'static str, Trial)> {
     };
     let mut joins = booted(12);
     joins.add(30 * SECOND, Fault::Boot(Hosts::of(12..16)));
-    days.push(("far apart", trial(16, seed, far, joins, mutant)));
+    days.push(("far apart", trial(16, seed, far.clone(), joins.clone(), mutant)));
+    // The same, and hardly any broadcast arrives: nobody hears the newcomer refute that it is silent.
+    let far_and_deaf = Conditions { flood_loss: 0.6, ..far };
+    days.push(("far apart and deaf", trial(16, seed, far_and_deaf, joins, mutant)));
     // A node is unheard by one other after the other, never by many at once.
     let mut grey = booted(10);
     for (number, other) in (1..10_u32).enumerate() {
@@ -118,7 +121,7 @@ fn days(seed: u64, mutant: Mutant) -> Vec<(&'static str, Trial)> {
 
 #[test]
 fn the_protocol_as_meant_passes_every_day() {
-    for seed in 1..=2 {
+    for seed in 1..=6 {
         for (name, day) in days(seed, Mutant::None) {
             if let Err(message) = day.explained() {
                 panic!("{name}: {message}");
@@ -127,20 +130,20 @@ fn the_protocol_as_meant_passes_every_day() {
     }
 }
 
-/// All but [`Mutant::VotesFromAnybody`], which needs a liar.
-const ALL: [Mutant; 12] = [
+/// All but [`Mutant::VotesFromAnybody`], which needs a liar, and two whose rules stand behind others: `NoSelfHealth` and
+/// `NoRetraction` break no day here, because refutations come first. `mobula-proto` shows them on one node (`membership_alone`).
+const ALL: [Mutant; 11] = [
     Mutant::NoRefutation,
     Mutant::QuorumOverAllObservers,
     Mutant::NoImplicitAlerts,
-    Mutant::NoSelfHealth,
     Mutant::NoEdgeGrace,
     Mutant::StatusBeatsIncarnation,
     Mutant::OneObserverDecides,
     Mutant::NoAntiEntropy,
     Mutant::NoHealDial,
-    Mutant::NoRetraction,
     Mutant::NoRepair,
     Mutant::ResetIsHardEvidence,
+    Mutant::NoStrangers,
 ];
 
 #[test]

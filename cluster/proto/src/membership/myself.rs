@@ -19,7 +19,6 @@ use crate::time::Time;
 
 use super::message::{Alert, Fact, Message};
 use super::output::MembershipEvent;
-use super::rings::NEIGHBOURS_MAX;
 use super::turn::Turn;
 use super::{Membership, Phase};
 
@@ -153,50 +152,6 @@ impl Membership {
         let silent: Vec<bool> = wanted.map(|edge| is_silent(edge.heard)).collect();
         let quorum = (silent.len() * 5).div_ceil(8).max(1);
         silent.iter().filter(|silent| **silent).count() < quorum
-    }
-
-    /// Nobody whom we watch is heard: for the layers above all are gone, but what the members are to each other we
-    /// cannot know. Were it written into the view, the return of one lost node would make all others refute.
-    pub(super) fn consider_isolation(
-        &mut self,
-        alarming_count: usize,
-        stretch_percent: u32,
-        turn: &mut Turn<'_>,
-    ) {
-        let wanted = self.edges.values().filter(|edge| edge.wanted_since.is_some()).count();
-        let is_small = self.view.live_count() <= NEIGHBOURS_MAX + 1;
-        if is_small || alarming_count < wanted || stretch_percent > 100 || self.isolated.is_some() {
-            return;
-        }
-        self.isolated = Some(self.view.clone());
-        for record in self.view.iter().filter(|record| record.node != self.me.node) {
-            if record.status.is_live() {
-                turn.event(MembershipEvent::Down {
-                    node: record.node,
-                    incarnation: record.incarnation,
-                    observers: Vec::new(),
-                });
-            }
-        }
-    }
-
-    /// Somebody whom we watch is heard again.
-    pub(super) fn reunite(&mut self, turn: &mut Turn<'_>) {
-        let Some(before) = self.isolated.take() else { return };
-        for record in self.view.iter().filter(|record| record.node != self.me.node) {
-            let known = before.get(record.node).filter(|known| known.status.is_live());
-            let same_life = known.is_some_and(|known| known.details.life == record.details.life);
-            if record.status.is_live() {
-                turn.event(if same_life {
-                    MembershipEvent::Healed(record.member())
-                } else {
-                    MembershipEvent::Joined(record.member())
-                });
-                if record.status == Status::Suspect {
-                    turn.event(MembershipEvent::Suspected(record.node));
-                }
-            }
-        }
     }
 
     fn come_back(&mut self, turn: &mut Turn<'_>) {

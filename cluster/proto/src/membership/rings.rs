@@ -61,6 +61,11 @@ impl Rings {
         if picked == except { ring.after(picked).copied() } else { Some(picked) }
     }
 
+    /// The member after that one on the first ring; members and others alike have one.
+    pub(super) fn after(&self, node: NodeId) -> Option<NodeId> {
+        self.rings[0].after(node).copied()
+    }
+
     pub(super) fn neighbours(&self, node: NodeId) -> Vec<NodeId> {
         let mut neighbours: Vec<NodeId> = if self.len() <= NEIGHBOURS_MAX + 1 {
             self.rings[0].iter().copied().filter(|other| *other != node).collect()

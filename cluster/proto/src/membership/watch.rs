@@ -117,6 +117,8 @@ impl Membership {
             .filter(|(_, silence)| *silence > Silence::Fresh)
             .collect();
         let alarming_count = measured.iter().filter(|(_, s)| *s == Silence::Alarming).count();
+        let unheard_count = measured.iter().filter(|(_, s)| *s >= Silence::Suspicious).count();
+        self.seek_strangers(unheard_count, turn);
         self.consider_isolation(alarming_count, stretch, turn);
         for (node, silence) in measured {
             match silence {
@@ -239,9 +241,7 @@ impl Membership {
         let Some(edge) = self.edges.get_mut(&node) else { return };
         edge.heard = Some(turn.now);
         edge.probe = None;
-        if edge.wanted_since.is_some() {
-            self.reunite(turn);
-        }
+        self.reunite(turn);
         let Some(edge) = self.edges.get_mut(&node) else { return };
         edge.refuted = None;
         if edge.alerted.is_some() && self.config.mutant != Mutant::NoRetraction {

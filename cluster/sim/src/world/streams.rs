@@ -92,7 +92,10 @@ impl<P: Protocol> World<P> {
         let known = self.links.end(host, peer);
         let wanted = attempt.is_none_or(|attempt| known == Some(End::Dialing(attempt)));
         let whole = self.links.connection(id).is_some() && self.network.carries_streams(host, peer);
-        if self.machines[host.index()].process.is_none() || !wanted || !whole {
+        // Two that dial each other get two connections; the first to stand at both ends is the one they use.
+        let has_one =
+            matches!(known, Some(End::Open(one)) if self.links.open_end(peer, host) == Some(one));
+        if self.machines[host.index()].process.is_none() || !wanted || !whole || has_one {
             self.refuse_link(id, host, peer);
             return;
         }

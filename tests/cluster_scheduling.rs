@@ -310,7 +310,6 @@ async fn r7_affinity_that_cannot_be_met_fails_if_hard_and_falls_back_if_soft() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "fails in some runs: a rumour of loads between two tasks may send both to one node; see README, what is not here yet"]
 async fn r8_spread_takes_turns_default_stays_until_it_is_full_and_near_follows_the_bytes() {
     let nodes = nodes(&[(2.0, NONE); 3]).await;
     nodes[0]

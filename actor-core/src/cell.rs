@@ -37,6 +37,9 @@ mod citizen;
 mod ending;
 mod far;
 
+use far::Far;
+pub(crate) use far::Located;
+
 /// What was chosen where the actor was spawned.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
@@ -53,7 +56,7 @@ pub(crate) struct Settings {
     /// The placement group that it goes with.
     pub(crate) member_of: Option<GroupId>,
     /// For a stand-in: where the actor lives, once that is known.
-    pub(crate) far: Option<Arc<OnceLock<Home>>>,
+    pub(crate) far: Option<Arc<Far>>,
 }
 
 impl Settings {

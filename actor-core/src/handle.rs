@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
+use crate::cell::Located;
 use crate::denied::Denied;
 use crate::directory::{Citizen, Kind};
 use crate::exit::ExitReason;
@@ -30,6 +31,8 @@ pub(crate) trait AnyCell: Citizen {
     fn end_denied(&self, denied: Denied);
     fn hold(self: Arc<Self>) -> Hold;
     fn home(&self) -> Option<Home>;
+    fn located(&self) -> Option<watch::Receiver<Located>>;
+    fn locate(&self, elsewhere: Option<Home>);
     fn type_key(&self) -> u64;
     fn is_stand_in(&self) -> bool;
     fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync>;
@@ -156,10 +159,36 @@ impl ActorHandle {
         Arc::clone(&self.0).hold()
     }
 
-    /// Where the actor lives, if this is a stand-in for one on another node.
+    /// Where the actor lives as far as is known, if this is a stand-in for one on another node.
+    ///
+    /// A reference that was passed on before its actor had been spawned leads by way of the node that spawns it, and that
+    /// one is named until it has said better. [`located`](Self::located) waits for it.
     #[must_use]
     pub fn home(&self) -> Option<Home> {
         self.0.home()
+    }
+
+    /// Where the actor lives, once it does; `None` if that is here.
+    ///
+    /// # Errors
+    /// Why nobody will say: the actor has ended, or the node that knows is lost.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn located(&self) -> Result<Option<Home>, ExitReason> {
+        self.ready().await?;
+        let Some(mut place) = self.0.located() else { return Ok(None) };
+        let known = place.wait_for(|place| *place != Located::Unknown);
+        let place = tokio::select! {
+            biased;
+            place = known => place.map_or(Located::Unknown, |place| *place),
+            reason = self.closed() => return Err(reason),
+        };
+        match place {
+            Located::At(home) => Ok(Some(home)),
+            Located::Lost(node) => Err(ExitReason::NodeDown(node)),
+            Located::Unknown => Err(ExitReason::NoActor),
+        }
     }
 
     /// Whether the actor lives on another node, or will.

@@ -115,8 +115,8 @@ impl<T> ObjectRef<T> {
     /// Dropping the future does not take the offer back.
     pub async fn transfer<A: Actor>(&self, actor: &ActorRef<A>) -> Result<(), TransferError> {
         let object = self.id();
-        actor.ready().await.map_err(|_ended| TransferError::NoActor { object })?;
-        let Some(home) = actor.as_handle().home() else {
+        let located = actor.as_handle().located().await;
+        let Some(home) = located.map_err(|_ended| TransferError::NoActor { object })? else {
             // The actor lives here.
             return Ok(());
         };

@@ -109,7 +109,6 @@ async fn the_results_of_a_durable_task_outlive_its_node_once_they_are_made() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "fails in some runs: the new keeper does not know the object yet, or no more; see README, what is not here yet"]
 async fn an_object_handed_to_an_actor_lives_and_dies_with_that_actors_node() {
     let mut town = Town::new(4).await;
     let first = town.at(0).node.clone();

@@ -7,6 +7,7 @@ use crate::actor_ref::Address;
 use crate::denied::Denied;
 use crate::id::GroupId;
 use crate::wire::baggage::Hold;
+use tokio::sync::watch;
 
 impl<A: Actor> Citizen for Cell<A> {
     fn id(&self) -> ActorId {
@@ -203,6 +204,14 @@ impl<A: Actor> AnyCell for Cell<A> {
 
     fn home(&self) -> Option<Home> {
         Self::home(self)
+    }
+
+    fn located(&self) -> Option<watch::Receiver<Located>> {
+        Self::located(self)
+    }
+
+    fn locate(&self, elsewhere: Option<Home>) {
+        Self::locate(self, elsewhere);
     }
 
     fn type_key(&self) -> u64 {

@@ -3,21 +3,73 @@
 use super::ending::notify;
 use super::*;
 
+use tokio::sync::watch;
+
 use crate::id::NodeId;
 use crate::remote::Need;
 
+/// What a stand-in knows of its actor's place.
+///
+/// A reference may travel before its actor has been spawned; then the node that spawns it passes messages on, and the
+/// two differ.
+#[derive(Debug, Default)]
+pub(crate) struct Far {
+    /// Where messages go.
+    way: OnceLock<Home>,
+    /// Where the actor lives.
+    place: watch::Sender<Located>,
+}
+
+/// Where an actor of another node lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Located {
+    /// Nobody has said.
+    #[default]
+    Unknown,
+    /// There.
+    At(Home),
+    /// The node that would know is lost.
+    Lost(NodeId),
+}
+
 impl<A: Actor> Cell<A> {
-    /// Says where the actor lives. The first word counts.
-    pub(crate) fn bind(&self, home: Home) {
-        if let Some(far) = self.settings().and_then(|settings| settings.far.as_ref()) {
+    fn far(&self) -> Option<&Far> {
+        self.settings()?.far.as_deref()
+    }
+
+    /// Says where messages go. The first word counts.
+    pub(crate) fn bind(&self, way: Home) {
+        if let Some(far) = self.far() {
             // Said twice, it is the same.
-            let _ = far.set(home);
+            let _ = far.way.set(way);
         }
     }
 
-    /// Where the actor lives, if this is a stand-in and its home is known.
+    /// The node that messages go to holds the actor; and where the actor lives, if that is elsewhere.
+    pub(crate) fn locate(&self, elsewhere: Option<Home>) {
+        if let Some(far) = self.far()
+            && let Some(home) = elsewhere.or(far.way.get().copied())
+        {
+            far.place.send_replace(Located::At(home));
+        }
+    }
+
+    pub(crate) fn located(&self) -> Option<watch::Receiver<Located>> {
+        Some(self.far()?.place.subscribe())
+    }
+
+    /// Where the messages of this stand-in go, once that is known.
+    fn way(&self) -> Option<Home> {
+        self.far()?.way.get().copied()
+    }
+
+    /// Where the actor lives as far as is known, if this is a stand-in: there, or where one knows.
     pub(crate) fn home(&self) -> Option<Home> {
-        self.settings()?.far.as_ref()?.get().copied()
+        let far = self.far()?;
+        match *far.place.borrow() {
+            Located::At(home) => Some(home),
+            Located::Unknown | Located::Lost(_) => far.way.get().copied(),
+        }
     }
 
     /// Node and id that mean this actor to all its nodes; [`NodeId::HERE`] for an actor of this one.
@@ -49,7 +101,7 @@ impl<A: Actor> Cell<A> {
     /// told. Asked after the watcher was added, so that a loss in between is told by one of the two, and the
     /// watcher is taken by the first.
     pub(crate) fn tell_if_lost(&self) {
-        let Some(home) = self.home() else { return };
+        let Some(home) = self.way() else { return };
         if self.system().remote().is_some_and(|remote| !remote.has_contact(home)) {
             let reason = ExitReason::NodeDown(home.node);
             self.signal(Signal::FarEnd { reason, for_good: false });
@@ -58,6 +110,15 @@ impl<A: Actor> Cell<A> {
 
     /// A generation ended at the actor's home, or the home is lost: monitors and links hear of it.
     pub(crate) fn far_generation_ended(&self, reason: &ExitReason) {
+        if let (Some(far), ExitReason::NodeDown(node)) = (self.far(), reason) {
+            far.place.send_if_modified(|place| {
+                let is_unknown = *place == Located::Unknown;
+                if is_unknown {
+                    *place = Located::Lost(*node);
+                }
+                is_unknown
+            });
+        }
         let mut life = self.life.lock();
         life.set_reason(reason);
         let rest = life.rest();

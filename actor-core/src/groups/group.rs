@@ -183,8 +183,8 @@ impl<A: Actor> Group<A> {
             return Ok(None);
         }
         // One that is only being spawned has no home yet.
-        handle.ready().await.map_err(|_ended| GroupError::ActorGone)?;
-        let home = handle.home().ok_or(GroupError::ActorGone)?;
+        let located = handle.located().await.map_err(|_ended| GroupError::ActorGone)?;
+        let home = located.ok_or(GroupError::ActorGone)?;
         let elsewhere = self.system.elsewhere().ok_or(GroupError::NoAnswer(home.node))?;
         Ok(Some((elsewhere, home)))
     }

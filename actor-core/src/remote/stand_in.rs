@@ -119,6 +119,12 @@ pub fn ended(stand_in: &ActorHandle, reason: ExitReason, for_good: bool) {
     stand_in.0.signal(Signal::FarEnd { reason, for_good });
 }
 
+/// Tells the stand-in for an actor that the node its messages go to holds the actor, and where it lives if that is
+/// elsewhere.
+pub fn held(stand_in: &ActorHandle, elsewhere: Option<Home>) {
+    stand_in.0.locate(elsewhere);
+}
+
 /// The forwarder's hold on its cell: dropped with its executor, it ends the cell.
 struct Tenant<A: Actor>(Option<Arc<Cell<A>>>);
 
@@ -157,6 +163,8 @@ enum Found {
 impl<A: Actor> Forwarder<A> {
     async fn live(mut self, bound: Bound) {
         let Some(cell) = self.tenant.0.clone() else { return };
+        // Of one that was spawned its node has told that it is there.
+        let is_known = matches!(bound, Bound::Later(_));
         let home = match bound {
             Bound::Now(home) => Ok(home),
             Bound::Later(home) => Self::wait_for(&cell, home).await,
@@ -164,6 +172,9 @@ impl<A: Actor> Forwarder<A> {
         let reason = match home {
             Ok(home) => {
                 cell.bind(home);
+                if is_known {
+                    cell.locate(None);
+                }
                 let link = self.remote.link(home, &cell.handle());
                 // Lost before it was linked, nobody told it.
                 cell.tell_if_lost();

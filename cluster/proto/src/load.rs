@@ -143,6 +143,12 @@ impl Loads {
         Some(load)
     }
 
+    /// What the node said itself; `None` if that is not fresh.
+    #[must_use]
+    pub fn reported(&self, now: Time, node: NodeId) -> Option<Load> {
+        self.heard.get(&node).filter(|heard| heard.is_fresh(now)).map(|heard| heard.load)
+    }
+
     /// How old the report is.
     #[must_use]
     pub fn age(&self, now: Time, node: NodeId) -> Option<Duration> {

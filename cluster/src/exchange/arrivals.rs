@@ -186,7 +186,7 @@ impl Exchange {
     fn hear(&self, peer: &Arc<Peer>, rights: Rights, signal: Signal) {
         match signal {
             Signal::Hold { actor, life } => self.hold(peer, rights, (actor, life)),
-            Signal::Held { actor } => peer.held_there(actor),
+            Signal::Held { actor, elsewhere } => peer.held_there(actor, elsewhere),
             Signal::Release { actor, watches } => peer.release_here(actor, watches),
             Signal::Ended { actor, reason, for_good } => {
                 peer.ended_there(actor, &reason, for_good);
@@ -251,7 +251,7 @@ impl Exchange {
     fn hold(&self, peer: &Arc<Peer>, rights: Rights, (actor, life): (ActorId, u64)) {
         // Services may be held by everybody: whoever may not ask them is told so when it does.
         if let Some(right) = rights.send(self.needs(actor)).err().filter(|r| *r == Right::Send) {
-            self.signal(peer, Signal::Held { actor });
+            self.signal(peer, Signal::Held { actor, elsewhere: None });
             let reason = ExitReason::Denied(self.denied(right));
             self.signal(peer, Signal::Ended { actor, reason, for_good: true });
             return;
@@ -260,17 +260,33 @@ impl Exchange {
         match living {
             Some(handle) => {
                 let is_first = peer.hold_here(actor, || handle.hold());
-                self.signal(peer, Signal::Held { actor });
+                if handle.is_stand_in() {
+                    self.say_where(peer, handle.clone());
+                } else {
+                    self.signal(peer, Signal::Held { actor, elsewhere: None });
+                }
                 if is_first {
                     self.listen(peer, &handle);
                 }
             }
             None => {
-                self.signal(peer, Signal::Held { actor });
+                self.signal(peer, Signal::Held { actor, elsewhere: None });
                 let reason = ExitReason::NoActor;
                 self.signal(peer, Signal::Ended { actor, reason, for_good: true });
             }
         }
+    }
+
+    /// Tells a node that holds an actor by way of this one where it lives, once it does.
+    fn say_where(&self, peer: &Arc<Peer>, handle: ActorHandle) {
+        let (me, peer) = (Weak::clone(&self.me), Arc::clone(peer));
+        self.system.runtime().spawn(async move {
+            // If it never does, its end is told.
+            let elsewhere = handle.located().await.unwrap_or_default();
+            if let Some(exchange) = me.upgrade() {
+                exchange.signal(&peer, Signal::Held { actor: handle.id(), elsewhere });
+            }
+        });
     }
 
     /// Tells the node of the actor's ends as long as it holds it.

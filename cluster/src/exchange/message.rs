@@ -3,7 +3,7 @@
 //! Pure: no clock, no I/O, no tasks.
 
 use bytes::Bytes;
-use mobula_actor_core::remote::{Control, SpawnRequest, WireAnswer};
+use mobula_actor_core::remote::{Control, Home, SpawnRequest, WireAnswer};
 use mobula_actor_core::{ActorId, Denied, ExitReason};
 use mobula_proto::wire::codec;
 use mobula_proto::wire::parcel::{Parcel, Verb};
@@ -45,6 +45,9 @@ pub enum Signal {
     Held {
         /// Which.
         actor: ActorId,
+        /// Where it lives, if that is not here: it had not been spawned yet when a reference to it was passed on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        elsewhere: Option<Home>,
     },
     /// No reference is here any more: one hold goes.
     Release {

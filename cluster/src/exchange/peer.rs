@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mobula_actor_core::remote::stand_in::ended;
+use mobula_actor_core::remote::stand_in::{ended, held};
 use mobula_actor_core::remote::{AnswerSink, Home, Need, WireAnswer};
 use mobula_actor_core::wire::baggage::{Hold, Ticket};
 use mobula_actor_core::{ActorHandle, ActorId, ExitReason, NodeId, UnknownOutcome};
@@ -245,12 +245,13 @@ impl Peer {
         }
     }
 
-    pub(super) fn held_there(&self, actor: ActorId) {
+    pub(super) fn held_there(&self, actor: ActorId, elsewhere: Option<Home>) {
         let mut state = self.state.lock();
         let Some(life) = state.life else { return };
         let mut tickets = Vec::new();
         for stand_in in state.stand_ins.get_mut(&(life, actor)).into_iter().flatten() {
             tickets.extend(stand_in.unheld.take());
+            held(&stand_in.handle, elsewhere);
         }
         drop(state);
         drop(tickets);

@@ -96,6 +96,26 @@ fn spread_never_takes_one_twice_in_a_row_and_a_new_node_is_not_flooded() {
     assert_eq!(chosen.iter().filter(|&&at| at == 4).count(), 2, "{chosen:?}");
 }
 
+/// A report written while a task ran says that it takes room; the task, counted here as well, has long ended.
+#[test]
+fn spread_takes_turns_whatever_reports_come_between() {
+    let sites = [site(1), site(2), site(3)];
+    let mut placer = placer(&[(1, load(2, 0)), (2, load(2, 0)), (3, load(2, 0))]);
+    let mut rng = SmallRng::seed_from_u64(5);
+    let mut chosen = Vec::new();
+    for _ in 0..12 {
+        let node = placer.place(NOW, &one_cpu(Policy::Spread), &sites, &mut rng).unwrap();
+        placer.loads.hear(NOW, node, load(1, 0));
+        // One of them is quicker to say that it is idle again.
+        (0..2).for_each(|_| placer.loads.hear(NOW, NodeId(3), load(2, 0)));
+        chosen.push(node.0);
+    }
+    assert!(chosen.windows(2).all(|two| two[0] != two[1]), "{chosen:?}");
+    // Who says itself that it is full is left out.
+    placer.loads.hear(NOW, NodeId(2), load(0, 0));
+    assert!(!spread_of(&mut placer, &one_cpu(Policy::Spread), &sites, 6).contains(&2));
+}
+
 #[test]
 fn on_node_is_an_order_or_a_wish() {
     let sites = [site(1), site(2)];

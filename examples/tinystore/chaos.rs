@@ -139,6 +139,12 @@ async fn questions(engine: &Engine) -> anyhow::Result<Vec<(String, Question)>> {
     ])
 }
 
+/// Members that are there as far as this one knows, itself included.
+fn nodes_alive() -> usize {
+    let alive = |node: Node| node.nodes().iter().filter(|one| one.status == "alive").count();
+    Node::current().map_or(0, alive)
+}
+
 /// Throws dice and kills.
 struct Killer<'s> {
     shards: &'s [ActorRef<Steward>],
@@ -160,23 +166,33 @@ impl<'s> Killer<'s> {
         }
     }
 
-    /// Waits until all processes that were started are nodes.
+    /// Waits until all processes that were started are nodes, and of those that were killed none is taken for one.
     async fn await_nodes(&self) -> anyhow::Result<()> {
         let count = self.processes.count() + 1;
-        if let Some(node) = Node::current().filter(|_| count > 1) {
-            let missing = |found| anyhow::anyhow!("only {found} of {count} nodes are there");
-            node.wait_for_nodes(count, JOIN_LIMIT).await.map_err(missing)?;
-        }
-        Ok(())
+        let Some(node) = Node::current().filter(|_| count > 1) else { return Ok(()) };
+        let missing =
+            |found| anyhow::anyhow!("after {JOIN_LIMIT:?} there are {found} nodes, not {count}");
+        node.wait_for_nodes(count, JOIN_LIMIT).await.map_err(missing)?;
+        let mut looks = tokio::time::interval(ms(5));
+        let forgets_the_dead = async {
+            while !self.are_all_there() {
+                looks.tick().await;
+            }
+        };
+        let waited = tokio::time::timeout(JOIN_LIMIT, forgets_the_dead).await;
+        waited.map_err(|_late| missing(nodes_alive()))
+    }
+
+    /// Whether nothing is missing, nor believed to be there that is not.
+    fn are_all_there(&self) -> bool {
+        let count = self.processes.count();
+        count == 0 || nodes_alive() == count + 1
     }
 
     /// Kills a node process if none is missing, and starts another.
     fn kill_a_node(&mut self) -> bool {
         let count = self.processes.count();
-        let are_there = Node::current().map_or(0, |node| {
-            node.nodes().iter().filter(|member| member.status == "alive").count()
-        });
-        if count == 0 || are_there != count + 1 {
+        if count == 0 || !self.are_all_there() {
             return false;
         }
         let index = self.dice.random_range(0..count);

@@ -10,7 +10,7 @@ use crate::{object_id::StoreId, object_ref::ObjectRef, remote::Whereabouts, stor
 impl<T> Locate for ObjectRef<T> {
     fn bytes_by_node(&self) -> Vec<(NodeId, u64)> {
         let store = Store::of(self.hold().entry().home());
-        let Some(Whereabouts { keeper, is_here, bytes, copies }) = store.whereabouts(self.id())
+        let Some(Whereabouts { keeper, is_here, bytes, copies, .. }) = store.whereabouts(self.id())
         else {
             return Vec::new();
         };

@@ -82,6 +82,7 @@ impl Exchange {
             state.core.owner.locations(object).filter(|store| *store != self.me).collect();
         let bytes = here.or(copy).or_else(|| state.core.owner.bytes(object));
         let is_here = here.or(copy).is_some();
-        Some(Whereabouts { keeper, is_here, bytes, copies })
+        let backup = state.core.owner.backup(object).filter(|backup| copies.contains(backup));
+        Some(Whereabouts { keeper, is_here, bytes, copies, backup })
     }
 }

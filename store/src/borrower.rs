@@ -317,10 +317,21 @@ impl Borrower {
         self.arrivals.contains_key(&(from, pin))
     }
 
-    /// A store that was taken for gone is there in the same life. What it kept is lost here; what it offers from now on
-    /// is not.
-    pub fn back(&mut self, store: StoreId) {
-        self.dead.remove(store);
+    /// A store that was taken for gone is there in the same life; false if it was not. What it kept is lost here; what it
+    /// offers from now on is not.
+    pub fn back(&mut self, store: StoreId) -> bool {
+        self.dead.remove(store)
+    }
+
+    /// A keeper took this store for gone, and counts nothing of it any more: it hears everything anew.
+    pub fn say_all_again(&mut self, keeper: StoreId, now: Time, out: &mut Vec<Effect>) {
+        let theirs = self
+            .objects
+            .iter()
+            .filter(|(_, borrowed)| borrowed.keeper == keeper && borrowed.lost.is_none());
+        for object in theirs.map(|(object, _)| *object).collect::<Vec<_>>() {
+            self.say_again(object, now, out);
+        }
     }
 
     /// A store is gone.

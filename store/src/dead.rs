@@ -28,11 +28,13 @@ impl Dead {
         }
     }
 
-    /// It was out of reach, and is not any more.
-    pub(crate) fn remove(&mut self, store: StoreId) {
-        if self.stores.remove(&store) {
+    /// It was out of reach, and is not any more; false if it was not among them.
+    pub(crate) fn remove(&mut self, store: StoreId) -> bool {
+        let was_there = self.stores.remove(&store);
+        if was_there {
             self.order.retain(|known| *known != store);
         }
+        was_there
     }
 
     pub(crate) fn contains(&self, store: StoreId) -> bool {

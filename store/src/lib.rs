@@ -62,6 +62,7 @@ pub mod backup;
 pub mod effect;
 pub mod message;
 mod dead;
+mod reunion;
 
 // Pure cores of one store.
 mod table;

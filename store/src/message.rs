@@ -202,6 +202,12 @@ pub enum Message {
         term: u64,
     },
 
+    /// The sender took the receiver for gone, and it was not: say again what you need of what the sender keeps, what copies
+    /// you have of it, and what you count of the sender's needs.
+    Reunite,
+    /// Done.
+    Reunited,
+
     // Between the sender and the receiver of references.
     /// What came under this pin is counted where it belongs.
     Unpin {

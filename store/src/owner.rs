@@ -255,10 +255,19 @@ impl Owner {
         self.settle(object, out);
     }
 
-    /// A store that was taken for gone is there in the same life. What it borrowed has ended; what it says from now on
-    /// counts.
-    pub fn back(&mut self, store: StoreId) {
-        self.dead.remove(store);
+    /// A store that was taken for gone is there in the same life; false if it was not. What it borrowed has ended; what it
+    /// says from now on counts.
+    pub fn back(&mut self, store: StoreId) -> bool {
+        self.dead.remove(store)
+    }
+
+    /// Tells a store what it is counted with: it took this one for gone, and may have forgotten.
+    pub fn count_again(&self, store: StoreId, out: &mut Vec<Effect>) {
+        for (object, owned) in &self.objects {
+            if let Some(word @ (sequence, true)) = owned.words.get(&store) {
+                out.push(counted(store, *object, *sequence, *word, owned.backup));
+            }
+        }
     }
 
     /// A store is gone.

@@ -19,6 +19,7 @@ use crate::{
     object_id::{ObjectId, StoreId},
     owner::{Local, Owner, OwnerLimits, TooManyShared},
     pins::{Pins, TooManyPins},
+    reunion::Reunions,
     time::Time,
 };
 
@@ -44,6 +45,7 @@ pub struct Ownership {
     pub borrower: Borrower,
     /// What it sends.
     pub pins: Pins,
+    reunions: Reunions,
 }
 
 impl Ownership {
@@ -62,6 +64,7 @@ impl Ownership {
             owner: Owner::mutated(me, limits, mutant),
             borrower: Borrower::mutated(mutant),
             pins: Pins::mutated(mutant),
+            reunions: Reunions::default(),
         }
     }
 
@@ -152,6 +155,14 @@ impl Ownership {
             Message::Moved { object, keeper, .. } => {
                 self.borrower.moved(from, object, keeper, now, out);
             }
+            Message::Reunite => {
+                self.owner.count_again(from, out);
+                self.borrower.say_all_again(from, now, out);
+                out.push(Effect::Send { to: from, message: Message::Reunited });
+                // The driver has copies.
+                return Some(Message::Reunite);
+            }
+            Message::Reunited => self.reunions.end(from),
             Message::Unpin { pin } => self.pins.unpin(from, pin, out),
             Message::Unpinned { pin } => self.borrower.unpinned(from, pin),
             Message::Close { pin } => {
@@ -178,14 +189,17 @@ impl Ownership {
         !self.pins.is_refused(from, parcel.pin)
     }
 
-    /// A store that was taken for gone is there in the same life.
-    pub fn back(&mut self, store: StoreId) {
-        self.borrower.back(store);
-        self.owner.back(store);
+    /// A store is there, and if it was taken for gone, in the same life.
+    pub fn back(&mut self, store: StoreId, now: Time, out: &mut Vec<Effect>) {
+        let was_gone = self.borrower.back(store) | self.owner.back(store);
+        if was_gone {
+            self.reunions.begin(store, now, out);
+        }
     }
 
     /// A store is gone.
     pub fn down(&mut self, store: StoreId, now: Time, rng: &mut impl Rng, out: &mut Vec<Effect>) {
+        self.reunions.end(store);
         self.pins.down(store, out);
         self.borrower.down(store, now, out);
         self.owner.down(store, now, rng, out);
@@ -196,12 +210,18 @@ impl Ownership {
         self.pins.tick(now, out);
         self.borrower.tick(now, out);
         self.owner.tick(now, out);
+        self.reunions.tick(now, out);
     }
 
     /// When [`tick`](Self::tick) has something to do.
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
-        let wakes = [self.pins.next_wake(), self.borrower.next_wake(), self.owner.next_wake()];
+        let wakes = [
+            self.pins.next_wake(),
+            self.borrower.next_wake(),
+            self.owner.next_wake(),
+            self.reunions.next_wake(),
+        ];
         wakes.into_iter().flatten().min()
     }
 }

@@ -239,6 +239,56 @@ fn who_was_out_of_reach_for_a_while_reads_again() {
 }
 
 #[test]
+fn what_a_borrower_forgot_while_it_took_the_keeper_for_gone_is_not_counted_for_ever() {
+    let cluster = Cluster::new(2);
+    let object = put(&cluster, 1, vec![7_u8; 200 << 10]);
+    let borrowed = cluster.send(1, 2, &object);
+    cluster.deliver();
+    // The keeper notices nothing.
+    cluster.store(2).node_down(id(1));
+    cluster.store(2).node_back(id(1));
+    drop((borrowed, object));
+    cluster.deliver();
+    cluster.pass(GRACE);
+    assert_eq!((cluster.objects(1), cluster.objects(2)), ((0, 0), (0, 0)));
+}
+
+#[test]
+fn who_was_taken_for_gone_and_did_not_notice_still_borrows() {
+    let cluster = Cluster::new(2);
+    let object = put(&cluster, 1, vec![7_u8; 200 << 10]);
+    let borrowed = cluster.send(1, 2, &object);
+    cluster.deliver();
+    cluster.store(1).node_down(id(2));
+    cluster.store(1).node_back(id(2));
+    drop(object);
+    cluster.deliver();
+    cluster.pass(GRACE);
+    assert_eq!(cluster.get(&borrowed).unwrap().len(), 200 << 10);
+    drop(borrowed);
+    cluster.deliver();
+    cluster.pass(GRACE);
+    assert_eq!((cluster.objects(1), cluster.objects(2)), ((0, 0), (0, 0)));
+}
+
+#[test]
+fn a_copy_kept_for_a_keeper_that_took_its_holder_for_gone_goes_in_the_end() {
+    let cluster = Cluster::new(2);
+    let (object, _sealer) = cluster.store(1).create_pending::<Vec<u8>>();
+    let message = cluster.store(2).deliver(object.id(), id(1), Ok(Arc::new(vec![3_u8; 1 << 20])));
+    cluster.store(1).receive(id(2), message.unwrap());
+    cluster.deliver();
+    cluster.pass(3 * GRACE);
+    assert_eq!(cluster.objects(2).1, 1 << 20);
+    cluster.store(1).node_down(id(2));
+    cluster.store(1).node_back(id(2));
+    drop(object);
+    cluster.pass(GRACE);
+    cluster.deliver();
+    assert_eq!(cluster.objects(2), (0, 0));
+}
+
+#[test]
 fn o13_freeing_by_hand_reaches_every_copy() {
     let cluster = Cluster::new(2);
     let object = put(&cluster, 1, vec![7_u8; 200 << 10]);

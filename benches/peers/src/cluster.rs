@@ -39,10 +39,11 @@ use crate::runner::median;
 #[derive(Debug, Args)]
 pub(crate) struct FarFlags {
     /// Only these patterns of the cluster's suite.
-    #[arg(long = "far-pattern", value_delimiter = ',')]
+    // The other suite has a field of the same name, which would be the same argument.
+    #[arg(id = "far_patterns", long = "far-pattern", value_delimiter = ',')]
     patterns: Vec<FarPattern>,
     /// Only these contenders of the cluster's suite.
-    #[arg(long = "far-only", value_delimiter = ',')]
+    #[arg(id = "far_only", long = "far-only", value_delimiter = ',')]
     only: Vec<Entrant>,
 }
 

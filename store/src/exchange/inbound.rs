@@ -60,6 +60,7 @@ impl Exchange {
                 self.mirror(from, object, version, record);
             }
             Some(Message::Adopt { object, record }) => self.adopt(from, object, record),
+            Some(Message::Reunite) => self.decide(|desk| desk.announce_copies_of(from)),
             Some(_heard_by_the_core) => {}
         }
     }
@@ -214,7 +215,7 @@ impl Exchange {
     }
 
     pub(crate) fn node_back(&self, store: StoreId) {
-        self.decide(|desk| desk.state.core.back(store));
+        self.decide(|desk| desk.state.core.back(store, desk.now, &mut desk.effects));
     }
 
     pub(crate) fn tick(&self) -> Option<crate::time::Time> {
@@ -262,6 +263,15 @@ impl Desk<'_> {
                 self.let_go(Kept::Bare(*inner));
             }
             self.todo.push(Todo::Discard(copy));
+        }
+    }
+
+    /// The keeper of these copies may have forgotten them: it is told of them as if they were new.
+    fn announce_copies_of(&mut self, keeper: StoreId) {
+        let State { copies, announces, .. } = &mut *self.state;
+        for (object, copy) in copies.iter_mut().filter(|(_, copy)| copy.keeper == keeper) {
+            copy.told = 0;
+            announces.insert((self.now, *object));
         }
     }
 

@@ -137,6 +137,11 @@ async fn live(options: &NodeOptions, voice: &'static Voice) -> ExitCode {
                     let status = node.status();
                     (status.store.objects, status.unfinished_tasks)
                 };
+                // For whoever looks for the reason, in this node's log.
+                for object in node.objects() {
+                    let place = node.store().whereabouts(object.id);
+                    eprintln!("left over: {object:?} {place:?}");
+                }
                 let is_ours = |name: &str| name.ends_with("Ledger") || name.ends_with("Depot");
                 let actors = node.actors().iter().filter(|row| is_ours(&row.type_name)).count();
                 voice.say(Event::Census { objects, tasks, actors });

@@ -225,6 +225,7 @@ impl Store {
                 is_here: entry.is_ready(),
                 bytes: Some(entry.listing().bytes),
                 copies: Vec::new(),
+                borrowers: Vec::new(),
                 backup: None,
             }),
         }

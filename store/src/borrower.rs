@@ -231,7 +231,9 @@ impl Borrower {
         now: Time,
         out: &mut Vec<Effect>,
     ) {
-        let Some(borrowed) = self.objects.get_mut(&object) else {
+        // What is lost here for good is not needed, even while somebody still has a reference to it.
+        let needed = self.objects.get_mut(&object).filter(|borrowed| borrowed.lost.is_none());
+        let Some(borrowed) = needed else {
             if held && self.mutant != Mutant::NeverHeals {
                 // A word of the past overtook: say again that nobody here needs it.
                 self.sequence += 1;

@@ -122,6 +122,8 @@ pub struct Whereabouts {
     pub bytes: Option<u64>,
     /// Who else has a copy, if this store keeps it.
     pub copies: Vec<StoreId>,
+    /// Which other stores need it, if this store keeps it.
+    pub borrowers: Vec<StoreId>,
     /// Who would take over a durable object, if this store keeps it and that one has its copy.
     pub backup: Option<StoreId>,
 }

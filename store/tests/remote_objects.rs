@@ -247,7 +247,13 @@ fn what_a_borrower_forgot_while_it_took_the_keeper_for_gone_is_not_counted_for_e
     // The keeper notices nothing.
     cluster.store(2).node_down(id(1));
     cluster.store(2).node_back(id(1));
-    drop((borrowed, object));
+    // Nor when somebody still holds what is lost to him.
+    cluster.deliver();
+    drop(object);
+    cluster.deliver();
+    cluster.pass(GRACE);
+    assert_eq!(cluster.objects(1), (0, 0));
+    drop(borrowed);
     cluster.deliver();
     cluster.pass(GRACE);
     assert_eq!((cluster.objects(1), cluster.objects(2)), ((0, 0), (0, 0)));

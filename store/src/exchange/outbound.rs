@@ -83,6 +83,7 @@ impl Exchange {
         let bytes = here.or(copy).or_else(|| state.core.owner.bytes(object));
         let is_here = here.or(copy).is_some();
         let backup = state.core.owner.backup(object).filter(|backup| copies.contains(backup));
-        Some(Whereabouts { keeper, is_here, bytes, copies, backup })
+        let borrowers = state.core.owner.borrowers(object).collect();
+        Some(Whereabouts { keeper, is_here, bytes, copies, borrowers, backup })
     }
 }

@@ -142,6 +142,9 @@ async fn live(options: &NodeOptions, voice: &'static Voice) -> ExitCode {
                     let place = node.store().whereabouts(object.id);
                     eprintln!("left over: {object:?} {place:?}");
                 }
+                for (object, state) in node.store().borrowed() {
+                    eprintln!("borrowed: {object} {state}");
+                }
                 let is_ours = |name: &str| name.ends_with("Ledger") || name.ends_with("Depot");
                 let actors = node.actors().iter().filter(|row| is_ours(&row.type_name)).count();
                 voice.say(Event::Census { objects, tasks, actors });

@@ -215,6 +215,12 @@ impl Store {
         self.exchange().map_or(0, |exchange| exchange.evacuate())
     }
 
+    /// What this store needs of others, or gives back, and what it said of it: for whoever looks for what is left over.
+    #[must_use]
+    pub fn borrowed(&self) -> Vec<(ObjectId, String)> {
+        self.exchange().map(|exchange| exchange.borrowed()).unwrap_or_default()
+    }
+
     /// What is known here of an object's place, for schedulers.
     #[must_use]
     pub fn whereabouts(&self, object: ObjectId) -> Option<Whereabouts> {

@@ -103,6 +103,12 @@ impl Borrower {
         self.objects.get(&object).map(|borrowed| (borrowed.keeper, borrowed.backup))
     }
 
+    /// All objects of others that are needed here or being given back, with what was said of each; for whoever looks for
+    /// what is left over.
+    pub fn describe(&self) -> impl Iterator<Item = (ObjectId, String)> {
+        self.objects.iter().map(|(object, borrowed)| (*object, format!("{borrowed:?}")))
+    }
+
     /// Whether an entry of this store needs the object.
     #[must_use]
     pub fn holds(&self, object: ObjectId) -> bool {

@@ -63,8 +63,8 @@ impl Trader {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn small_objects_of_each_node_are_pulled_by_all_others_round_after_round() {
-    const COUNT: u64 = 100;
+async fn o16_a_thousand_small_objects_of_each_of_five_nodes_are_pulled_by_all_others_four_times() {
+    const COUNT: u64 = 1_000;
     let town = Town::new(5).await;
     let first = town.at(0).node.clone();
     first

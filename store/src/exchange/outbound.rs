@@ -60,6 +60,10 @@ impl Exchange {
         })
     }
 
+    pub(crate) fn borrowed(&self) -> Vec<(ObjectId, String)> {
+        self.state.lock().core.borrower.describe().collect()
+    }
+
     pub(crate) fn whereabouts(&self, object: ObjectId) -> Option<Whereabouts> {
         let entry = self.find(object);
         let state = self.state.lock();

@@ -373,6 +373,31 @@ async fn a_lost_node_ends_what_is_in_flight_and_its_references_work_when_it_is_b
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_only_one_node_took_for_lost_is_agreed_upon_again() {
+    let school = School::of(2);
+    let (counter, other) = school.on(0, async { (Counter::remote(1), Counter::remote(1)) }).await;
+    let (far, far_other) = (school.carry(0, 1, &counter), school.carry(0, 1, &other));
+    school.settle().await;
+    // Whoever refers to them took their home for lost: it holds them once more, and not twice.
+    let end = counter.closed();
+    drop(counter);
+    school.blink(1, 0);
+    school.settle().await;
+    school.on(1, async { assert_eq!(far.add(1).await.unwrap(), 2) }).await;
+    drop(far);
+    assert!(matches!(end.await, ExitReason::Normal));
+    // Their home let go of its holds, and is told of them anew.
+    school.blink(0, 1);
+    school.settle().await;
+    let end = other.closed();
+    drop(other);
+    school.settle().await;
+    school.on(1, async { assert_eq!(far_other.add(1).await.unwrap(), 2) }).await;
+    drop(far_other);
+    assert!(matches!(end.await, ExitReason::Normal));
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_begins_to_wait_for_an_actor_of_a_lost_node_is_told_at_once() {
     let school = School::of(2);
     let downs = Downs::default();

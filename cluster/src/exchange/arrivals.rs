@@ -186,6 +186,16 @@ impl Exchange {
     fn hear(&self, peer: &Arc<Peer>, rights: Rights, signal: Signal) {
         match signal {
             Signal::Hold { actor, life } => self.hold(peer, rights, (actor, life)),
+            Signal::HoldAll { actors, life, again } => {
+                let before = peer.begin_anew();
+                for actor in actors {
+                    self.hold(peer, rights, (actor, life));
+                }
+                drop(before);
+                if let Some(ours) = peer.all_holds().filter(|_| again) {
+                    self.signal(peer, ours);
+                }
+            }
             Signal::Held { actor, elsewhere } => peer.held_there(actor, elsewhere),
             Signal::Release { actor, watches } => peer.release_here(actor, watches),
             Signal::Ended { actor, reason, for_good } => {
@@ -222,6 +232,7 @@ impl Exchange {
                 let node = peer.node();
                 let waiting = self.spawning.lock().remove(&(node, number));
                 let life = peer.life();
+                let late = outcome.as_ref().ok().copied();
                 if let (Some(waiting), Some(incarnation)) = (waiting, life) {
                     let home = outcome.map(|actor| Home { node, incarnation, actor });
                     if let Err(Ok(home)) = waiting.send(home) {
@@ -229,6 +240,9 @@ impl Exchange {
                         let (actor, watches) = (home.actor, false);
                         self.signal(peer, Signal::Release { actor, watches });
                     }
+                } else if let Some(actor) = late {
+                    // Given up when the node was out of reach.
+                    self.signal(peer, Signal::Release { actor, watches: false });
                 }
             }
         }

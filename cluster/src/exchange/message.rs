@@ -41,6 +41,16 @@ pub enum Signal {
         /// In which life of its node.
         life: u64,
     },
+    /// References to these actors are here, each as often as it is named, and to no others: what was held for this node
+    /// before is over. Said when there is contact again, which only one of the two may have missed.
+    HoldAll {
+        /// Which.
+        actors: Vec<ActorId>,
+        /// In which life of their node.
+        life: u64,
+        /// Say yours, too.
+        again: bool,
+    },
     /// The actor is held. If it has ended, an [`Ended`](Self::Ended) follows.
     Held {
         /// Which.

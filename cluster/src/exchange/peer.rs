@@ -66,6 +66,30 @@ struct Held {
     is_theirs: bool,
 }
 
+impl Held {
+    /// The other node holds it no more.
+    const fn reset(&mut self) -> Option<Hold> {
+        self.count = 0;
+        self.is_paused = false;
+        self.is_of_interest = false;
+        self.hold.take()
+    }
+}
+
+impl State {
+    /// Its actors that are referred to from here, once for each stand-in; each of them is a full reference now.
+    fn all_referred_to(&mut self) -> Vec<ActorId> {
+        let mut actors = Vec::new();
+        for ((_, actor), stand_ins) in &mut self.stand_ins {
+            for stand_in in stand_ins {
+                stand_in.only_watches = false;
+                actors.push(*actor);
+            }
+        }
+        actors
+    }
+}
+
 impl Peer {
     pub(super) fn new(node: NodeId) -> Self {
         let state = State {
@@ -95,7 +119,8 @@ impl Peer {
             None => {}
         }
         let mut state = self.state.lock();
-        if state.last_life != Some(life) {
+        let is_again = state.last_life == Some(life);
+        if !is_again {
             // What an earlier life had started is not this one's.
             state.held.values_mut().for_each(|held| held.is_theirs = false);
         }
@@ -106,18 +131,28 @@ impl Peer {
             .extract_if(|(of, _), _| *of != life)
             .flat_map(|(_, stand_ins)| stand_ins)
             .collect();
-        let mut holds = Vec::new();
-        for ((_, actor), stand_ins) in &mut state.stand_ins {
-            for stand_in in stand_ins {
-                stand_in.only_watches = false;
-                holds.push(Signal::Hold { actor: *actor, life });
-            }
-        }
+        let actors = state.all_referred_to();
         drop(state);
         for stand_in in over {
             ended(&stand_in.handle, ExitReason::NodeDown(self.node), true);
         }
-        holds.into_iter().for_each(send);
+        if is_again || !actors.is_empty() {
+            send(Signal::HoldAll { actors, life, again: is_again });
+        }
+    }
+
+    /// Which of its actors are referred to from here, as it is to be told, if there is contact.
+    pub(super) fn all_holds(&self) -> Option<Signal> {
+        let mut state = self.state.lock();
+        let life = state.life?;
+        Some(Signal::HoldAll { actors: state.all_referred_to(), life, again: false })
+    }
+
+    /// Its holds on our actors are over, and told anew; what is given must live until they have been.
+    #[must_use]
+    pub(super) fn begin_anew(&self) -> Vec<Hold> {
+        let mut state = self.state.lock();
+        state.held.values_mut().filter_map(Held::reset).collect()
     }
 
     /// No contact: everything in flight ends, and so do its holds on our actors.
@@ -135,16 +170,7 @@ impl Peer {
             tickets.extend(stand_in.unheld.replace(Vec::new()));
             stand_ins.push(stand_in.handle.clone());
         }
-        let holds: Vec<_> = state
-            .held
-            .values_mut()
-            .map(|held| {
-                held.count = 0;
-                held.is_paused = false;
-                held.is_of_interest = false;
-                held.hold.take()
-            })
-            .collect();
+        let holds: Vec<_> = state.held.values_mut().map(Held::reset).collect();
         drop(state);
         for (_, answer) in calls {
             answer(WireAnswer::Unknown(UnknownOutcome::NodeLost(self.node)), Vec::new());

@@ -143,6 +143,14 @@ impl School {
         }
     }
 
+    /// One node takes another for lost for a moment, and that one notices nothing.
+    pub fn blink(&self, one: usize, other: usize) {
+        let (one, other) = (&self.nodes[one].exchange, &self.nodes[other].exchange);
+        let (node, life) = other.here();
+        one.lost(node);
+        one.reached(node, life);
+    }
+
     pub async fn on<T>(&self, index: usize, what: impl Future<Output = T>) -> T {
         scope(Current::root(self.nodes[index].system.clone()), what).await
     }

@@ -40,6 +40,7 @@ pub mod message;
 pub mod rights;
 mod arrivals;
 mod gate;
+mod holding;
 mod link;
 mod peer;
 

@@ -11,6 +11,7 @@ use mobula_actor_core::{ActorHandle, ActorId, ExitReason, NodeId, UnknownOutcome
 use parking_lot::Mutex;
 
 use super::gate::Gate;
+use super::holding::{Held, StandIn, forget};
 use super::message::Signal;
 
 /// One other node.
@@ -42,37 +43,6 @@ impl std::fmt::Debug for State {
             .field("calls", &self.calls.len())
             .field("held", &self.held.len())
             .finish_non_exhaustive()
-    }
-}
-
-struct StandIn {
-    handle: ActorHandle,
-    gate: Arc<Gate>,
-    /// Its node has not said yet that it holds the actor; these wait for it.
-    unheld: Option<Vec<Ticket>>,
-    /// Its node was told that the actor need not be held any more.
-    only_watches: bool,
-}
-
-/// One of our actors, as another node holds it.
-#[derive(Default)]
-struct Held {
-    count: u64,
-    hold: Option<Hold>,
-    has_listener: bool,
-    is_of_interest: bool,
-    is_paused: bool,
-    /// That node had it started, and may end it.
-    is_theirs: bool,
-}
-
-impl Held {
-    /// The other node holds it no more.
-    const fn reset(&mut self) -> Option<Hold> {
-        self.count = 0;
-        self.is_paused = false;
-        self.is_of_interest = false;
-        self.hold.take()
     }
 }
 
@@ -402,19 +372,4 @@ impl Peer {
         let mut state = self.state.lock();
         state.held.get_mut(&actor).is_some_and(|held| std::mem::take(&mut held.is_paused))
     }
-}
-
-fn forget(
-    stand_ins: &mut HashMap<(u64, ActorId), Vec<StandIn>>,
-    home: Home,
-    stand_in: ActorId,
-) -> Option<StandIn> {
-    let key = (home.incarnation, home.actor);
-    let known = stand_ins.get_mut(&key)?;
-    let place = known.iter().position(|one| one.handle.id() == stand_in)?;
-    let forgotten = known.swap_remove(place);
-    if known.is_empty() {
-        stand_ins.remove(&key);
-    }
-    Some(forgotten)
 }

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mobula::prelude::*;
@@ -81,6 +81,8 @@ const fn rather(node: NodeId) -> Placement {
 
 /// Opened by the tests, each its own.
 static GATES: [Semaphore; 3] = [const { Semaphore::const_new(0) }; 3];
+/// How many have come to each gate.
+static CAME: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
 
 #[mobula::task]
 fn whereabouts() -> String {
@@ -89,6 +91,7 @@ fn whereabouts() -> String {
 
 #[mobula::task]
 async fn hold(gate: usize) -> String {
+    CAME[gate].fetch_add(1, Ordering::SeqCst);
     GATES[gate].acquire().await.unwrap().forget();
     here()
 }
@@ -332,8 +335,8 @@ async fn r8_spread_takes_turns_default_stays_until_it_is_full_and_near_follows_t
             }
             // Beyond what this node has, the others are used.
             let held: Vec<_> = (0..6).map(|_| hold::remote(0)).collect();
-            until("every CPU is in use", || nodes.iter().all(|node| free(node, "cpu") == 0.0))
-                .await;
+            // CPUs may be reserved for a task that is still on its way: they must all have come.
+            until("all six run", || CAME[0].load(Ordering::SeqCst) == 6).await;
             GATES[0].add_permits(6);
             let mut counts = BTreeMap::<String, usize>::new();
             for one in held {

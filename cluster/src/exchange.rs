@@ -253,8 +253,11 @@ impl Remote for Exchange {
 
     fn link(&self, home: Home, stand_in: &ActorHandle) -> Arc<dyn Link> {
         let peer = self.peer(home.node);
-        let link = peer.link(home, stand_in);
-        Arc::new(FarLink::new(Weak::clone(&self.me), peer, home, stand_in.id(), link))
+        let (gate, is_to_be_held) = peer.link(home, stand_in);
+        if is_to_be_held {
+            self.signal(&peer, Signal::Hold { actor: home.actor, life: home.incarnation });
+        }
+        Arc::new(FarLink::new(Weak::clone(&self.me), peer, home, stand_in.id(), gate))
     }
 
     fn has_contact(&self, home: Home) -> bool {

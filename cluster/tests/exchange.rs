@@ -441,6 +441,37 @@ async fn an_actor_is_spawned_on_another_node_and_messages_wait_for_it() {
     assert_eq!(school.citizens(0), 0);
 }
 
+/// Between the word that an actor was started and the link of its stand-in there is a moment, too.
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_was_being_spawned_when_contact_was_lost_serves_or_its_end_is_told() {
+    let limit = Duration::from_secs(60);
+    for steps in 0..60 {
+        let school = School::of(2);
+        let node = school.node(0);
+        let spawned = async {
+            Counter::options().on(Placement::OnNode { node, or_elsewhere: false }).remote(1)
+        };
+        let counter = school.on(1, spawned).await;
+        for _ in 0..steps {
+            tokio::task::yield_now().await;
+        }
+        school.part(0, 1);
+        school.join(0, 1);
+        school.settle().await;
+        let asked = school.on(1, async { tokio::time::timeout(limit, counter.add(1)).await }).await;
+        match asked.unwrap_or_else(|_| panic!("after {steps} steps an ask was never answered")) {
+            Ok(sum) => assert_eq!(sum, 2),
+            Err(_gone) => {
+                let told = tokio::time::timeout(limit, counter.closed()).await;
+                told.unwrap_or_else(|_| panic!("after {steps} steps its end was never told"));
+            }
+        }
+        drop(counter);
+        school.settle().await;
+        assert_eq!(school.citizens(0), 0, "after {steps} steps");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn stop_handles_what_was_sent_before_it_and_kill_does_not_wait() {
     let school = School::of(2);

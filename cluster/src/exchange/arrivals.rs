@@ -231,17 +231,20 @@ impl Exchange {
             Signal::Spawned { number, outcome } => {
                 let node = peer.node();
                 let waiting = self.spawning.lock().remove(&(node, number));
-                let life = peer.life();
-                let late = outcome.as_ref().ok().copied();
-                if let (Some(waiting), Some(incarnation)) = (waiting, life) {
-                    let home = outcome.map(|actor| Home { node, incarnation, actor });
-                    if let Err(Ok(home)) = waiting.send(home) {
-                        // Nobody waits any more: the hold that came with it goes.
-                        let (actor, watches) = (home.actor, false);
-                        self.signal(peer, Signal::Release { actor, watches });
-                    }
-                } else if let Some(actor) = late {
+                let home = match outcome.map(|actor| (actor, peer.was_started(actor))) {
+                    Ok((actor, Some(incarnation))) => Ok(Home { node, incarnation, actor }),
+                    // Contact is lost: whoever waited has been told.
+                    Ok((_, None)) => return,
+                    Err(reason) => Err(reason),
+                };
+                let not_taken = match waiting {
+                    Some(waiting) => waiting.send(home).err(),
                     // Given up when the node was out of reach.
+                    None => Some(home),
+                };
+                if let Some(Ok(Home { actor, .. })) = not_taken {
+                    // Nobody waits any more: the hold that came with it goes.
+                    peer.is_not_linked(actor);
                     self.signal(peer, Signal::Release { actor, watches: false });
                 }
             }

@@ -1,6 +1,6 @@
 //! What is known of one other node: our stand-ins for its actors, its holds on ours, calls and baggage in flight.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,6 +27,8 @@ struct State {
     life: Option<u64>,
     last_life: Option<u64>,
     stand_ins: HashMap<(u64, ActorId), Vec<StandIn>>,
+    /// Actors that were started there for us, and are held there; their stand-ins are about to be linked.
+    started_there: HashSet<ActorId>,
     /// Calls sent and not answered.
     calls: HashMap<u64, AnswerSink>,
     /// What must live until a message has been unpacked there.
@@ -49,7 +51,7 @@ impl std::fmt::Debug for State {
 impl State {
     /// Its actors that are referred to from here, once for each stand-in; each of them is a full reference now.
     fn all_referred_to(&mut self) -> Vec<ActorId> {
-        let mut actors = Vec::new();
+        let mut actors: Vec<ActorId> = self.started_there.iter().copied().collect();
         for ((_, actor), stand_ins) in &mut self.stand_ins {
             for stand_in in stand_ins {
                 stand_in.only_watches = false;
@@ -66,6 +68,7 @@ impl Peer {
             life: None,
             last_life: None,
             stand_ins: HashMap::new(),
+            started_there: HashSet::new(),
             calls: HashMap::new(),
             baggage: HashMap::new(),
             held: HashMap::new(),
@@ -131,6 +134,8 @@ impl Peer {
         if state.life.take().is_none() {
             return;
         }
+        // They are not held any more; whoever links them has to ask.
+        state.started_there.clear();
         let calls = std::mem::take(&mut state.calls);
         let baggage = std::mem::take(&mut state.baggage);
         let mut tickets = Vec::new();
@@ -199,18 +204,33 @@ impl Peer {
         is_reached
     }
 
-    /// The gate of this stand-in; one that was spawned there is held already.
-    pub(super) fn link(&self, home: Home, stand_in: &ActorHandle) -> Arc<Gate> {
+    /// An actor was started there for us, and is held; in which life, if there is contact.
+    pub(super) fn was_started(&self, actor: ActorId) -> Option<u64> {
+        let mut state = self.state.lock();
+        let life = state.life?;
+        state.started_there.insert(actor);
+        Some(life)
+    }
+
+    /// Nobody will link it.
+    pub(super) fn is_not_linked(&self, actor: ActorId) {
+        self.state.lock().started_there.remove(&actor);
+    }
+
+    /// The gate of this stand-in, and whether its actor must be held: one that was started there is held already, unless
+    /// contact was lost meanwhile.
+    pub(super) fn link(&self, home: Home, stand_in: &ActorHandle) -> (Arc<Gate>, bool) {
         let mut state = self.state.lock();
         let stand_ins = state.stand_ins.entry((home.incarnation, home.actor)).or_default();
         if let Some(known) = stand_ins.iter().find(|one| one.handle == *stand_in) {
-            return Arc::clone(&known.gate);
+            return (Arc::clone(&known.gate), false);
         }
         let gate = Arc::<Gate>::default();
         let handle = stand_in.clone();
         let gate_of = Arc::clone(&gate);
         stand_ins.push(StandIn { handle, gate: gate_of, unheld: None, only_watches: false });
-        gate
+        let is_held = state.started_there.remove(&home.actor);
+        (gate, !is_held && state.life == Some(home.incarnation))
     }
 
     /// Forgets the stand-in if nothing needs it, or remembers that it only watches; and whether its home is to be told.

@@ -264,7 +264,8 @@ struct WireRef {
     home: Home,
 }
 
-/// Travels as the actor's home, or as the way to it while that is not known. What writes it into a message keeps the actor alive on the way.
+/// Travels as the actor's home, or as the way to it while that is not known. What writes it into a message keeps the
+/// actor alive on the way.
 impl<A: Actor> Serialize for ActorRef<A> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let cell = self.address().cell();

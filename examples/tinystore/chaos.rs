@@ -185,8 +185,7 @@ impl<'s> Killer<'s> {
 
     /// Whether nothing is missing, nor believed to be there that is not.
     fn are_all_there(&self) -> bool {
-        let count = self.processes.count();
-        count == 0 || nodes_alive() == count + 1
+        nodes_alive() == self.processes.count() + 1
     }
 
     /// Kills a node process if none is missing, and starts another.

@@ -28,9 +28,9 @@ use crate::{
 };
 
 /// How long to wait before a word is said again; doubles up to [`REPEAT_MAX`].
-const REPEAT: Duration = Duration::from_secs(1);
+pub(crate) const REPEAT: Duration = Duration::from_secs(1);
 /// The longest wait before a word is said again.
-const REPEAT_MAX: Duration = Duration::from_secs(8);
+pub(crate) const REPEAT_MAX: Duration = Duration::from_secs(8);
 
 /// One object that somebody else keeps.
 #[derive(Debug)]

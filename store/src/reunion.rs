@@ -10,14 +10,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{effect::Effect, message::Message, object_id::StoreId, time::Time};
+use crate::{
+    borrower::{REPEAT, REPEAT_MAX},
+    effect::Effect,
+    message::Message,
+    object_id::StoreId,
+    time::Time,
+};
 
-/// How long to wait before the request is said again; doubles up to [`REPEAT_MAX`].
-const REPEAT: Duration = Duration::from_secs(1);
-/// The longest wait.
-const REPEAT_MAX: Duration = Duration::from_secs(8);
-
-/// Requests that are not answered.
+/// Requests that are not answered, each repeated as a borrower repeats its words.
 #[derive(Debug, Default)]
 pub(crate) struct Reunions(BTreeMap<StoreId, (Time, Duration)>);
 

@@ -154,13 +154,17 @@ impl Placer {
             return Err(PlacementError::Busy { feasible });
         }
         let usable = preferred(request, usable);
-        // Who names a node means it: what is full now has room in a moment, and a rumour may be wrong.
-        let is_bound = matches!(request.policy, Policy::OnNode { .. });
-        // Who takes turns has counted what it placed; most of it has ended before a report can say so.
-        let takes_turns = request.policy == Policy::Spread;
-        let (roomy, full): (Vec<&Site>, Vec<&Site>) = usable
-            .into_iter()
-            .partition(|site| is_bound || self.has_room(now, site, &request.demand, takes_turns));
+        let demand = &request.demand;
+        let (roomy, full): (Vec<&Site>, Vec<&Site>) =
+            usable.into_iter().partition(|site| match request.policy {
+                // Who names a node means it: what is full now has room in a moment, and a rumour may be wrong.
+                Policy::OnNode { .. } => true,
+                // Who takes turns has counted what it placed; most of it has ended before a report can say so.
+                Policy::Spread => {
+                    self.loads.reported(now, site.node).is_none_or(|load| fits_into(demand, &load))
+                }
+                _ => self.has_room(now, site, demand),
+            });
         // Where all are full it waits, where the least waits already.
         let has_room = !roomy.is_empty();
         let chosen = self.choose(now, request, if has_room { roomy } else { full }, has_room, rng);
@@ -212,18 +216,9 @@ impl Placer {
         self.loads.placed(node, demand.cpu_u32(), demand.memory_mib_u32());
     }
 
-    /// As it says itself, or less what was placed there since.
-    fn has_room(&self, now: Time, site: &Site, demand: &Resources, as_reported: bool) -> bool {
-        let load = if as_reported {
-            self.loads.reported(now, site.node)
-        } else {
-            self.loads.estimate(now, site.node)
-        };
-        match load {
-            Some(load) => {
-                load.free_cpu >= demand.cpu_u32() && load.free_memory_mib >= demand.memory_mib_u32()
-            }
-            None if as_reported => true,
+    fn has_room(&self, now: Time, site: &Site, demand: &Resources) -> bool {
+        match self.loads.estimate(now, site.node) {
+            Some(load) => fits_into(demand, &load),
             None => {
                 let used = self.unseen_count(site.node).saturating_mul(resources::ONE);
                 demand.cpu() == 0 || used.saturating_add(demand.cpu()) <= site.total.cpu()
@@ -290,6 +285,10 @@ impl Placer {
             }
         }
     }
+}
+
+fn fits_into(demand: &Resources, load: &Load) -> bool {
+    load.free_cpu >= demand.cpu_u32() && load.free_memory_mib >= demand.memory_mib_u32()
 }
 
 /// The nodes that can ever take it.

@@ -56,9 +56,8 @@ impl Rings {
     }
 
     pub(super) fn pick(&self, random: u64, except: NodeId) -> Option<NodeId> {
-        let ring = &self.rings[0];
-        let picked = *ring.after(NodeId(random))?;
-        if picked == except { ring.after(picked).copied() } else { Some(picked) }
+        let picked = self.after(NodeId(random))?;
+        if picked == except { self.after(picked) } else { Some(picked) }
     }
 
     /// The member after that one on the first ring; members and others alike have one.

@@ -4,9 +4,7 @@
 //! id instead, and an entry lives exactly as long as its citizen.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -14,6 +12,10 @@ use serde::Serialize;
 
 use crate::handle::ActorHandle;
 use crate::id::{ActorId, GroupId};
+
+mod pages;
+
+use pages::Pages;
 
 const SHARDS: u64 = 16;
 
@@ -96,7 +98,7 @@ pub struct ActorListing {
     pub generation: u64,
 }
 
-type Shard = Mutex<HashMap<ActorId, Arc<dyn Citizen>, BuildHasherDefault<IdHasher>>>;
+type Shard = Mutex<Pages<Arc<dyn Citizen>>>;
 
 /// Every citizen of one node.
 pub struct Directory {
@@ -108,26 +110,31 @@ impl Directory {
         Self { shards: (0..SHARDS).map(|_| Shard::default()).collect() }
     }
 
-    fn shard(&self, id: ActorId) -> &Shard {
+    /// The shard of this id, and its number there: neighbours lie in different shards, and a shard's are consecutive.
+    fn place(&self, id: ActorId) -> (&Shard, u64) {
         let index = usize::try_from(id.as_u64() % SHARDS).unwrap_or(0);
-        &self.shards[index]
+        (&self.shards[index], id.as_u64() / SHARDS)
     }
 
     /// Enters a citizen; it stays until [`remove`](Self::remove).
     pub fn insert(&self, citizen: Arc<dyn Citizen>) {
-        self.shard(citizen.id()).lock().insert(citizen.id(), citizen);
+        let (shard, number) = self.place(citizen.id());
+        let replaced = shard.lock().insert(number, citizen);
+        drop(replaced);
     }
 
     /// Strikes a citizen out; an unknown id is no error.
     pub fn remove(&self, id: ActorId) {
-        let removed = self.shard(id).lock().remove(&id);
+        let (shard, number) = self.place(id);
+        let removed = shard.lock().remove(number);
         drop(removed);
     }
 
     /// The citizen with this id, if it lives.
     #[must_use]
     pub fn get(&self, id: ActorId) -> Option<Arc<dyn Citizen>> {
-        self.shard(id).lock().get(&id).cloned()
+        let (shard, number) = self.place(id);
+        shard.lock().get(number).cloned()
     }
 
     /// The actor with this id, if it lives and is one.
@@ -174,25 +181,5 @@ impl Directory {
 impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Directory").field("citizens", &self.len()).finish()
-    }
-}
-
-/// Ids are consecutive numbers that no stranger chooses: a multiplication spreads them well enough.
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
     }
 }

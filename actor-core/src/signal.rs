@@ -7,6 +7,7 @@ use crate::exit::ExitReason;
 use crate::flight_recorder::FlightRecord;
 use crate::handle::ActorHandle;
 use crate::id::{ActorId, MonitorRef};
+use crate::mailbox::lanes::{Brief, Signalled};
 
 /// What the system tells an actor.
 #[derive(Debug)]
@@ -27,6 +28,40 @@ pub(crate) enum Signal {
     Unreferenced,
     /// To a stand-in: the actor ended where it lives.
     FarEnd { reason: ExitReason, for_good: bool },
+}
+
+/// The signals that most actors hear, and no other, in their life.
+#[derive(Clone, Copy)]
+pub(crate) enum Commonplace {
+    /// Take no new messages, handle what waits, then end.
+    Stop,
+    /// End now.
+    Kill,
+    /// The last counted reference went.
+    Unreferenced,
+}
+
+impl Brief for Signal {
+    type Code = Commonplace;
+
+    fn shorten(signalled: Signalled<Self>) -> Result<Commonplace, Signalled<Self>> {
+        match (&signalled.signal, signalled.aborts) {
+            (Self::Stop(ExitReason::Shutdown), false) => Ok(Commonplace::Stop),
+            (Self::Kill(ExitReason::Killed), true) => Ok(Commonplace::Kill),
+            (Self::Unreferenced, false) => Ok(Commonplace::Unreferenced),
+            (_, _) => Err(signalled),
+        }
+    }
+
+    fn lengthen(code: Commonplace) -> Signalled<Self> {
+        match code {
+            Commonplace::Stop => {
+                Signalled { signal: Self::Stop(ExitReason::Shutdown), aborts: false }
+            }
+            Commonplace::Kill => Signalled { signal: Self::Kill(ExitReason::Killed), aborts: true },
+            Commonplace::Unreferenced => Signalled { signal: Self::Unreferenced, aborts: false },
+        }
+    }
 }
 
 /// A supervised child has ended.

@@ -39,11 +39,24 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use lanes::{Admission, InLine, Lanes, Refused, Rule, Taken};
+use lanes::{Admission, Brief, InLine, Lanes, Refused, Rule, Signalled, Taken};
 use loom::future::block_on;
 use loom::thread;
 
 type Mailbox = Lanes<u32, &'static str>;
+
+/// One of the two has a code, as of the real signals.
+impl Brief for &'static str {
+    type Code = bool;
+
+    fn shorten(signalled: Signalled<Self>) -> Result<bool, Signalled<Self>> {
+        if signalled.signal == "stop" { Ok(signalled.aborts) } else { Err(signalled) }
+    }
+
+    fn lengthen(aborts: bool) -> Signalled<Self> {
+        Signalled { signal: "stop", aborts }
+    }
+}
 
 /// Every order of events with at most two preemptions: where known faults of queues show, and soon over.
 fn check(model: impl Fn() + Send + Sync + 'static) {

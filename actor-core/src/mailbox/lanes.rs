@@ -31,7 +31,8 @@ mod signals;
 
 use line::{Line, Waiting};
 pub(crate) use outcome::{Admission, Batch, InLine, Refused, Rule, Taken};
-use signals::{Signalled, Signals};
+use signals::Signals;
+pub(crate) use signals::{Brief, Signalled};
 
 const SIGNALLED: u8 = 1;
 const ABORTED: u8 = 2;
@@ -44,10 +45,12 @@ enum Phase {
     Sealed,
 }
 
-struct Inner<E, S> {
+struct Inner<E, S: Brief> {
     queue: VecDeque<E>,
     consumer: Option<Waker>,
     signals: Signals<S>,
+    /// The signal before those, if it is one of few words.
+    first_signal: Option<S::Code>,
     line: Option<Box<Line<E>>>,
     capacity: u32,
     outstanding: u32,
@@ -60,12 +63,12 @@ struct Inner<E, S> {
 }
 
 /// A mailbox's two lanes; `E` is an envelope, `S` a signal.
-pub(crate) struct Lanes<E, S> {
+pub(crate) struct Lanes<E, S: Brief> {
     flags: AtomicU8,
     inner: Mutex<Inner<E, S>>,
 }
 
-impl<E, S> Lanes<E, S> {
+impl<E, S: Brief> Lanes<E, S> {
     pub(crate) fn new(capacity: u32, rule: Rule) -> Self {
         Self {
             flags: AtomicU8::new(0),
@@ -73,6 +76,7 @@ impl<E, S> Lanes<E, S> {
                 queue: VecDeque::new(),
                 consumer: None,
                 signals: Signals::new(),
+                first_signal: None,
                 line: None,
                 capacity: capacity.max(1),
                 outstanding: 0,
@@ -86,15 +90,21 @@ impl<E, S> Lanes<E, S> {
     }
 
     /// Takes `envelope` if there is room by the rule; returns the one it displaced.
-    #[inline(always)]
     pub(crate) fn push(&self, envelope: E) -> Result<Option<E>, Refused<E>> {
+        self.push_made(|| envelope)
+    }
+
+    /// The same, with an envelope that is made where it is to lie: one that is made before and then moved costs more than
+    /// all the rest, since a processor waits for what it has just written in parts and reads as a whole.
+    #[inline(always)]
+    pub(crate) fn push_made(&self, make: impl FnOnce() -> E) -> Result<Option<E>, Refused<E>> {
         let mut inner = self.inner.lock();
         if inner.has_room() {
-            self.admit(&mut inner, envelope);
+            self.admit(&mut inner, make());
             return Ok(None);
         }
         drop(inner);
-        self.push_at_length(envelope)
+        self.push_at_length(make())
     }
 
     /// Full, closed, or room made meanwhile.
@@ -118,7 +128,7 @@ impl<E, S> Lanes<E, S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn admit(&self, inner: &mut Inner<E, S>, envelope: E) {
         if inner.queue.capacity() == 0 {
             inner.first_buffer();
@@ -221,7 +231,7 @@ impl<E, S> Lanes<E, S> {
         if inner.is_closed {
             return Some(signal);
         }
-        inner.signals.push(Signalled { signal, aborts: abort });
+        inner.push_signal(Signalled { signal, aborts: abort });
         inner.aborts += u32::from(abort);
         self.rouse(&mut inner);
         None
@@ -245,7 +255,7 @@ impl<E, S> Lanes<E, S> {
     /// The next signal, and whether it aborts; a flag falls with the last signal that raised it.
     pub(crate) fn pop_signal(&self) -> Option<(S, bool)> {
         let mut inner = self.inner.lock();
-        let Signalled { signal, aborts } = inner.signals.pop()?;
+        let Signalled { signal, aborts } = inner.pop_signal()?;
         inner.aborts -= u32::from(aborts);
         self.flags.store(inner.flags(), Ordering::Release);
         Some((signal, aborts))
@@ -269,7 +279,7 @@ impl<E, S> Lanes<E, S> {
     pub(crate) fn take(&self, batch: &mut impl Batch<E>, count: u32, waker: &Waker) -> Taken {
         let mut inner = self.inner.lock();
         let wakers = inner.release(count);
-        let taken = if !inner.signals.is_empty() {
+        let taken = if inner.is_signalled() {
             Taken::Signal
         } else if inner.queue.is_empty() {
             if inner.phase == Phase::Sealed {
@@ -301,7 +311,7 @@ impl<E, S> Lanes<E, S> {
     pub(crate) fn take_only(&self, count: &mut u32) -> Option<E> {
         let mut inner = self.inner.lock();
         let is_alone = inner.queue.len() == 1
-            && inner.signals.is_empty()
+            && !inner.is_signalled()
             && inner.line.as_ref().is_none_or(|line| line.waiting.is_empty())
             && inner.phase == Phase::Busy
             && inner.rule != Rule::Displace
@@ -393,9 +403,21 @@ enum Room {
     Closed,
 }
 
-impl<E, S> Inner<E, S> {
+impl<E, S: Brief> Inner<E, S> {
+    fn is_signalled(&self) -> bool {
+        !self.signals.is_empty(self.first_signal)
+    }
+
+    fn push_signal(&mut self, signalled: Signalled<S>) {
+        self.signals.push(&mut self.first_signal, signalled);
+    }
+
+    fn pop_signal(&mut self) -> Option<Signalled<S>> {
+        self.signals.pop(&mut self.first_signal)
+    }
+
     fn flags(&self) -> u8 {
-        let signalled = if self.signals.is_empty() { 0 } else { SIGNALLED };
+        let signalled = if self.is_signalled() { SIGNALLED } else { 0 };
         let aborted = if self.aborts == 0 { 0 } else { ABORTED };
         let idle = if self.phase == Phase::Idle { IDLE } else { 0 };
         signalled | aborted | idle

@@ -172,8 +172,8 @@ async fn a_slow_guest_fills_our_mailbox_which_hands_messages_back() {
     guest.send(Store(1)).try_tell().unwrap();
     guest.send(Store(2)).try_tell().unwrap();
     let back = guest.send(Store(3)).try_tell().unwrap_err();
-    assert!(matches!(back.reason, Undelivered::MailboxFull), "{back}");
-    assert_eq!(back.message.unwrap().into_inner().into_inner().0, 3);
+    assert!(matches!(back.reason(), Undelivered::MailboxFull), "{back}");
+    assert_eq!(back.into_message().unwrap().into_inner().0, 3);
 
     // A sender that waits gets in when there is room, after what was there.
     assert_eq!(guest.send(Store(4)).await.unwrap(), 1 + 2 + 4);

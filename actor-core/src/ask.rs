@@ -22,7 +22,7 @@ use crate::mailbox::Mailbox;
 use crate::mailbox::lanes::{Admission, InLine, Refused};
 use crate::message::Message;
 use crate::reply::{Answer, AnswerReceiver, ReplySlot, Slot, reply_cell};
-use crate::send::{ask_meta, light_ask_meta};
+use crate::send::{ask_meta, light_ask_meta, post};
 
 /// A message about to be sent, whose reply is wanted. Await it: it is sent when polled.
 ///
@@ -169,7 +169,7 @@ impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
         let (sender, receiver) = reply_cell(cx.waker());
         self.reply = Some(receiver);
         self.state = AskState::Sent;
-        match cell.lanes.push(seal(payload, retry, sender, meta)) {
+        match post(cell, payload, retry, sender, meta) {
             Ok(None) => Ok(()),
             Ok(Some(displaced)) => {
                 cell.displaced(displaced);

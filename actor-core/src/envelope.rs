@@ -144,22 +144,20 @@ impl<M: Message> ReplyTo<M> for ReplySlot<M> {
     }
 }
 
-/// A message that is there and runs once.
-struct Plain<M: Message, R> {
-    message: Option<M>,
-    reply: Option<R>,
-}
+/// A message that is there and runs once, with whom it is answered to. Taken together: one mark, not two, and of whole
+/// words, so that it is built in registers.
+struct Plain<M: Message, R>(Option<(M, R)>);
 
 impl<A: Receive<M>, M: Message, R: ReplyTo<M>> Envelope<A> for Plain<M, R> {
     fn run<'a>(&mut self, state: &'a mut StateOf<A>, ctx: &'a mut Context<A>) -> Step<'a, A> {
-        match (self.message.take(), self.reply.take()) {
-            (Some(message), Some(reply)) => A::dispatch(state, message, ctx, reply.into_slot()),
-            (Some(_), None) | (None, _) => Step::done(),
+        match self.0.take() {
+            Some((message, reply)) => A::dispatch(state, message, ctx, reply.into_slot()),
+            None => Step::done(),
         }
     }
 
     fn run_now(&mut self, state: &mut StateOf<A>, ctx: &mut Context<A>) {
-        if let (Some(message), Some(reply)) = (self.message.take(), self.reply.take()) {
+        if let Some((message, reply)) = self.0.take() {
             A::dispatch_now(state, message, ctx, reply.into_slot());
         }
     }
@@ -169,30 +167,31 @@ impl<A: Receive<M>, M: Message, R: ReplyTo<M>> Envelope<A> for Plain<M, R> {
     }
 
     fn reject(&mut self, reason: Undelivered) -> bool {
-        let Some(reply) = self.reply.take() else {
+        let Some((message, reply)) = self.0.take() else {
             return false;
         };
         let waits = reply.waits();
-        reply.into_slot().answer(Answer::NotDelivered(self.message.take(), reason));
+        reply.into_slot().answer(Answer::NotDelivered(Some(message), reason));
         !waits
     }
 
     fn export(&mut self, meta: Meta) -> Result<Outbound, Undelivered> {
-        let waits = self.reply.as_ref().is_some_and(ReplyTo::waits);
-        let outbound = outbound::<A, M>(self.message.as_ref(), meta)?;
-        let (message, reply) = (self.message.take(), self.reply.take());
-        Ok(match reply {
-            Some(reply) if waits => answered(outbound, message, reply.into_slot()),
+        let outbound = outbound::<A, M>(self.0.as_ref().map(|(message, _)| message), meta)?;
+        Ok(match self.0.take() {
+            Some((message, reply)) if reply.waits() => {
+                answered(outbound, Some(message), reply.into_slot())
+            }
             Some(_) | None => outbound,
         })
     }
 
     fn reclaim(&mut self, into: &mut dyn Any) {
+        let Some((message, reply)) = self.0.take() else { return };
         if let Some(slot) = into.downcast_mut::<Option<M>>() {
-            *slot = self.message.take();
+            *slot = Some(message);
         }
         // Whoever takes the message back has the news at first hand.
-        drop(self.reply.take().map(ReplyTo::into_slot));
+        drop(reply.into_slot());
     }
 }
 
@@ -362,16 +361,24 @@ pub(crate) fn seal<A: Receive<M>, M: Message, R: ReplyTo<M> + 'static>(
     payload: Payload<M>,
     retry: Option<Retry<M>>,
     reply: R,
-    mut meta: Meta,
+    meta: Meta,
 ) -> BoxedEnvelope<A> {
     match (payload, retry) {
-        (Payload::Now(message), None) => {
-            let plain = Plain { message: Some(message), reply: Some(reply) };
-            meta.nature = if A::PROMPT { Nature::Prompt } else { Nature::Plain };
-            BoxedEnvelope { meta, body: smallbox!(plain) }
-        }
+        (Payload::Now(message), None) => seal_plain(message, reply, meta),
         (payload, retry) => seal_careful(payload, retry, reply.into_slot(), meta),
     }
+}
+
+/// Wraps a message that is there and runs once.
+#[inline(always)]
+pub(crate) fn seal_plain<A: Receive<M>, M: Message, R: ReplyTo<M> + 'static>(
+    message: M,
+    reply: R,
+    mut meta: Meta,
+) -> BoxedEnvelope<A> {
+    let plain = Plain(Some((message, reply)));
+    meta.nature = if A::PROMPT { Nature::Prompt } else { Nature::Plain };
+    BoxedEnvelope { meta, body: smallbox!(plain) }
 }
 
 #[cold]

@@ -103,26 +103,54 @@ impl<M> fmt::Debug for Returned<M> {
     }
 }
 
-/// A one-way message was not delivered.
-#[non_exhaustive]
-pub struct TellError<M> {
-    /// The message; `None` if it was consumed while its arguments were resolved.
-    pub message: Option<Returned<M>>,
-    /// The actor it was for.
-    pub to: Target,
+/// A one-way message was not delivered. Boxed, so that a tell that went well carries one word.
+pub struct TellError<M>(Box<Unsent<M>>);
+
+struct Unsent<M> {
+    message: Option<Returned<M>>,
+    to: Target,
+    reason: Undelivered,
+}
+
+impl<M> TellError<M> {
+    #[cold]
+    pub(crate) fn new(message: Option<Returned<M>>, to: Target, reason: Undelivered) -> Self {
+        Self(Box::new(Unsent { message, to, reason }))
+    }
+
     /// Why.
-    pub reason: Undelivered,
+    #[must_use]
+    pub const fn reason(&self) -> &Undelivered {
+        &self.0.reason
+    }
+
+    /// The actor it was for.
+    #[must_use]
+    pub const fn to(&self) -> &Target {
+        &self.0.to
+    }
+
+    /// The message; `None` if it was consumed while its arguments were resolved, or written for another node.
+    #[must_use]
+    pub fn into_message(self) -> Option<M> {
+        self.0.message.map(Returned::into_inner)
+    }
+
+    pub(crate) fn into_parts(self) -> (Option<Returned<M>>, Target, Undelivered) {
+        let Unsent { message, to, reason } = *self.0;
+        (message, to, reason)
+    }
 }
 
 impl<M: Message> fmt::Display for TellError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` was not delivered to {}: {}", M::NAME, self.to, self.reason)
+        write!(f, "`{}` was not delivered to {}: {}", M::NAME, self.to(), self.reason())
     }
 }
 
 impl<M> fmt::Debug for TellError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TellError(to {}: {})", self.to, self.reason)
+        write!(f, "TellError(to {}: {})", self.to(), self.reason())
     }
 }
 

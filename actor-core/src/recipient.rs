@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::actor::{Actor, BoxFuture, Receive};
 use crate::actor_ref::ActorRef;
-use crate::error::{AskError, TellError};
+use crate::error::{AskError, TellError, Undelivered};
 use crate::handle::ActorHandle;
 use crate::handle::AsHandle;
 use crate::id::ActorId;
@@ -60,13 +60,10 @@ impl<M: Message> Recipient<M> {
     /// # Cancel safety
     /// Dropped while it waits for room, the message is withdrawn.
     pub async fn tell(&self, message: M) -> Result<(), TellError<M>> {
-        match self.0.try_tell(message) {
-            Err(TellError {
-                message: Some(message),
-                reason: crate::error::Undelivered::MailboxFull,
-                ..
-            }) => self.0.tell(message.into_inner()).await,
-            result => result,
+        let Err(error) = self.0.try_tell(message) else { return Ok(()) };
+        match error.into_parts() {
+            (Some(message), _, Undelivered::MailboxFull) => self.0.tell(message.into_inner()).await,
+            (message, to, reason) => Err(TellError::new(message, to, reason)),
         }
     }
 

@@ -1,15 +1,32 @@
-//! What a message takes along, and whether an ask may wait at all.
+//! Sending: what a message takes along, whether an ask may wait at all, and the way into the mailbox.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::actor::{Actor, Mode};
+use crate::actor::{Actor, Mode, Receive};
 use crate::cell::Cell;
 use crate::current::{self, CallChain, Current, MessageContext};
-use crate::envelope::{Meta, Nature};
+use crate::envelope::{BoxedEnvelope, Meta, Nature, Payload, ReplyTo, Retry, seal, seal_plain};
 use crate::error::{DeadlockPath, WaitingActor};
 use crate::id::{CallerId, NodeId};
+use crate::mailbox::lanes::Refused;
+use crate::message::Message;
+
+/// Puts a message into the mailbox if there is room; a plain one is made where it is to lie there.
+#[inline(always)]
+pub(crate) fn post<A: Receive<M>, M: Message, R: ReplyTo<M> + 'static>(
+    cell: &Cell<A>,
+    payload: Payload<M>,
+    retry: Option<Retry<M>>,
+    reply: R,
+    meta: Meta,
+) -> Result<Option<BoxedEnvelope<A>>, Refused<BoxedEnvelope<A>>> {
+    match (payload, retry) {
+        (Payload::Now(message), None) => cell.lanes.push_made(|| seal_plain(message, reply, meta)),
+        (payload, retry) => cell.lanes.push(seal(payload, retry, reply, meta)),
+    }
+}
 
 /// What a tell takes along: who sends, and the sender's span where somebody traces.
 #[inline]

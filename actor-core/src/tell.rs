@@ -9,12 +9,12 @@ use std::task::{Context as TaskContext, Poll};
 use crate::actor::{Actor, Receive};
 use crate::actor_ref::Address;
 use crate::cell::Cell;
-use crate::envelope::{BoxedEnvelope, Nobody, Payload, Retry, seal};
+use crate::envelope::{BoxedEnvelope, Nobody, Payload, Retry};
 use crate::error::{Returned, TellError, Undelivered};
 use crate::mailbox::Mailbox;
 use crate::mailbox::lanes::{Admission, InLine, Refused};
 use crate::message::Message;
-use crate::send::tell_meta;
+use crate::send::{post, tell_meta};
 
 /// A message about to be sent one way. Await it: it is sent when polled.
 ///
@@ -41,8 +41,8 @@ use crate::send::tell_meta;
 /// slow.work(1).tell().await.unwrap();               // begins
 /// slow.work(2).tell().await.unwrap();               // waits
 /// let error = slow.work(3).try_tell().unwrap_err(); // no room: it comes back
-/// assert!(matches!(error.reason, Undelivered::MailboxFull));
-/// assert_eq!(error.message.unwrap().into_inner().into_args(), (3,));
+/// assert!(matches!(error.reason(), Undelivered::MailboxFull));
+/// assert_eq!(error.into_message().unwrap().into_args(), (3,));
 /// # }).await }
 /// ```
 #[must_use = "a tell does nothing until it is awaited"]
@@ -101,8 +101,7 @@ impl<A: Receive<M>, M: Message> Future for TellFuture<'_, A, M> {
         let this = &mut *self;
         match std::mem::replace(&mut this.state, TellState::Done) {
             TellState::Start(payload, retry) => {
-                let envelope = seal(payload, retry, Nobody, tell_meta());
-                match this.address.cell().lanes.push(envelope) {
+                match post(this.address.cell(), payload, retry, Nobody, tell_meta()) {
                     Ok(None) => Poll::Ready(Ok(())),
                     Ok(Some(displaced)) => {
                         this.address.cell().displaced(displaced);
@@ -199,7 +198,7 @@ fn handed_back<A: Receive<M>, M: Message>(
 ) -> TellError<M> {
     let mut message: Option<M> = None;
     envelope.reclaim(&mut message);
-    TellError { message: message.map(Returned::new), to: cell.target(), reason }
+    TellError::new(message.map(Returned::new), cell.target(), reason)
 }
 
 /// Sends one way if there is room now.
@@ -210,7 +209,7 @@ pub(crate) fn try_tell<A: Receive<M>, M: Message>(
     retry: Option<Retry<M>>,
 ) -> Result<(), TellError<M>> {
     let cell = address.cell();
-    match cell.lanes.push(seal(payload, retry, Nobody, tell_meta())) {
+    match post(cell, payload, retry, Nobody, tell_meta()) {
         Ok(None) => Ok(()),
         Ok(Some(displaced)) => {
             cell.displaced(displaced);

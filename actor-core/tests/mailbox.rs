@@ -74,8 +74,8 @@ async fn a_full_mailbox_hands_a_try_tell_back_with_the_message_inside() {
         let (desk, _place) = held_up(Mailbox::bounded(1)).await;
         desk.note(1).try_tell().unwrap();
         let error = desk.note(2).try_tell().unwrap_err();
-        assert!(matches!(error.reason, Undelivered::MailboxFull));
-        assert_eq!(error.message.unwrap().into_inner().into_args(), (2,));
+        assert!(matches!(error.reason(), Undelivered::MailboxFull));
+        assert_eq!(error.into_message().unwrap().into_args(), (2,));
     })
     .await;
 }
@@ -169,8 +169,8 @@ async fn the_rejecting_rule_hands_tells_and_asks_back() {
         let (desk, _place) = held_up(Mailbox::bounded(1).reject()).await;
         desk.note(1).tell().await.unwrap();
         let told = desk.note(2).tell().await.unwrap_err();
-        assert!(matches!(told.reason, Undelivered::MailboxFull));
-        assert_eq!(told.message.unwrap().into_inner().into_args(), (2,));
+        assert!(matches!(told.reason(), Undelivered::MailboxFull));
+        assert_eq!(told.into_message().unwrap().into_args(), (2,));
         let asked = desk.note(3).await.unwrap_err();
         assert!(asked.is_safe_to_retry());
         assert!(asked.to_string().contains("mailbox is full"), "{asked}");
@@ -250,12 +250,11 @@ async fn a_full_mailbox_does_not_delay_a_stop() {
         assert!(matches!(stopped.await, Ok(ExitReason::Shutdown)));
         assert_eq!(place.take(), [1, 2], "what was in is handled, what stood in line is not");
         let error = waiting.await.unwrap().unwrap_err();
-        assert!(matches!(error.reason, Undelivered::ActorGone(ExitReason::Shutdown)), "{error:?}");
-        assert_eq!(
-            error.message.unwrap().into_inner().into_args(),
-            (3,),
-            "a tell in line comes back"
+        assert!(
+            matches!(error.reason(), Undelivered::ActorGone(ExitReason::Shutdown)),
+            "{error:?}"
         );
+        assert_eq!(error.into_message().unwrap().into_args(), (3,), "a tell in line comes back");
     })
     .await;
 }
@@ -317,7 +316,7 @@ async fn closing_hands_queued_asks_back_and_makes_queued_tells_dead_letters() {
         }
         assert_eq!(place.take(), []);
         let late = desk.note(6).tell().await.unwrap_err();
-        assert!(matches!(late.reason, Undelivered::ActorGone(ExitReason::Killed)));
+        assert!(matches!(late.reason(), Undelivered::ActorGone(ExitReason::Killed)));
     })
     .await;
 }

@@ -23,8 +23,10 @@ impl Meta {
     }
 }
 
-/// What the run loop has to expect of an envelope. Beside the message, so that it asks one thing and not three.
+/// What the run loop has to expect of an envelope. Beside the message, so that it asks one thing and not three. A whole
+/// word, which takes no more room here, and is written and read in the same steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
 pub(crate) enum Nature {
     /// Its handler never waits: `run_now` does.
     Prompt,

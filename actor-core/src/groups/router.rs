@@ -154,19 +154,20 @@ impl<A: Actor> Router<A> {
         let mut tried = Vec::new();
         let mut last = None;
         while let Some(member) = self.next(key, &mut tried).await {
-            match member.tell(message).await {
-                Err(TellError { message: Some(back), to, reason }) if another_may(&reason) => {
+            let Err(error) = member.tell(message).await else { return Ok(()) };
+            match error.into_parts() {
+                (Some(back), to, reason) if another_may(&reason) => {
                     message = back.into_inner();
                     last = Some((to, reason));
                 }
-                other => return other.map_err(RouteError::Member),
+                (back, to, reason) => {
+                    return Err(RouteError::Member(TellError::new(back, to, reason)));
+                }
             }
         }
         let message = Returned::new(message);
         Err(match last {
-            Some((to, reason)) => {
-                RouteError::Member(TellError { message: Some(message), to, reason })
-            }
+            Some((to, reason)) => RouteError::Member(TellError::new(Some(message), to, reason)),
             None => RouteError::NoMember { group: self.group.name().to_owned(), message },
         })
     }

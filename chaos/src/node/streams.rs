@@ -4,8 +4,8 @@
 //! A stream is over when its monitor fires: whatever comes after a lost contact begins a new one, so that within a
 //! stream nothing at all may be missing before that.
 
+use mobula::NodeId;
 use mobula::prelude::*;
-use mobula::{NodeId, TellError};
 use rand::Rng as _;
 use rand::rngs::StdRng;
 
@@ -67,7 +67,7 @@ async fn one(work: &Work, there: NodeId, rng: &mut StdRng) {
 async fn tell(ledger: &ActorRef<Ledger>, stream: u64, seq: u64) -> Outcome {
     match ledger.post(stream, seq).tell().await {
         Ok(()) => Outcome::Taken,
-        Err(error @ TellError { .. }) => Outcome::NotDelivered { why: error.to_string() },
+        Err(error) => Outcome::NotDelivered { why: error.to_string() },
     }
 }
 

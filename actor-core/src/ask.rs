@@ -21,7 +21,7 @@ use crate::error::{AskError, Returned, Undelivered, UnknownOutcome};
 use crate::mailbox::Mailbox;
 use crate::mailbox::lanes::{Admission, InLine, Refused};
 use crate::message::Message;
-use crate::reply::{Answer, AnswerReceiver, ReplySlot, Slot, reply_cell};
+use crate::reply::{Answer, AnswerReceiver, Missing, ReplySlot, Slot, reply_cell};
 use crate::send::{ask_meta, light_ask_meta, post};
 
 /// A message about to be sent, whose reply is wanted. Await it: it is sent when polled.
@@ -67,6 +67,7 @@ pub struct Ask<'a, A: Actor, M: Message> {
 }
 
 impl<'a, A: Receive<M>, M: Message> Ask<'a, A, M> {
+    #[inline]
     pub(crate) const fn new(
         address: &'a Address<A>,
         payload: Payload<M>,
@@ -77,11 +78,13 @@ impl<'a, A: Receive<M>, M: Message> Ask<'a, A, M> {
 
     /// Waits no longer than this. The deadline travels along: a message that has not begun by then is not
     /// begun (`NotDelivered`); one that has ends as `OutcomeUnknown`.
+    #[inline]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
+    #[inline]
     pub(crate) fn set_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
         self
@@ -220,6 +223,15 @@ impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
         }
     }
 
+    #[cold]
+    fn missing(&self, why: Missing<M>) -> AskError<M> {
+        match why {
+            Missing::RefusedElsewhere(text) => AskError::RefusedElsewhere(text),
+            Missing::NotDelivered(message, reason) => self.not_delivered(message, reason),
+            Missing::Unknown(why) => self.unknown(why),
+        }
+    }
+
     fn unknown(&self, why: UnknownOutcome) -> AskError<M> {
         AskError::OutcomeUnknown { to: self.address.target(), why }
     }
@@ -235,13 +247,7 @@ impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
             Poll::Ready(Some(Answer::Replied(result))) => {
                 Poll::Ready(result.map_err(AskError::Refused))
             }
-            Poll::Ready(Some(Answer::RefusedElsewhere(text))) => {
-                Poll::Ready(Err(AskError::RefusedElsewhere(text)))
-            }
-            Poll::Ready(Some(Answer::NotDelivered(message, reason))) => {
-                Poll::Ready(Err(self.not_delivered(message, reason)))
-            }
-            Poll::Ready(Some(Answer::Unknown(why))) => Poll::Ready(Err(self.unknown(why))),
+            Poll::Ready(Some(Answer::Missing(why))) => Poll::Ready(Err(self.missing(*why))),
         }
     }
 

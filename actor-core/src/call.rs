@@ -28,6 +28,7 @@ pub struct Call<'a, A: Actor, M: Message> {
 
 impl<'a, A: Receive<M>, M: Message> Call<'a, A, M> {
     /// A call whose message is there.
+    #[inline]
     pub const fn now(address: &'a Address<A>, message: M) -> Self {
         Self::with(address, Payload::Now(message))
     }
@@ -37,6 +38,7 @@ impl<'a, A: Receive<M>, M: Message> Call<'a, A, M> {
         Self::with(address, Payload::Gated(gate))
     }
 
+    #[inline]
     const fn with(address: &'a Address<A>, payload: Payload<M>) -> Self {
         Self { address, payload, timeout: None, retries: 0, retry_refusals: false, copy: None }
     }
@@ -64,6 +66,7 @@ impl<'a, A: Receive<M>, M: Message> Call<'a, A, M> {
         self
     }
 
+    #[inline]
     const fn retry(&self) -> Option<Retry<M>> {
         match self.copy {
             Some(copy) if self.retries > 0 => {
@@ -74,6 +77,7 @@ impl<'a, A: Receive<M>, M: Message> Call<'a, A, M> {
     }
 
     /// Sends one way; waits for room, by the mailbox's rule.
+    #[inline]
     pub fn tell(self) -> Tell<'a, A, M> {
         let retry = self.retry();
         Tell::new(self.address, self.payload, retry)
@@ -83,12 +87,14 @@ impl<'a, A: Receive<M>, M: Message> Call<'a, A, M> {
     ///
     /// # Errors
     /// [`TellError`] hands the call back: the mailbox is full, or the actor has ended.
+    #[inline]
     pub fn try_tell(self) -> Result<(), TellError<M>> {
         let retry = self.retry();
         try_tell(self.address, self.payload, retry)
     }
 
     /// Asks, as `.await` does.
+    #[inline]
     pub fn ask(self) -> Ask<'a, A, M> {
         let retry = self.retry();
         let timeout = self.timeout;
@@ -114,6 +120,7 @@ where
 {
     /// A typed call whose arguments may be there or on their way.
     #[doc(hidden)]
+    #[inline]
     pub fn method<R: Args<Values = T::Args>>(address: &'a Address<A>, args: R) -> Self {
         match args.try_take() {
             Ok(values) => Self::now(address, Method::new(values)),
@@ -141,6 +148,7 @@ impl<'a, A: Receive<M>, M: Message> IntoFuture for Call<'a, A, M> {
     type Output = Result<M::Value, AskError<M>>;
     type IntoFuture = AskFuture<'a, A, M>;
 
+    #[inline]
     fn into_future(self) -> AskFuture<'a, A, M> {
         self.ask().into_future()
     }

@@ -20,7 +20,7 @@ use crate::exit::ExitReason;
 use crate::message::Message;
 use crate::remote::Outbound;
 use crate::remote::outbound::{answered, outbound};
-use crate::reply::{Answer, AnswerSender, ReplySlot, RetryCell, Slot};
+use crate::reply::{Answer, AnswerSender, Missing, ReplySlot, RetryCell, Slot};
 
 mod meta;
 
@@ -171,7 +171,7 @@ impl<A: Receive<M>, M: Message, R: ReplyTo<M>> Envelope<A> for Plain<M, R> {
             return false;
         };
         let waits = reply.waits();
-        reply.into_slot().answer(Answer::NotDelivered(Some(message), reason));
+        reply.into_slot().answer(Missing::NotDelivered(Some(message), reason).into());
         !waits
     }
 
@@ -272,7 +272,9 @@ impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
         let waits = !reply.is_none();
         let answer = self.stands.take();
         // A handler that saw it once must not be denied: sending again would not be safe.
-        reply.answer(answer.unwrap_or_else(|| Answer::NotDelivered(self.message.take(), reason)));
+        reply.answer(
+            answer.unwrap_or_else(|| Missing::NotDelivered(self.message.take(), reason).into()),
+        );
         !waits
     }
 
@@ -340,7 +342,8 @@ impl<A: Receive<M>, M: Message> Envelope<A> for Careful<M> {
             && retry.left > 0
         {
             retry.left -= 1;
-            self.stands = Some(Answer::Unknown(UnknownOutcome::ActorEnded(reason.clone())));
+            let why = UnknownOutcome::ActorEnded(reason.clone());
+            self.stands = Some(Missing::Unknown(why).into());
             return Finished::Again;
         }
         // Answered with all that the crash took along, when the mailbox has been renewed.

@@ -85,7 +85,7 @@ pub use message::{Message, Method, MethodTag};
 pub use names::{DEFAULT_NAMESPACE, FullName, Names};
 pub use placement::{Grouped, Locate, Placement};
 pub use recipient::Recipient;
-pub use reply::{Answer, Deferred, Reply, ReplySlot};
+pub use reply::{Answer, Deferred, Missing, Reply, ReplySlot};
 pub use signal::ChildExited;
 pub use spawn::{ActorOptions, spawn};
 pub use system::{System, SystemBuilder};

@@ -20,6 +20,12 @@ pub(crate) use cell::{AnswerReceiver, AnswerSender, reply_cell};
 pub enum Answer<M: Message> {
     /// The handler's reply, or the error it refused with.
     Replied(Result<M::Value, M::Refusal>),
+    /// There is none. Boxed, so that an answer that came is no larger than its value.
+    Missing(Box<Missing<M>>),
+}
+
+/// Why there is no reply.
+pub enum Missing<M: Message> {
     /// The handler's own error as text: it ran on another node, and the error's type cannot travel.
     RefusedElsewhere(String),
     /// The handler never saw the message; `None` if it was consumed while arguments were resolved.
@@ -32,10 +38,25 @@ impl<M: Message> fmt::Debug for Answer<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Replied(_) => "Replied",
+            Self::Missing(why) => return fmt::Debug::fmt(why, f),
+        })
+    }
+}
+
+impl<M: Message> fmt::Debug for Missing<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::RefusedElsewhere(_) => "RefusedElsewhere",
             Self::NotDelivered(..) => "NotDelivered",
             Self::Unknown(_) => "Unknown",
         })
+    }
+}
+
+impl<M: Message> From<Missing<M>> for Answer<M> {
+    #[cold]
+    fn from(why: Missing<M>) -> Self {
+        Self::Missing(Box::new(why))
     }
 }
 
@@ -112,9 +133,10 @@ impl<M: Message> ReplySlot<M> {
                 let slot = Self(slot);
                 ending::settle(move |reason| match reason {
                     Some(reason) => {
-                        slot.answer(Answer::Unknown(UnknownOutcome::ActorEnded(reason.clone())));
+                        let why = UnknownOutcome::ActorEnded(reason.clone());
+                        slot.answer(Missing::Unknown(why).into());
                     }
-                    None => slot.answer(Answer::Unknown(UnknownOutcome::NoReply)),
+                    None => slot.answer(Missing::Unknown(UnknownOutcome::NoReply).into()),
                 });
             }
         }

@@ -53,6 +53,7 @@ pub struct Tell<'a, A: Actor, M: Message> {
 }
 
 impl<'a, A: Receive<M>, M: Message> Tell<'a, A, M> {
+    #[inline]
     pub(crate) const fn new(
         address: &'a Address<A>,
         payload: Payload<M>,

@@ -5,7 +5,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use mobula_actor_core::{Answer, Call, CallToken, Message, Receive, Undelivered, UnknownOutcome};
+use mobula_actor_core::{
+    Answer, Call, CallToken, Message, Missing, Receive, Undelivered, UnknownOutcome,
+};
 use mobula_store::{Canceller, Object, ObjectRef, Sealer, Store, TaskError, TaskLabel};
 
 /// Calls whose result becomes an object.
@@ -91,20 +93,22 @@ fn result_of<M: Message<Refusal: IntoFailure>>(
     match answer {
         Answer::Replied(Ok(value)) => Ok(value),
         Answer::Replied(Err(refusal)) => Err(refusal.into_failure(task)),
-        Answer::RefusedElsewhere(text) => Err(TaskError::user_error(task, text)),
-        Answer::NotDelivered(_, Undelivered::DependencyFailed(failed)) => {
-            Err(TaskError::from_dependency(task, &failed))
-        }
-        Answer::NotDelivered(_, Undelivered::Cancelled) => Err(TaskError::Cancelled { task }),
-        Answer::NotDelivered(
-            _,
-            Undelivered::ActorGone(reason) | Undelivered::Discarded(reason),
-        )
-        | Answer::Unknown(UnknownOutcome::ActorEnded(reason)) => {
-            Err(TaskError::ActorDied { task, reason })
-        }
-        Answer::NotDelivered(_, reason) => Err(lost(task, &reason)),
-        Answer::Unknown(why) => Err(lost(task, &why)),
+        Answer::Missing(why) => Err(match *why {
+            Missing::RefusedElsewhere(text) => TaskError::user_error(task, text),
+            Missing::NotDelivered(_, Undelivered::DependencyFailed(failed)) => {
+                TaskError::from_dependency(task, &failed)
+            }
+            Missing::NotDelivered(_, Undelivered::Cancelled) => TaskError::Cancelled { task },
+            Missing::NotDelivered(
+                _,
+                Undelivered::ActorGone(reason) | Undelivered::Discarded(reason),
+            )
+            | Missing::Unknown(UnknownOutcome::ActorEnded(reason)) => {
+                TaskError::ActorDied { task, reason }
+            }
+            Missing::NotDelivered(_, reason) => lost(task, &reason),
+            Missing::Unknown(why) => lost(task, &why),
+        }),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::mailbox::lanes::{Admission, InLine, Refused};
 use crate::message::Message;
 use crate::remote::table::Table;
 use crate::remote::{AnswerSink, WireAnswer};
-use crate::reply::{Answer, ReplySlot, Slot};
+use crate::reply::{Answer, Missing, ReplySlot, Slot};
 use crate::system::System;
 use crate::wire::{Wire, baggage};
 
@@ -204,9 +204,11 @@ fn written<M: Message>(wire: &Wire<M>, answer: Answer<M>) -> WireAnswer {
                 WireAnswer::RefusalText(M::refusal_text(&refusal))
             }
         }
-        Answer::RefusedElsewhere(text) => WireAnswer::RefusalText(text),
-        Answer::NotDelivered(_, reason) => WireAnswer::NotDelivered(reason),
-        Answer::Unknown(why) => WireAnswer::Unknown(why),
+        Answer::Missing(why) => match *why {
+            Missing::RefusedElsewhere(text) => WireAnswer::RefusalText(text),
+            Missing::NotDelivered(_, reason) => WireAnswer::NotDelivered(reason),
+            Missing::Unknown(why) => WireAnswer::Unknown(why),
+        },
     }
 }
 
@@ -217,20 +219,21 @@ pub(crate) fn read<M: Message>(
     answer: WireAnswer,
 ) -> Answer<M> {
     let unreadable = |error: crate::wire::CodecError| {
-        Answer::Unknown(crate::UnknownOutcome::Unreadable(error.to_string()))
+        Missing::Unknown(crate::UnknownOutcome::Unreadable(error.to_string()))
     };
-    match answer {
+    let missing = match answer {
         WireAnswer::Value(bytes) => match wire.value.decode(&bytes) {
-            Ok(value) => Answer::Replied(Ok(value)),
+            Ok(value) => return Answer::Replied(Ok(value)),
             Err(error) => unreadable(error),
         },
         WireAnswer::Refusal(bytes) => match wire.refusal.map(|codec| codec.decode(&bytes)) {
-            Some(Ok(refusal)) => Answer::Replied(Err(refusal)),
+            Some(Ok(refusal)) => return Answer::Replied(Err(refusal)),
             Some(Err(error)) => unreadable(error),
-            None => Answer::RefusedElsewhere("an error that this build cannot read".to_owned()),
+            None => Missing::RefusedElsewhere("an error that this build cannot read".to_owned()),
         },
-        WireAnswer::RefusalText(text) => Answer::RefusedElsewhere(text),
-        WireAnswer::NotDelivered(reason) => Answer::NotDelivered(message, reason),
-        WireAnswer::Unknown(why) => Answer::Unknown(why),
-    }
+        WireAnswer::RefusalText(text) => Missing::RefusedElsewhere(text),
+        WireAnswer::NotDelivered(reason) => Missing::NotDelivered(message, reason),
+        WireAnswer::Unknown(why) => Missing::Unknown(why),
+    };
+    missing.into()
 }

@@ -22,8 +22,10 @@ use crate::remote::Outbound;
 use crate::remote::outbound::{answered, outbound};
 use crate::reply::{Answer, AnswerSender, Missing, ReplySlot, RetryCell, Slot};
 
+mod gate;
 mod meta;
 
+pub use gate::Gate;
 pub(crate) use meta::{Meta, Nature};
 
 /// What a message and its reply may measure to lie inline: with all the rest, one cache line.
@@ -192,27 +194,6 @@ impl<A: Receive<M>, M: Message, R: ReplyTo<M>> Envelope<A> for Plain<M, R> {
         }
         // Whoever takes the message back has the news at first hand.
         drop(reply.into_slot());
-    }
-}
-
-/// A message whose arguments are on their way.
-pub struct Gate<M>(pub(crate) GateFn<M>);
-
-pub(crate) type GateFn<M> =
-    Box<dyn FnMut(&mut TaskContext<'_>) -> Poll<Result<M, DependencyFailed>> + Send>;
-
-impl<M> Gate<M> {
-    /// A gate that `poll` opens by giving the message.
-    pub fn new(
-        poll: impl FnMut(&mut TaskContext<'_>) -> Poll<Result<M, DependencyFailed>> + Send + 'static,
-    ) -> Self {
-        Self(Box::new(poll))
-    }
-}
-
-impl<M> std::fmt::Debug for Gate<M> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Gate")
     }
 }
 

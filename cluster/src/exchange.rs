@@ -58,8 +58,24 @@ pub trait Courier: fmt::Debug + Send + Sync + 'static {
     /// The parcel is too large, or there is no way to that node.
     fn send(&self, to: NodeId, parcel: Bytes) -> Result<(), CourierError>;
 
+    /// The same for a parcel in two parts that follow each other.
+    ///
+    /// # Errors
+    /// As [`Courier::send`].
+    fn send_parts(&self, to: NodeId, head: &[u8], body: &[u8]) -> Result<(), CourierError> {
+        self.send(to, joined(head, body))
+    }
+
     /// Ready when another parcel would not wait long.
     fn poll_room(&self, to: NodeId, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// Two parts as one parcel.
+fn joined(head: &[u8], body: &[u8]) -> Bytes {
+    let mut bytes = Vec::with_capacity(head.len() + body.len());
+    bytes.extend_from_slice(head);
+    bytes.extend_from_slice(body);
+    bytes.into()
 }
 
 /// A parcel was not taken.
@@ -111,7 +127,7 @@ pub struct Exchange {
     table: Table,
     courier: Arc<dyn Courier>,
     placer: Arc<dyn Placer>,
-    peers: RwLock<HashMap<NodeId, Arc<Peer>>>,
+    peers: RwLock<HashMap<NodeId, Arc<Peer>, foldhash::fast::RandomState>>,
     /// What other nodes need to send to an actor of this one, where that is more than to take part.
     guards: RwLock<HashMap<ActorId, Guard>>,
     /// Counts contacts that began.

@@ -16,7 +16,7 @@
 //! p99 64–156 µs; 64 in flight 450–830 k/s; one way 2.5–3.5 M/s; round trip beside a bulk transfer p50 95 µs, p99 2.5 ms.
 //! Again: `cargo run --release -p mobula-cluster --example lanes`.
 //!
-//! `keeper` keeps one lane connected, `pump` moves bytes while it is.
+//! `inbound` is the port to the layer above, `keeper` keeps one lane connected, `pump` moves bytes while it is.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
-use mobula_proto::association::{Association, Lost, Output, Receipt, Settings};
+use mobula_proto::association::{Association, Output, Receipt, Settings};
 use mobula_proto::error::SendError;
 use mobula_proto::id::{Incarnation, NodeId};
 use mobula_proto::time::Time;
@@ -34,63 +34,20 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
+mod inbound;
 mod keeper;
 mod pump;
 mod sender;
 
+pub use self::inbound::{Inbound, Origin};
 pub use self::sender::LaneSender;
 
 use crate::admission::Admitted;
-use crate::admission::certificate::{Capabilities, Role};
-use crate::admission::rules::{Purpose, Standing};
+use crate::admission::rules::Purpose;
 use crate::transport::{Link, Transport};
 
 /// Most nodes with which lanes are kept at one time.
 pub const PEERS_MAX: usize = 16_384;
-
-/// What the layer above does with what arrives. Called on the lane's task: be quick, and never block.
-pub trait Inbound: Send + Sync + 'static {
-    /// A message of `from` on `lane`. Returns the receipt if the message was taken (or dropped on purpose); otherwise
-    /// give it to [`Lanes::taken`] when it is, for the peer may send only so much more.
-    fn message(&self, from: Origin, lane: u8, payload: &[u8], receipt: Receipt) -> Option<Receipt>;
-
-    /// All messages of one read were handed over.
-    fn batch_end(&self, _from: NodeId, _lane: u8) {}
-
-    /// Messages that we sent to `peer` and that were not acknowledged.
-    fn lost(&self, peer: NodeId, lost: Lost);
-
-    /// Messages that `peer` sent before now may be missing: re-send open watches.
-    fn peer_lost(&self, _peer: NodeId) {}
-
-    /// `peer` is in a new life: everything it held for us is gone.
-    fn peer_restarted(&self, _peer: NodeId, _ended: Incarnation, _begun: Incarnation) {}
-
-    /// A full lane takes messages again.
-    fn writable(&self, _peer: NodeId, _lane: u8) {}
-}
-
-/// Who sent a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The node.
-    pub node: NodeId,
-    /// In which life.
-    pub life: Incarnation,
-    /// How it takes part.
-    pub role: Role,
-    /// What it may ask for; to be checked where the message is carried out.
-    pub capabilities: Capabilities,
-}
-
-impl Origin {
-    /// The node at the other end of a connection.
-    #[must_use]
-    pub fn of(link: &Link) -> Self {
-        let Standing { role, capabilities, .. } = link.peer.standing;
-        Self { node: link.node(), life: link.life(), role, capabilities }
-    }
-}
 
 /// Where members can be dialed.
 pub trait AddressBook: Send + Sync + 'static {

@@ -236,7 +236,9 @@ impl<A: Actor> Forwarder<A> {
         cx: &mut Context<'_>,
     ) -> Poll<Found> {
         loop {
-            if let Some((signal, _)) = cell.lanes.pop_signal() {
+            if cell.lanes.is_signalled()
+                && let Some((signal, _)) = cell.lanes.pop_signal()
+            {
                 return Poll::Ready(Found::Signal(signal));
             }
             if self.next.is_none() {
@@ -270,8 +272,8 @@ impl<A: Actor> Forwarder<A> {
                     }
                 }
             }
-            cell.lanes.register(cx.waker());
             if link.poll_ready(cx).is_pending() {
+                cell.lanes.register(cx.waker());
                 // A signal that came since must not wait for room.
                 if cell.lanes.is_signalled() {
                     continue;

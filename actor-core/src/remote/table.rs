@@ -115,7 +115,8 @@ pub struct Provided {
 
 /// The handlers and constructors linked into this program, by key. Each node keeps one.
 pub struct Table {
-    handlers: HashMap<u64, &'static HandlerEntry>,
+    /// Looked up for each call that arrives.
+    handlers: HashMap<u64, &'static HandlerEntry, foldhash::fast::RandomState>,
     spawners: HashMap<u64, &'static SpawnEntry>,
 }
 
@@ -123,7 +124,7 @@ impl Table {
     /// Everything that is linked.
     #[must_use]
     pub fn linked() -> Self {
-        let mut table = Self { handlers: HashMap::new(), spawners: HashMap::new() };
+        let mut table = Self { handlers: HashMap::default(), spawners: HashMap::new() };
         for entry in inventory::iter::<HandlerEntry> {
             if entry.is_portable
                 && let Some(other) = table.handlers.insert(entry.key, entry)

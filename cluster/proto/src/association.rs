@@ -213,7 +213,8 @@ impl Association {
         self.lanes.get(usize::from(lane)).map_or(0, |lane| lane.out.buffered_bytes())
     }
 
-    /// Takes a message for sending, a copy of it. Messages of one lane arrive in this order.
+    /// Takes a message for sending, a copy of it. Messages of one lane arrive in this order. What time it is matters only
+    /// if the lane holds nothing that is not acknowledged.
     ///
     /// Returns its sequence number in the present epoch.
     ///
@@ -222,9 +223,19 @@ impl Association {
     /// [`SendError::NoLane`]: never.
     #[inline]
     pub fn send(&mut self, now: Time, lane: u8, payload: &[u8]) -> Result<u64, SendError> {
+        self.send_parts(now, lane, [&[], payload])
+    }
+
+    /// As [`Association::send`], of a message in two parts that follow each other.
+    ///
+    /// # Errors
+    /// As [`Association::send`].
+    #[inline]
+    pub fn send_parts(&mut self, now: Time, lane: u8, parts: [&[u8]; 2]) -> Result<u64, SendError> {
         let epoch = self.epoch;
-        let out = &mut self.room_for(lane, payload.len())?.out;
-        Ok(out.push(now, epoch, lane, payload))
+        let [head, payload] = parts;
+        let out = &mut self.room_for(lane, head.len() + payload.len())?.out;
+        Ok(out.push(now, epoch, lane, parts))
     }
 
     /// As [`Association::send`], but a payload of 16 KiB or more is shared, not copied.
@@ -286,6 +297,16 @@ impl Association {
         match lane.link {
             Link::Silent { .. } => lane.greeting.is_some(),
             Link::Open => lane.greeting.is_some() || is_due || lane.out.is_ready(),
+        }
+    }
+
+    /// How many messages of this lane could be handed out if credit allowed, and how many bytes they are; none where credit
+    /// allows none.
+    #[must_use]
+    pub fn ready(&self, lane: u8) -> (usize, usize) {
+        match self.lanes.get(usize::from(lane)) {
+            Some(lane) if lane.link == Link::Open && lane.out.is_ready() => lane.out.waiting(),
+            Some(_) | None => (0, 0),
         }
     }
 

@@ -16,7 +16,7 @@ use mobula_proto::wire::parcel::{Parcel, Verb};
 use tokio::time::Instant;
 
 use super::Exchange;
-use super::message::{Extension, Signal, answer_parcel};
+use super::message::{Extension, Signal, answer_parcel, empty, head};
 use super::peer::Peer;
 use super::rights::Rights;
 
@@ -51,6 +51,25 @@ impl Exchange {
         let peer = self.peer(from);
         // References in what is read belong to this node.
         sync_scope(Current::root(self.system.clone()), || self.take(&peer, rights, &parcel))
+    }
+
+    /// Takes the parcels that came with one read, as [`receive`](Self::receive) takes one; what cannot be read is logged.
+    pub(super) fn receive_all(
+        &self,
+        from: NodeId,
+        rights: Rights,
+        parcels: &mut dyn Iterator<Item = &[u8]>,
+    ) {
+        let peer = self.peer(from);
+        sync_scope(Current::root(self.system.clone()), || {
+            for bytes in parcels {
+                let taken =
+                    Parcel::parse(bytes).and_then(|parcel| self.take(&peer, rights, &parcel));
+                if let Err(error) = taken {
+                    tracing::warn!(node = %from, %error, "a parcel could not be read");
+                }
+            }
+        });
     }
 
     fn take(&self, peer: &Arc<Peer>, rights: Rights, parcel: &Parcel<'_>) -> Result<(), WireError> {
@@ -160,8 +179,19 @@ impl Exchange {
                 Some(_) => codec::encode(&Extension { pin, ..Extension::default() }),
                 None => Ok(Vec::new()),
             };
-            let parcel = answer_parcel(correlation, &answer, &extension.unwrap_or_default());
-            if let Err(error) = exchange.courier.send(peer.node(), parcel) {
+            let sent = match (&answer, pin) {
+                // The many.
+                (WireAnswer::Value(value), None) => {
+                    let parcel = Parcel { correlation, ..empty(Verb::REPLY) };
+                    let mut space = [0; Parcel::HEADER_MAX];
+                    exchange.courier.send_parts(peer.node(), head(&parcel, &mut space), value)
+                }
+                (answer, _) => {
+                    let parcel = answer_parcel(correlation, answer, &extension.unwrap_or_default());
+                    exchange.courier.send(peer.node(), parcel)
+                }
+            };
+            if let Err(error) = sent {
                 if let Some(pin) = pin {
                     peer.unpin(pin);
                 }

@@ -9,22 +9,26 @@ use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use mobula_actor_core::NodeId;
 use mobula_proto::association::{LossCause, Lost, Receipt};
 use mobula_proto::error::SendError;
 use mobula_proto::id::{Incarnation, NodeId as Name};
 use mobula_proto::membership::MembershipEvent;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::rights::Rights;
-use super::{Courier, CourierError, Exchange};
+use super::{Courier, CourierError, Exchange, joined};
 use crate::handle::Cluster;
 use crate::lanes::{Inbound, LaneSender, Lanes, Origin};
 
 /// Bytes of answers and signals that may wait for one node.
 pub const OVERFLOW_MAX_BYTES: usize = 256 * 1024 * 1024;
+
+/// A smaller body is written into the lane's buffer where it lies; a larger one is put into a parcel that is shared.
+const COPIED_MAX: usize = 16 * 1024;
 
 /// All parcels of a pair of nodes go by one lane: more were not measured to pay.
 const LANE: u8 = 0;
@@ -34,8 +38,11 @@ const LANE: u8 = 0;
 pub struct Carrier {
     lanes: OnceLock<Lanes>,
     exchange: OnceLock<Weak<Exchange>>,
-    ways: RwLock<HashMap<NodeId, Arc<Way>>>,
+    /// Looked up for each parcel, changed when nodes come and go.
+    ways: ArcSwap<Ways>,
 }
+
+type Ways = HashMap<NodeId, Arc<Way>, foldhash::fast::RandomState>;
 
 /// The way to one node.
 struct Way {
@@ -72,18 +79,27 @@ impl Carrier {
     }
 
     fn way(&self, to: NodeId) -> Option<Arc<Way>> {
-        if let Some(way) = self.ways.read().get(&to) {
+        if let Some(way) = self.ways.load().get(&to) {
             return Some(Arc::clone(way));
         }
         let sender = self.lanes.get()?.sender(Name(to.0), LANE).ok()?;
         let way = Arc::new(Way { sender, overflow: Mutex::default() });
-        Some(Arc::clone(self.ways.write().entry(to).or_insert(way)))
+        self.ways.rcu(|ways| {
+            let mut ways = Ways::clone(ways);
+            ways.entry(to).or_insert_with(|| Arc::clone(&way));
+            ways
+        });
+        // Another one may have been faster.
+        self.ways.load().get(&to).cloned()
     }
 
     /// The next parcel to `node` takes a new association.
     fn forget(&self, node: NodeId) {
-        let way = self.ways.write().remove(&node);
-        drop(way);
+        self.ways.rcu(|ways| {
+            let mut ways = Ways::clone(ways);
+            ways.remove(&node);
+            ways
+        });
     }
 
     /// The association began anew: what either side holds of the other is agreed upon again.
@@ -102,7 +118,7 @@ impl Carrier {
 
 impl fmt::Debug for Carrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Carrier").field("ways", &self.ways.read().len()).finish_non_exhaustive()
+        f.debug_struct("Carrier").field("ways", &self.ways.load().len()).finish_non_exhaustive()
     }
 }
 
@@ -132,6 +148,18 @@ impl Courier for Carrier {
         Ok(())
     }
 
+    fn send_parts(&self, to: NodeId, head: &[u8], body: &[u8]) -> Result<(), CourierError> {
+        if body.len() < COPIED_MAX
+            && let Some(way) = self.way(to)
+        {
+            let overflow = way.overflow.lock();
+            if overflow.parcels.is_empty() && way.sender.send_parts([head, body]).is_ok() {
+                return Ok(());
+            }
+        }
+        self.send(to, joined(head, body))
+    }
+
     fn poll_room(&self, to: NodeId, cx: &mut Context<'_>) -> Poll<()> {
         match self.way(to) {
             Some(way) => way.sender.poll_room(cx),
@@ -141,23 +169,33 @@ impl Courier for Carrier {
 }
 
 impl Inbound for Carrier {
-    fn message(
+    fn message(&self, from: Origin, lane: u8, payload: &[u8], receipt: Receipt) -> Option<Receipt> {
+        self.messages(from, lane, &mut std::iter::once((payload, receipt)), &mut |_| {});
+        Some(receipt)
+    }
+
+    fn messages(
         &self,
         from: Origin,
         _lane: u8,
-        payload: &[u8],
-        receipt: Receipt,
-    ) -> Option<Receipt> {
-        if let Some(exchange) = self.exchange() {
-            let node = NodeId(from.node.0);
-            let rights = Rights { role: from.role, capabilities: from.capabilities };
-            // Who writes to us is there, even if the membership has not told us yet.
-            exchange.heard(node, from.life.0);
-            if let Err(error) = exchange.receive(node, rights, payload) {
-                tracing::warn!(%node, %error, "a parcel could not be read");
-            }
-        }
-        Some(receipt)
+        messages: &mut dyn Iterator<Item = (&[u8], Receipt)>,
+        taken: &mut dyn FnMut(Receipt),
+    ) {
+        let Some(exchange) = self.exchange() else {
+            return messages.for_each(|(_, receipt)| taken(receipt));
+        };
+        let node = NodeId(from.node.0);
+        let rights = Rights { role: from.role, capabilities: from.capabilities };
+        // Who writes to us is there, even if the membership has not told us yet.
+        exchange.heard(node, from.life.0);
+        exchange.receive_all(
+            node,
+            rights,
+            &mut messages.map(|(payload, receipt)| {
+                taken(receipt);
+                payload
+            }),
+        );
     }
 
     fn lost(&self, peer: Name, lost: Lost) {
@@ -183,7 +221,7 @@ impl Inbound for Carrier {
     }
 
     fn writable(&self, peer: Name, _lane: u8) {
-        let Some(way) = self.ways.read().get(&NodeId(peer.0)).cloned() else { return };
+        let Some(way) = self.ways.load().get(&NodeId(peer.0)).cloned() else { return };
         let mut overflow = way.overflow.lock();
         while let Some(parcel) = overflow.parcels.front() {
             if way.sender.send_shared(parcel).is_err() {

@@ -104,7 +104,7 @@ impl Link for FarLink {
         let deadline = context
             .and_then(|context| context.deadline)
             .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let parcel = message::encoded(&Parcel {
+        let parcel = Parcel {
             verb,
             to: self.home.actor.as_u64(),
             generation: 0,
@@ -114,8 +114,16 @@ impl Link for FarLink {
             deadline,
             extension: &extension,
             payload: &call.body,
-        });
-        if let Err(error) = exchange.courier.send(self.home.node, parcel) {
+        };
+        let sent = if extension.is_empty() {
+            // The many: not put together here first, but where they go.
+            let mut space = [0; Parcel::HEADER_MAX];
+            let head = message::head(&parcel, &mut space);
+            exchange.courier.send_parts(self.home.node, head, parcel.payload)
+        } else {
+            exchange.courier.send(self.home.node, message::encoded(&parcel))
+        };
+        if let Err(error) = sent {
             if let Some(pin) = pin {
                 self.peer.unpin(pin);
             }

@@ -155,6 +155,15 @@ pub fn encoded(parcel: &Parcel<'_>) -> Bytes {
     bytes.into()
 }
 
+/// What comes before the payload of a parcel without an extension; written into `space`.
+#[must_use]
+pub fn head<'s>(parcel: &Parcel<'_>, space: &'s mut [u8; Parcel::HEADER_MAX]) -> &'s [u8] {
+    let mut rest = space.as_mut_slice();
+    Parcel { extension: &[], payload: &[], ..*parcel }.encode_into(&mut rest);
+    let left = rest.len();
+    &space[..Parcel::HEADER_MAX - left]
+}
+
 /// A parcel with nothing in it.
 #[must_use]
 pub const fn empty(verb: Verb) -> Parcel<'static> {
@@ -184,6 +193,25 @@ mod tests {
         assert_eq!(parcel.verb, Verb::SIGNAL);
         let read: Signal = codec::decode(parcel.payload).unwrap();
         assert_eq!(format!("{read:?}"), format!("{signal:?}"));
+    }
+
+    #[test]
+    fn a_head_and_a_payload_are_the_parcel() {
+        let long = Parcel {
+            to: u64::MAX,
+            generation: u64::MAX,
+            from: u64::MAX,
+            message_type: u64::MAX,
+            correlation: u64::MAX,
+            deadline: Some(std::time::Duration::from_micros(u64::MAX - 1)),
+            payload: b"hello",
+            ..empty(Verb::ASK)
+        };
+        for parcel in [long, Parcel { payload: b"hello", ..empty(Verb::TELL) }] {
+            let mut space = [0; Parcel::HEADER_MAX];
+            let parts = [head(&parcel, &mut space), parcel.payload].concat();
+            assert_eq!(parts, encoded(&parcel));
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ struct State {
     /// Actors that were started there for us, and are held there; their stand-ins are about to be linked.
     started_there: HashSet<ActorId>,
     /// Calls sent and not answered.
-    calls: HashMap<u64, AnswerSink>,
+    calls: HashMap<u64, AnswerSink, foldhash::fast::RandomState>,
     /// What must live until a message has been unpacked there.
     baggage: HashMap<u64, Vec<Hold>>,
     /// Our actors that are referred to from there.
@@ -69,7 +69,7 @@ impl Peer {
             last_life: None,
             stand_ins: HashMap::new(),
             started_there: HashSet::new(),
-            calls: HashMap::new(),
+            calls: HashMap::default(),
             baggage: HashMap::new(),
             held: HashMap::new(),
         };

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use futures_util::io::{AsyncRead as _, AsyncWrite as _};
 use mobula_proto::association::{Output, Receipt};
 use mobula_proto::error::ProtocolError;
+use mobula_proto::time::Time;
 use mobula_proto::wire::frame;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -50,6 +51,7 @@ pub(super) async fn run(peer: &Peer, lane: u8, link: Link) -> (bool, LinkError) 
         writing: VecDeque::new(),
         batch: Vec::new(),
         unflushed: 0,
+        rhythm: Rhythm::default(),
         buffer: Vec::new(),
         filled: 0,
         arrived: Vec::new(),
@@ -71,6 +73,7 @@ struct Pump<'a> {
     batch: Vec<Bytes>,
     /// Written since the last flush.
     unflushed: usize,
+    rhythm: Rhythm,
     buffer: Vec<u8>,
     filled: usize,
     /// Messages in the buffer: from, to, receipt.
@@ -80,6 +83,46 @@ struct Pump<'a> {
     /// Since when something waits to be acknowledged and nothing was heard.
     unheard: Option<Instant>,
     has_served: bool,
+}
+
+/// When to write.
+///
+/// A task that answers many wakes the pump with its first answer, and a pump that writes at once writes one of them: by
+/// count, 8 messages for each system call where the lane alone has 42. So where there is more than one message at a time,
+/// the pump lets the tasks that are ready run once before it writes. A message that is alone goes at once.
+#[derive(Default)]
+struct Rhythm {
+    /// It has let others run since the last write.
+    has_waited: bool,
+    /// The last write, if it had more than one message.
+    busy_at: Option<Time>,
+}
+
+/// For so long a lane that had more than one message to write is expected to have more than one again.
+const BUSY: Duration = Duration::from_millis(1);
+
+impl Rhythm {
+    /// Whether others should run before so many messages are written; else they are written now.
+    fn is_too_early(&mut self, now: Time, messages: usize) -> bool {
+        if messages == 0 {
+            return false;
+        }
+        let is_busy = messages > 1 || self.busy_at.is_some_and(|at| now.since(at) < BUSY);
+        if is_busy && !self.has_waited {
+            self.has_waited = true;
+            return true;
+        }
+        self.has_waited = false;
+        self.busy_at = (messages > 1).then_some(now);
+        false
+    }
+}
+
+/// Wakes the task again when those that are ready have run.
+fn let_others_run(context: &mut Context<'_>) {
+    let yielded = std::pin::pin!(tokio::task::yield_now()).poll(context);
+    // It is ready at its second poll, and this task will look anew.
+    debug_assert!(yielded.is_pending());
 }
 
 /// Whether a direction moved.
@@ -147,6 +190,12 @@ impl Pump<'_> {
         let mut core = self.peer.core.lock();
         if core.is_closed {
             return Err(LinkError::Protocol(ProtocolError::Closed));
+        }
+        let (messages, bytes) = core.association.ready(self.lane);
+        if self.unflushed == 0 && bytes < BATCH_BYTES && self.rhythm.is_too_early(now, messages) {
+            drop(core);
+            let_others_run(context);
+            return Ok(false);
         }
         let size = core.association.transmit(now, self.lane, BATCH_BYTES, &mut self.batch);
         if size == 0 {
@@ -221,11 +270,10 @@ impl Pump<'_> {
         }
         let inbound = &self.peer.shared.inbound;
         let mut sum: Option<Receipt> = None;
-        for (start, end, receipt) in self.arrived.drain(..) {
-            let payload = &self.buffer[start..end];
-            let Some(receipt) = inbound.message(self.from, self.lane, payload, receipt) else {
-                continue;
-            };
+        let buffer = &self.buffer;
+        let mut messages =
+            self.arrived.drain(..).map(|(start, end, receipt)| (&buffer[start..end], receipt));
+        inbound.messages(self.from, self.lane, &mut messages, &mut |receipt| {
             let other = match &mut sum {
                 Some(sum) => sum.add(receipt),
                 None => sum.replace(receipt),
@@ -233,8 +281,8 @@ impl Pump<'_> {
             if let Some(other) = other {
                 self.peer.taken(other);
             }
-        }
-        inbound.batch_end(self.peer.node, self.lane);
+        });
+        drop(messages);
         if let Some(sum) = sum {
             self.peer.taken(sum);
         }
@@ -275,4 +323,31 @@ fn progress(moved: bool) -> Moved {
 
 fn broken(error: io::Error) -> Moved {
     Poll::Ready(Err(LinkError::Broken(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pump_waits_once_where_there_is_more_than_one_message_at_a_time() {
+        let at = |micros| Time(micros);
+        let mut rhythm = Rhythm::default();
+        // Alone: at once, again and again.
+        assert!(!rhythm.is_too_early(at(0), 1));
+        assert!(!rhythm.is_too_early(at(5), 1));
+        // Two: others first, once, then they are written, with what has come meanwhile.
+        assert!(rhythm.is_too_early(at(10), 2));
+        assert!(!rhythm.is_too_early(at(11), 7));
+        // One is expected not to stay alone; nothing to write is nothing to wait for.
+        assert!(!rhythm.is_too_early(at(15), 0));
+        assert!(rhythm.is_too_early(at(20), 1));
+        assert!(!rhythm.is_too_early(at(21), 1));
+        // It has been alone: it goes at once.
+        assert!(!rhythm.is_too_early(at(30), 1));
+        // And after a pause.
+        assert!(rhythm.is_too_early(at(40), 3));
+        assert!(!rhythm.is_too_early(at(41), 3));
+        assert!(!rhythm.is_too_early(at(41 + 1_000), 1));
+    }
 }

@@ -61,6 +61,14 @@ impl LaneSender {
         self.put(|association, now, lane| association.send_shared(now, lane, payload))
     }
 
+    /// As [`LaneSender::send`], of a message in two parts that follow each other.
+    ///
+    /// # Errors
+    /// As [`LaneSender::send`].
+    pub fn send_parts(&self, parts: [&[u8]; 2]) -> Result<(), SendError> {
+        self.put(|association, now, lane| association.send_parts(now, lane, parts))
+    }
+
     /// As [`LaneSender::send`], but waits while the lane is full. Waiting senders are not served in order.
     ///
     /// # Errors
@@ -105,8 +113,10 @@ impl LaneSender {
         &self,
         send: impl FnOnce(&mut Association, Time, u8) -> Result<u64, SendError>,
     ) -> Result<(), SendError> {
-        let now = self.peer.shared.now();
         let mut core = self.peer.core.lock();
+        // To read the clock costs as much as all the rest, and the association asks for the time only then.
+        let is_first = core.association.buffered_bytes(self.lane) == 0;
+        let now = if is_first { self.peer.shared.now() } else { Time::ZERO };
         send(&mut core.association, now, self.lane)?;
         let waker = core.wake(self.lane);
         if core.slots[usize::from(self.lane)].offers.is_none() {

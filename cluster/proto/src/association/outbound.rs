@@ -101,12 +101,15 @@ impl Outbound {
         self.sent_at.front().map(|&(_, when)| when)
     }
 
-    /// Appends a message; its sequence number.
+    /// Appends a message, in two parts that follow each other; its sequence number.
     #[inline]
-    pub(super) fn push(&mut self, now: Time, epoch: u64, lane: u8, payload: &[u8]) -> u64 {
-        let (sequence, size) = self.start(now, epoch, lane, payload);
+    pub(super) fn push(&mut self, now: Time, epoch: u64, lane: u8, parts: [&[u8]; 2]) -> u64 {
+        let [head, payload] = parts;
+        let payload_bytes = head.len() + payload.len();
+        let (sequence, size) = self.start(now, epoch, lane, payload_bytes);
         self.reserve(size);
-        Message { epoch, lane, sequence, payload }.start_into(&mut self.open);
+        Message { epoch, lane, sequence, payload }.start_of(payload_bytes, &mut self.open);
+        self.open.put_slice(head);
         self.open.put_slice(payload);
         sequence
     }
@@ -114,9 +117,9 @@ impl Outbound {
     /// Appends a message that is shared rather than copied if it is long.
     pub(super) fn push_shared(&mut self, now: Time, epoch: u64, lane: u8, payload: &Bytes) -> u64 {
         if payload.len() < SHARED_MIN {
-            return self.push(now, epoch, lane, payload);
+            return self.push(now, epoch, lane, [&[], payload]);
         }
-        let (sequence, _) = self.start(now, epoch, lane, payload);
+        let (sequence, _) = self.start(now, epoch, lane, payload.len());
         let message = Message { epoch, lane, sequence, payload };
         self.reserve(message.overhead());
         message.start_into(&mut self.open);
@@ -128,12 +131,12 @@ impl Outbound {
 
     /// Counts the frame; its sequence number and wire size.
     #[inline]
-    fn start(&mut self, now: Time, epoch: u64, lane: u8, payload: &[u8]) -> (u64, usize) {
+    fn start(&mut self, now: Time, epoch: u64, lane: u8, payload_bytes: usize) -> (u64, usize) {
         if self.frames.is_empty() {
             self.progress_at = now;
         }
         let sequence = self.first + self.frames.len() as u64;
-        let size = Message { epoch, lane, sequence, payload }.overhead() + payload.len();
+        let size = Message { epoch, lane, sequence, payload: &[] }.overhead() + payload_bytes;
         self.frames.push_back(size as u32);
         self.end += size as u64;
         (sequence, size)
@@ -160,6 +163,11 @@ impl Outbound {
     /// Whether a message could be handed out now.
     pub(super) fn is_ready(&self) -> bool {
         self.cursor_index < self.frames.len() && self.has_credit(self.cursor_index, self.cursor)
+    }
+
+    /// How many messages were never handed to the present connection, and how many bytes they are.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        (self.frames.len() - self.cursor_index, (self.end - self.cursor) as usize)
     }
 
     #[inline]

@@ -143,7 +143,13 @@ impl Message<'_> {
     /// Appends everything but the payload, which the caller appends next.
     #[inline]
     pub fn start_into(&self, out: &mut impl BufMut) {
-        frame::start(Kind::MESSAGE, self.header_size() + self.payload.len(), out);
+        self.start_of(self.payload.len(), out);
+    }
+
+    /// The same for a payload of so many bytes, whichever lies here.
+    #[inline]
+    pub fn start_of(&self, payload_bytes: usize, out: &mut impl BufMut) {
+        frame::start(Kind::MESSAGE, self.header_size() + payload_bytes, out);
         varint::put(self.epoch, out);
         out.put_u8(self.lane);
         varint::put(self.sequence, out);

@@ -47,9 +47,9 @@ fn numbers(messages: &[(u64, Vec<u8>)]) -> Vec<u64> {
 fn short_and_shared_payloads_come_out_in_order() {
     let mut lane = lane(100, 1 << 20);
     let long = Bytes::from(vec![7; SHARED_MIN]);
-    lane.push(Time(0), EPOCH, LANE, b"first");
+    lane.push(Time(0), EPOCH, LANE, [b"fi", b"rst"]);
     lane.push_shared(Time(0), EPOCH, LANE, &long);
-    lane.push(Time(0), EPOCH, LANE, b"third");
+    lane.push(Time(0), EPOCH, LANE, [b"thi", b"rd"]);
     let mut out = Vec::new();
     lane.transmit(Time(1), usize::MAX / 2, false, &mut out);
     assert!(out.iter().any(|slice| slice.as_ptr() == long.as_ptr()), "shared, not copied");
@@ -63,7 +63,7 @@ fn short_and_shared_payloads_come_out_in_order() {
 fn a_batch_ends_at_the_budget_and_at_the_credit() {
     let mut lane = lane(7, 1 << 20);
     for _ in 0..10 {
-        lane.push(Time(0), EPOCH, LANE, &[0; 92]);
+        lane.push(Time(0), EPOCH, LANE, [&[], &[0; 92]]);
     }
     assert_eq!(numbers(&transmit(&mut lane, 250)), [0, 1]);
     assert_eq!(numbers(&transmit(&mut lane, 1)), [2], "at least one");
@@ -81,7 +81,7 @@ fn a_batch_ends_at_the_budget_and_at_the_credit() {
 fn bytes_of_credit_stop_the_frame_that_would_begin_beyond_them() {
     let mut lane = lane(100, 150);
     for _ in 0..4 {
-        lane.push(Time(0), EPOCH, LANE, &[0; 92]);
+        lane.push(Time(0), EPOCH, LANE, [&[], &[0; 92]]);
     }
     assert_eq!(numbers(&transmit(&mut lane, 100_000)), [0, 1]);
 }
@@ -90,7 +90,7 @@ fn bytes_of_credit_stop_the_frame_that_would_begin_beyond_them() {
 fn acknowledged_frames_are_forgotten_and_the_rest_is_sent_again() {
     let mut lane = lane(100, 1 << 20);
     for number in 0..10_u8 {
-        lane.push(Time(0), EPOCH, LANE, &[number]);
+        lane.push(Time(0), EPOCH, LANE, [&[], &[number]]);
     }
     transmit(&mut lane, 1 << 20);
     assert_eq!(lane.acknowledge(Time(2), &ack(11, 0, 0)), Err(()), "never sent");
@@ -109,9 +109,9 @@ fn acknowledged_frames_are_forgotten_and_the_rest_is_sent_again() {
 fn what_is_handed_back_says_whether_it_was_ever_sent() {
     let mut lane = lane(2, 1 << 20);
     let long = Bytes::from(vec![7; SHARED_MIN]);
-    lane.push(Time(0), EPOCH, LANE, b"a");
+    lane.push(Time(0), EPOCH, LANE, [b"a", b""]);
     lane.push_shared(Time(0), EPOCH, LANE, &long);
-    lane.push(Time(0), EPOCH, LANE, b"c");
+    lane.push(Time(0), EPOCH, LANE, [b"", b"c"]);
     lane.push_shared(Time(0), EPOCH, LANE, &long);
     transmit(&mut lane, 1 << 20);
     lane.rewind();

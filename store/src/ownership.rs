@@ -191,7 +191,7 @@ impl Ownership {
 
     /// A store is there, and if it was taken for gone, in the same life.
     pub fn back(&mut self, store: StoreId, now: Time, out: &mut Vec<Effect>) {
-        let was_gone = self.borrower.back(store) | self.owner.back(store);
+        let was_gone = self.pins.back(store) | self.borrower.back(store) | self.owner.back(store);
         if was_gone {
             self.reunions.begin(store, now, out);
         }

@@ -24,6 +24,7 @@ use std::{
 };
 
 use crate::{
+    dead::Dead,
     effect::{Effect, Mutant},
     message::{Carried, Message, Parcel, PinId},
     object_id::StoreId,
@@ -59,6 +60,7 @@ pub struct Pins {
     wakes: BTreeSet<(Time, PinId)>,
     refused: BTreeSet<(StoreId, PinId)>,
     refused_order: VecDeque<(StoreId, PinId)>,
+    dead: Dead,
     mutant: Mutant,
 }
 
@@ -82,7 +84,8 @@ impl Pins {
         self.open.is_empty()
     }
 
-    /// Pins what a message to `to` carries. The caller holds the objects until [`Effect::Unpin`].
+    /// Pins what a message to `to` carries. The caller holds the objects until [`Effect::Unpin`]. Of one that is gone
+    /// already nobody will hear again, and the next [`tick`](Self::tick) takes its pin back.
     ///
     /// # Errors
     /// [`TooManyPins`]: nothing was pinned.
@@ -92,7 +95,9 @@ impl Pins {
         }
         self.opened += 1;
         let pin = PinId(self.opened);
-        self.open.insert(pin, Pin { to, closing: None });
+        let closing = self.dead.contains(to).then_some(Time(0));
+        self.wakes.extend(closing.map(|at| (at, pin)));
+        self.open.insert(pin, Pin { to, closing });
         Ok(Parcel { pin, carried })
     }
 
@@ -128,6 +133,7 @@ impl Pins {
         if self.mutant == Mutant::PinsForTheDead {
             return;
         }
+        self.dead.insert(store);
         let theirs = self.open.iter().filter(|(_, open)| open.to == store);
         let theirs: Vec<PinId> = theirs.map(|(pin, _)| *pin).collect();
         for pin in theirs {
@@ -137,6 +143,11 @@ impl Pins {
         self.refused_order.retain(|(from, _)| *from != store);
     }
 
+    /// A store that was taken for gone is there in the same life; false if it was not.
+    pub fn back(&mut self, store: StoreId) -> bool {
+        self.dead.remove(store)
+    }
+
     /// Asks again where no answer came.
     pub fn tick(&mut self, now: Time, out: &mut Vec<Effect>) {
         while let Some((at, pin)) = self.wakes.first().copied()
@@ -144,6 +155,10 @@ impl Pins {
         {
             self.wakes.pop_first();
             let Some(open) = self.open.get_mut(&pin) else { continue };
+            if self.dead.contains(open.to) {
+                self.take_back(pin, out);
+                continue;
+            }
             out.push(Effect::Send { to: open.to, message: Message::Close { pin } });
             if self.mutant != Mutant::NeverRepeats {
                 open.closing = Some(now + REPEAT);
@@ -189,5 +204,36 @@ impl Pins {
     #[must_use]
     pub fn is_refused(&self, from: StoreId, pin: PinId) -> bool {
         self.refused.contains(&(from, pin))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TO: StoreId = StoreId::new(crate::object_id::NodeId(2), crate::object_id::Incarnation(1));
+
+    #[test]
+    fn a_pin_for_one_that_is_gone_already_is_taken_back_at_the_next_tick() {
+        let (mut pins, mut out) = (Pins::default(), Vec::new());
+        let now = Time(0) + REPEAT;
+        pins.down(TO, &mut out);
+        let parcel = pins.open(TO, Vec::new()).unwrap();
+        assert!(pins.next_wake().is_some_and(|at| at <= now));
+        pins.tick(now, &mut out);
+        assert_eq!(out, [Effect::Unpin(parcel.pin)]);
+        assert!(pins.is_empty() && pins.next_wake().is_none());
+    }
+
+    #[test]
+    fn a_pin_for_one_that_is_back_stays_until_it_is_answered() {
+        let (mut pins, mut out) = (Pins::default(), Vec::new());
+        pins.down(TO, &mut out);
+        assert!(pins.back(TO) && !pins.back(TO));
+        let parcel = pins.open(TO, Vec::new()).unwrap();
+        pins.tick(Time(0) + REPEAT, &mut out);
+        assert_eq!((pins.len(), out.len(), pins.next_wake()), (1, 0, None));
+        pins.unpin(TO, parcel.pin, &mut out);
+        assert_eq!(out.first(), Some(&Effect::Unpin(parcel.pin)));
     }
 }

@@ -90,6 +90,17 @@ fn whereabouts() -> String {
 }
 
 #[mobula::task]
+fn block(size: usize) -> Vec<u8> {
+    vec![7; size]
+}
+
+/// Where it ran, and what it was given.
+#[mobula::task]
+fn weigh(one: Vec<u8>, other: Vec<u8>) -> (String, usize) {
+    (here(), one.len() + other.len())
+}
+
+#[mobula::task]
 async fn hold(gate: usize) -> String {
     CAME[gate].fetch_add(1, Ordering::SeqCst);
     GATES[gate].acquire().await.unwrap().forget();
@@ -307,6 +318,37 @@ async fn r7_affinity_that_cannot_be_met_fails_if_hard_and_falls_back_if_soft() {
             assert_eq!(*able.get().await.unwrap(), name(&nodes[0]));
             let wished = whereabouts::options().on(rather(there)).remote();
             assert_eq!(*wished.get().await.unwrap(), name(&nodes[1]));
+        })
+        .await;
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_runs_where_its_largest_arguments_are_if_they_are_worth_the_way() {
+    const MIB: usize = 1 << 20;
+    // Room enough that what was just placed is not in the way.
+    let nodes = nodes(&[(8.0, NONE); 3]).await;
+    nodes[0]
+        .enter(async {
+            let made = |index: usize, size| {
+                block::options().on(on(nodes[index].id().unwrap())).remote(size)
+            };
+            // Its place is known when it has been made.
+            let (large, larger, small) = (made(1, 2 * MIB), made(2, 4 * MIB), made(1, MIB / 2));
+            let own = made(0, 3 * MIB);
+            for (one, other, home, bytes) in [
+                (&large, &larger, 2, 6 * MIB),
+                (&large, &small, 1, 2 * MIB + MIB / 2),
+                // 2 MiB there and 3 MiB here.
+                (&large, &own, 0, 5 * MIB),
+            ] {
+                let ran = weigh::remote(one, other).get().await.unwrap();
+                assert_eq!(*ran, (name(&nodes[home]), bytes));
+            }
+            // Too little to be worth the way; fresh, since the last one has come here.
+            let little = made(2, MIB / 2);
+            let ran = weigh::remote(&little, &own).get().await.unwrap();
+            assert_eq!(*ran, (name(&nodes[0]), 3 * MIB + MIB / 2));
         })
         .await;
     stop(nodes).await;

@@ -2,10 +2,13 @@
 //! those that cannot go there as references.
 //!
 //! A task whose arguments were made elsewhere is not fetched them before it is known where it runs: perhaps it runs where
-//! they are.
+//! they are. Where nobody said where it should run, it goes there if that spares more than [`DRAWING_BYTES`]: to move a
+//! task costs less than to move them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use mobula_actor_core::{Locate, NodeId};
 use mobula_store::ArgPin;
 
 use crate::{
@@ -14,7 +17,60 @@ use crate::{
     one_shot::{OneShot, Phase},
 };
 
+/// So many bytes of arguments draw a task to the node that holds them: 1 MiB.
+const DRAWING_BYTES: u64 = 1 << 20;
+
+/// Where a task's arguments are.
+#[derive(Debug)]
+pub(crate) struct Weights(BTreeMap<NodeId, u64>);
+
+impl Locate for Weights {
+    fn bytes_by_node(&self) -> Vec<(NodeId, u64)> {
+        self.0.iter().map(|(node, bytes)| (*node, *bytes)).collect()
+    }
+}
+
+impl Weights {
+    /// The other node that holds so much more of the arguments than this one that the task should go there.
+    fn drawing(&self, here: NodeId) -> Option<NodeId> {
+        let own = self.0.get(&here).copied().unwrap_or_default();
+        // Of equal ones always the same, so that what it fetches is of use to the next.
+        let (bytes, node) = self.0.iter().map(|(node, bytes)| (*bytes, *node)).max()?;
+        (node != here && bytes >= own.saturating_add(DRAWING_BYTES)).then_some(node)
+    }
+}
+
 impl Shared {
+    /// The node that a task is drawn to by its arguments, and where they are; `None` if it may as well run here. What
+    /// is known of them here counts: sizes and copies of objects that this node keeps.
+    pub(crate) fn drawn(&self, task: &OneShot) -> Option<(NodeId, Arc<Weights>)> {
+        if task.function_hash == 0 {
+            return None;
+        }
+        let mut pins = Vec::new();
+        if let Some(job) = &*task.job.lock() {
+            job.visit(&mut |dependency| {
+                pins.extend(dependency.and_then(|one| one.downcast::<ArgPin>().ok()));
+            });
+        }
+        // The many have all they need.
+        if pins.iter().all(|pin| pin.entry().is_ready()) {
+            return None;
+        }
+        let here = self.store.id();
+        let mut bytes_by_node = BTreeMap::<NodeId, u64>::new();
+        for whereabouts in pins.iter().filter_map(|pin| self.store.whereabouts(pin.entry().id())) {
+            let own = whereabouts.is_here.then_some(here);
+            for store in whereabouts.copies.iter().copied().chain(own) {
+                let sum = bytes_by_node.entry(NodeId(store.node.0)).or_default();
+                *sum = sum.saturating_add(whereabouts.bytes.unwrap_or_default());
+            }
+        }
+        let weights = Weights(bytes_by_node);
+        let node = weights.drawing(NodeId(here.node.0))?;
+        Some((node, Arc::new(weights)))
+    }
+
     /// Queues a task here once the values of its arguments are here.
     pub(crate) fn queue_here(self: &Arc<Self>, task: Arc<OneShot>, from: Phase) {
         let mut missing = Vec::new();
@@ -44,4 +100,34 @@ impl Shared {
 /// The argument's object, if its value is not here.
 fn distant(dependency: crate::input::Dependency) -> Option<Arc<ArgPin>> {
     dependency.downcast::<ArgPin>().ok().filter(|pin| !pin.entry().is_ready())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawing(bytes: &[(u64, u64)]) -> Option<u64> {
+        let weights = bytes.iter().map(|(node, bytes)| (NodeId(*node), *bytes)).collect();
+        Weights(weights).drawing(NodeId(1)).map(|node| node.0)
+    }
+
+    #[test]
+    fn arguments_draw_a_task_where_they_are_worth_the_way() {
+        const D: u64 = DRAWING_BYTES;
+        for (bytes, expected) in [
+            (&[][..], None),
+            (&[(1, D)], None),
+            (&[(2, D - 1)], None),
+            (&[(2, D)], Some(2)),
+            // Not if nearly as much is here.
+            (&[(1, 9 * D), (2, 10 * D - 1)], None),
+            (&[(1, 9 * D), (2, 10 * D)], Some(2)),
+            (&[(2, D), (3, 2 * D)], Some(3)),
+            // Of equal ones always the same.
+            (&[(3, D), (2, D)], Some(3)),
+            (&[(1, u64::MAX), (2, u64::MAX)], None),
+        ] {
+            assert_eq!(drawing(bytes), expected, "{bytes:?}");
+        }
+    }
 }

@@ -44,15 +44,12 @@ impl Shared {
             if let Some(seen) = self.nobody_can(port, &task) {
                 return task_unprovided(&task, seen);
             }
-            self.queue_here(task, from);
-            self.watch_queue();
-            return;
+            return self.enqueue_near(port, task, from);
         };
         if !self.can_go(&task, from) {
             return;
         }
-        let wanted =
-            Wanted { function: task.function_hash, name: task.function, demand: &task.demand };
+        let wanted = wanted(&task);
         match port.place(placement, &wanted) {
             Destination::There { node, only: true } if task.function_hash == 0 => {
                 let why = "and its arguments or its result cannot travel";
@@ -69,6 +66,27 @@ impl Shared {
             Destination::Nowhere(text) => self.refuse(&task, text),
             Destination::Unprovided(seen) => task_unprovided(&task, seen),
         }
+    }
+
+    /// A task that may run anywhere: where its largest arguments are, if they are worth the way and there is room; else
+    /// here, and if it has to wait, wherever there is room first.
+    fn enqueue_near(self: &Arc<Self>, port: &Arc<dyn Elsewhere>, task: Arc<OneShot>, from: Phase) {
+        if let Some((drawing, weights)) = self.drawn(&task) {
+            if !self.can_go(&task, from) {
+                return;
+            }
+            let place = port.place(&Placement::Near(weights), &wanted(&task));
+            if let Destination::There { node, .. } = place
+                && node == drawing
+            {
+                if task.advance(from, Phase::Queued) {
+                    far::spawn(self, task, port, Journey { node, only: false, lease: None });
+                }
+                return;
+            }
+        }
+        self.queue_here(task, from);
+        self.watch_queue();
     }
 
     /// A task that this node can never run, while others could and none has its function: what was seen.
@@ -158,6 +176,10 @@ impl Shared {
             }
         }
     }
+}
+
+fn wanted(task: &OneShot) -> Wanted<'_> {
+    Wanted { function: task.function_hash, name: task.function, demand: &task.demand }
 }
 
 fn task_unprovided(task: &OneShot, seen: String) {

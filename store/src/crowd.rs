@@ -8,28 +8,33 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::{board::Board, entry::Readiness, object_ref::ObjectRef};
+use crate::{
+    board::Board,
+    entry::{Reach, Readiness},
+    object_ref::ObjectRef,
+};
 
 /// A busy [`Board`].
 pub(crate) struct Crowd {
     board: Arc<Board>,
+    reach: Reach,
 }
 
 impl Crowd {
     /// Takes over the board that the pending objects of `list` have from the last time, or brings a new one.
-    pub(crate) fn gather<T>(list: &[ObjectRef<T>]) -> Self {
+    pub(crate) fn gather<T>(list: &[ObjectRef<T>], reach: Reach) -> Self {
         let entries = || {
             let entries = list.iter().map(|object| object.hold().entry());
-            entries.filter(|entry| !entry.is_ready())
+            entries.filter(|entry| entry.readiness_at(reach).is_none())
         };
-        if let Some(board) = entries().next().and_then(|entry| entry.idle_board()) {
-            let old = Self { board };
+        if let Some(board) = entries().next().and_then(|entry| entry.idle_board(reach)) {
+            let old = Self { board, reach };
             if entries().all(|entry| entry.has_board(&old.board)) {
                 return old;
             }
         }
-        let new = Self { board: Arc::new(Board::new()) };
-        entries().for_each(|entry| entry.register(&new.board));
+        let new = Self { board: Arc::new(Board::new()), reach };
+        entries().for_each(|entry| entry.register(&new.board, reach));
         new
     }
 
@@ -52,7 +57,8 @@ impl Crowd {
         }
         let arrivals = self.board.arrivals(failure_ends);
         let mut ready_count = 0;
-        for readiness in list.iter().filter_map(|object| object.hold().entry().readiness()) {
+        let readiness = |object: &ObjectRef<T>| object.hold().entry().readiness_at(self.reach);
+        for readiness in list.iter().filter_map(readiness) {
             if failure_ends && Readiness::failed(readiness) {
                 return Poll::Ready(());
             }

@@ -99,12 +99,23 @@ enum Waiter {
     Callback(Box<dyn FnOnce() + Send>),
     /// Content with a value on another node.
     Made(Box<dyn FnOnce() + Send>),
+    /// The same.
+    MadeBoard(Arc<Board>),
+}
+
+/// Where a value must be for whoever waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// On this node: it is fetched.
+    Here,
+    /// On any.
+    Anywhere,
 }
 
 impl Waiter {
     fn is_unused(&self) -> bool {
         match self {
-            Self::Board(board) => board.try_retire(),
+            Self::Board(board) | Self::MadeBoard(board) => board.try_retire(),
             Self::Waker(_) | Self::Callback(_) | Self::Made(_) => false,
         }
     }
@@ -115,6 +126,9 @@ impl Waiter {
 pub(crate) struct Readiness(u64);
 
 impl Readiness {
+    /// Of a value on another node, of which it is not known when it came to be: after all others.
+    const ELSEWHERE: Self = Self(u64::MAX - 1);
+
     pub(crate) const fn failed(self) -> bool {
         self.0 & 1 == 1
     }
@@ -245,6 +259,12 @@ impl Entry {
         }
     }
 
+    /// The same for whoever is content with less.
+    pub(crate) fn readiness_at(&self, reach: Reach) -> Option<Readiness> {
+        let elsewhere = reach == Reach::Anywhere && self.is_made();
+        self.readiness().or(elsewhere.then_some(Readiness::ELSEWHERE))
+    }
+
     /// Whether anybody would ever see a result.
     pub(crate) fn is_wanted(&self) -> bool {
         !self.counts.is_unreferenced()
@@ -295,28 +315,36 @@ impl Entry {
     }
 
     /// Tells `board` once ready; takes the place of a board that nobody uses.
-    pub(crate) fn register(&self, board: &Arc<Board>) {
-        if self.is_ready() {
+    pub(crate) fn register(&self, board: &Arc<Board>, reach: Reach) {
+        if self.readiness_at(reach).is_some() {
             return;
         }
-        let waiter = Waiter::Board(Arc::clone(board));
+        let waiter = match reach {
+            Reach::Here => Waiter::Board(Arc::clone(board)),
+            Reach::Anywhere => Waiter::MadeBoard(Arc::clone(board)),
+        };
         let mut written = self.written.lock();
-        if self.is_ready() {
+        if self.readiness_at(reach).is_some() {
             return;
         }
         let displaced = written.waiters.replace(waiter, Waiter::is_unused);
         self.board.store(Arc::as_ptr(board).addr(), Ordering::Relaxed);
         drop(written);
         drop(displaced);
-        self.ask();
+        // Of an object that another node keeps nobody here knows whether it is made.
+        if reach == Reach::Here || self.is_foreign() {
+            self.ask();
+        }
     }
 
     /// A board that was left behind here, now in use.
-    pub(crate) fn idle_board(&self) -> Option<Arc<Board>> {
+    pub(crate) fn idle_board(&self, reach: Reach) -> Option<Arc<Board>> {
         let written = self.written.lock();
-        written.waiters.first_few().find_map(|waiter| match waiter {
-            Waiter::Board(board) => board.try_acquire().then(|| Arc::clone(board)),
-            Waiter::Waker(_) | Waiter::Callback(_) | Waiter::Made(_) => None,
+        written.waiters.first_few().find_map(|waiter| match (waiter, reach) {
+            (Waiter::Board(board), Reach::Here) | (Waiter::MadeBoard(board), Reach::Anywhere) => {
+                board.try_acquire().then(|| Arc::clone(board))
+            }
+            (_, _) => None,
         })
     }
 

@@ -14,6 +14,7 @@ use std::{
 
 use crate::{
     crowd::Crowd,
+    entry::Reach,
     entry::Readiness,
     error::GetError,
     object_ref::ObjectRef,
@@ -123,7 +124,7 @@ impl<T: Any + Send + Sync> Waitable for All<'_, T> {
 
     fn register(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let references = self.references;
-        let crowd = self.crowd.get_or_insert_with(|| Crowd::gather(references));
+        let crowd = self.crowd.get_or_insert_with(|| Crowd::gather(references, Reach::Here));
         crowd.poll(references, references.len(), true, cx)
     }
 

@@ -16,7 +16,7 @@ use std::{
 
 use crate::{
     crowd::Crowd,
-    entry::Readiness,
+    entry::{Reach, Readiness},
     error::WaitError,
     object_ref::ObjectRef,
     waiting::{Waitable, Waiting},
@@ -54,7 +54,8 @@ use crate::{
 /// mobula_store::wait(vec![1_u8]);
 /// ```
 pub fn wait<T>(references: Vec<ObjectRef<T>>) -> Wait<T> {
-    Wait { waiting: Waiting::new(First { references, num_returns: 1, crowd: None }) }
+    let first = First { references, num_returns: 1, reach: Reach::Here, crowd: None };
+    Wait { waiting: Waiting::new(first) }
 }
 
 /// The ready references, and the rest.
@@ -70,6 +71,17 @@ impl<T> Wait<T> {
     /// How many must be ready; 1 unless said otherwise.
     pub fn num_returns(mut self, num_returns: usize) -> Self {
         self.waiting.waitable_mut().num_returns = num_returns;
+        self
+    }
+
+    /// Whether the values of those that are ready are brought to this node, as they are unless said otherwise. With `false`
+    /// an object whose value was made on another node is ready, and stays there until somebody needs it here; it comes
+    /// after those that are here.
+    ///
+    /// Of an object that another node keeps (its reference came from there) nobody here knows whether it is made, so
+    /// that its value is fetched to find out.
+    pub fn fetch_local(mut self, fetch: bool) -> Self {
+        self.waiting.waitable_mut().reach = if fetch { Reach::Here } else { Reach::Anywhere };
         self
     }
 
@@ -106,6 +118,7 @@ impl<T> fmt::Debug for Wait<T> {
 struct First<T> {
     references: Vec<ObjectRef<T>>,
     num_returns: usize,
+    reach: Reach,
     crowd: Option<Crowd>,
 }
 
@@ -128,7 +141,9 @@ impl<T> First<T> {
 
     /// When each reference became ready, as of now.
     fn times(&self) -> Vec<Option<Readiness>> {
-        self.references.iter().map(|reference| reference.hold().entry().readiness()).collect()
+        let reach = self.reach;
+        let times = self.references.iter().map(|one| one.hold().entry().readiness_at(reach));
+        times.collect()
     }
 
     /// Takes the oldest ready ones, at most as many as were asked for. One look at the times decides all: what
@@ -178,8 +193,8 @@ impl<T> Waitable for First<T> {
     }
 
     fn register(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { references, num_returns, crowd } = self;
-        let crowd = crowd.get_or_insert_with(|| Crowd::gather(references));
+        let Self { references, num_returns, reach, crowd } = self;
+        let crowd = crowd.get_or_insert_with(|| Crowd::gather(references, *reach));
         crowd.poll(references, *num_returns, false, cx)
     }
 

@@ -37,8 +37,8 @@ impl<W> Waiters<W> {
         Self { first: None, more: Vec::new(), vacant: Vec::new() }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.more.iter().all(Option::is_none)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &W> {
+        self.first.iter().chain(self.more.iter().flatten())
     }
 
     pub(crate) fn insert(&mut self, waiter: W) -> WaiterKey {

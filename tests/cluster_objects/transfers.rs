@@ -149,6 +149,53 @@ async fn o20_wait_and_get_make_a_remote_object_local() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn o20_what_is_waited_for_without_fetching_stays_where_it_was_made() {
+    for size in [2, 5] {
+        let town = Town::new(size).await;
+        let first = town.at(0).node.clone();
+        first
+            .enter(async {
+                let mut rest: Vec<ObjectRef<Vec<u8>>> = Vec::new();
+                for (at, house) in town.houses().enumerate() {
+                    for number in 0..3 {
+                        let name = format!("left {size} {at} {number}");
+                        rest.push(make::options().on(house.only()).remote(name, LARGE));
+                    }
+                }
+                let all = rest.clone();
+                // Waited for before most of them are made, one after the other, each once.
+                let mut seen = Vec::new();
+                while !rest.is_empty() {
+                    let (ready, later) = mobula::wait(rest).fetch_local(false).await.unwrap();
+                    assert_eq!(ready.len(), 1);
+                    seen.extend(ready);
+                    rest = later;
+                }
+                assert_eq!(seen.len(), all.len());
+                let store = town.at(0).node.store();
+                assert_eq!(store.usage().pulled, 0, "none has come here");
+                let is_here = |one: &ObjectRef<Vec<u8>>| {
+                    store.whereabouts(one.id()).is_some_and(|place| place.is_here)
+                };
+                assert!(all[..3].iter().all(is_here) && !all[3..].iter().any(is_here));
+                // Both kinds of wait for one object, at one time.
+                let late = make::options().on(town.at(1).only()).remote(format!("late {size}"), 9);
+                let (one, other) = tokio::join!(
+                    mobula::wait(vec![late.clone()]).fetch_local(false),
+                    mobula::wait(vec![late.clone()]),
+                );
+                assert_eq!((one.unwrap().0.len(), other.unwrap().0.len()), (1, 1));
+                assert!(is_here(&late));
+                let fetched = mobula::wait(all.clone()).num_returns(all.len()).await.unwrap();
+                assert!(fetched.0.len() == all.len() && all.iter().all(is_here));
+            })
+            .await;
+        town.is_empty().await;
+        town.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_argument_goes_from_where_it_was_made_to_where_it_is_needed() {
     let town = Town::new(3).await;
     let first = town.at(0).node.clone();

@@ -162,7 +162,7 @@ impl Told {
         for waiter in self.0 {
             match waiter {
                 Waiter::Waker(waker) => waker.wake(),
-                Waiter::Board(board) => board.arrived(failed),
+                Waiter::Board(board) | Waiter::MadeBoard(board) => board.arrived(failed),
                 Waiter::Callback(callback) | Waiter::Made(callback) => callback(),
             }
         }

@@ -63,8 +63,18 @@ impl Entry {
         self.ties.fetch_or(AWAY, Ordering::AcqRel);
         let mut written = self.written.lock();
         let content = written.waiters.extract(|waiter| matches!(waiter, Waiter::Made(_)));
-        let waits = !written.waiters.is_empty();
+        // They stay: should the value be lost before they look, this was not the last word.
+        let (mut boards, mut waits) = (Vec::new(), false);
+        for waiter in written.waiters.iter() {
+            match waiter {
+                Waiter::MadeBoard(board) => boards.push(Arc::clone(board)),
+                Waiter::Waker(_) | Waiter::Board(_) | Waiter::Callback(_) | Waiter::Made(_) => {
+                    waits = true;
+                }
+            }
+        }
         drop(written);
+        boards.iter().for_each(|board| board.arrived(false));
         for waiter in content {
             if let Waiter::Made(callback) = waiter {
                 callback();

@@ -22,6 +22,8 @@ use std::task::Waker;
 use crate::sync::{AtomicU8, Mutex, Ordering};
 
 // The path is said because the loom test reads this file from elsewhere.
+#[path = "lanes/guarded.rs"]
+mod guarded;
 #[path = "lanes/line.rs"]
 mod line;
 #[path = "lanes/outcome.rs"]
@@ -29,38 +31,11 @@ mod outcome;
 #[path = "lanes/signals.rs"]
 mod signals;
 
+use guarded::{ABORTED, IDLE, Inner, Phase, Room, SIGNALLED};
 use line::{Line, Waiting};
 pub(crate) use outcome::{Admission, Batch, InLine, Refused, Rule, Taken};
 use signals::Signals;
 pub(crate) use signals::{Brief, Signalled};
-
-const SIGNALLED: u8 = 1;
-const ABORTED: u8 = 2;
-const IDLE: u8 = 4;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Idle,
-    Busy,
-    Sealed,
-}
-
-struct Inner<E, S: Brief> {
-    queue: VecDeque<E>,
-    consumer: Option<Waker>,
-    signals: Signals<S>,
-    /// The signal before those, if it is one of few words.
-    first_signal: Option<S::Code>,
-    line: Option<Box<Line<E>>>,
-    capacity: u32,
-    outstanding: u32,
-    /// How many of the signals abort.
-    aborts: u32,
-    rule: Rule,
-    phase: Phase,
-    /// Signals are not taken any more either.
-    is_closed: bool,
-}
 
 /// A mailbox's two lanes; `E` is an envelope, `S` a signal.
 pub(crate) struct Lanes<E, S: Brief> {
@@ -393,93 +368,6 @@ impl<E, S: Brief> Lanes<E, S> {
         let inner = self.inner.lock();
         let line = inner.line.as_ref().map_or(0, |line| line.waiting.len());
         usize::try_from(inner.outstanding).unwrap_or(usize::MAX) + line
-    }
-}
-
-enum Room {
-    Yes,
-    Displace,
-    No,
-    Closed,
-}
-
-impl<E, S: Brief> Inner<E, S> {
-    fn is_signalled(&self) -> bool {
-        !self.signals.is_empty(self.first_signal)
-    }
-
-    fn push_signal(&mut self, signalled: Signalled<S>) {
-        self.signals.push(&mut self.first_signal, signalled);
-    }
-
-    fn pop_signal(&mut self) -> Option<Signalled<S>> {
-        self.signals.pop(&mut self.first_signal)
-    }
-
-    fn flags(&self) -> u8 {
-        let signalled = if self.is_signalled() { SIGNALLED } else { 0 };
-        let aborted = if self.aborts == 0 { 0 } else { ABORTED };
-        let idle = if self.phase == Phase::Idle { IDLE } else { 0 };
-        signalled | aborted | idle
-    }
-
-    /// Room, and nobody stands in line for it.
-    #[inline]
-    fn has_room(&self) -> bool {
-        self.outstanding < self.capacity
-            && self.line.as_ref().is_none_or(|line| line.waiting.is_empty())
-            && self.phase != Phase::Sealed
-    }
-
-    /// Most of many actors never have two messages waiting.
-    #[cold]
-    fn first_buffer(&mut self) {
-        self.queue.reserve_exact(1);
-    }
-
-    fn room(&self) -> Room {
-        if self.phase == Phase::Sealed {
-            Room::Closed
-        } else if self.has_room() {
-            Room::Yes
-        } else if self.rule == Rule::Displace {
-            Room::Displace
-        } else {
-            Room::No
-        }
-    }
-
-    fn store(&mut self, waker: &Waker) {
-        if !self.consumer.as_ref().is_some_and(|stored| stored.will_wake(waker)) {
-            self.consumer = Some(waker.clone());
-        }
-    }
-
-    /// Gives back slots, and admits from the line while there is room. Whoever calls is the consumer, so
-    /// it is not idle and needs no waking.
-    #[inline]
-    fn release(&mut self, count: u32) -> Option<Vec<Waker>> {
-        self.outstanding = self.outstanding.saturating_sub(count);
-        if self.line.is_none() || self.phase == Phase::Sealed {
-            return None;
-        }
-        Some(self.admit_line())
-    }
-
-    fn admit_line(&mut self) -> Vec<Waker> {
-        let mut wakers = Vec::new();
-        let Some(line) = &mut self.line else {
-            return wakers;
-        };
-        while self.outstanding < self.capacity {
-            let Some(waiting) = line.waiting.pop_front() else {
-                break;
-            };
-            self.queue.push_back(waiting.envelope);
-            self.outstanding += 1;
-            wakers.extend(waiting.waker);
-        }
-        wakers
     }
 }
 

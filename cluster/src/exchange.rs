@@ -32,7 +32,7 @@ use mobula_actor_core::{
     ActorHandle, ActorId, BoxFuture, Denied, ErrorText, ExitReason, NodeId, Placement, Right,
     SpawnError, System,
 };
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use tokio::sync::{oneshot, watch};
 
 pub mod carrier;
@@ -132,8 +132,6 @@ pub struct Exchange {
     guards: RwLock<HashMap<ActorId, Guard>>,
     /// Counts contacts that began.
     contacts: watch::Sender<u64>,
-    /// Who waits for an actor to be spawned elsewhere.
-    spawning: Mutex<HashMap<(NodeId, u64), Spawning>>,
 }
 
 impl Exchange {
@@ -155,7 +153,6 @@ impl Exchange {
             peers: RwLock::default(),
             guards: RwLock::default(),
             contacts: watch::Sender::new(0),
-            spawning: Mutex::default(),
         })
     }
 
@@ -211,15 +208,6 @@ impl Exchange {
     /// A member is down, has left, or an association with it ended with parcels unacknowledged. Calls in flight end as
     /// unknown, monitors are told, its holds on our actors go.
     pub fn lost(&self, node: NodeId) {
-        let spawning = {
-            let mut spawning = self.spawning.lock();
-            let lost: Vec<_> = spawning.keys().filter(|(at, _)| *at == node).copied().collect();
-            lost.into_iter().filter_map(|key| spawning.remove(&key)).collect::<Vec<_>>()
-        };
-        for waiting in spawning {
-            // Whoever stopped waiting needs no answer.
-            let _ = waiting.send(Err(ExitReason::NodeDown(node)));
-        }
         if let Some(peer) = self.known(node) {
             peer.lost();
         }
@@ -296,12 +284,12 @@ impl Remote for Exchange {
         let mut request = request;
         let baggage = std::mem::take(&mut request.baggage.0);
         let pin = peer.pin(baggage);
-        self.spawning.lock().insert((node, number), sender);
+        peer.spawning(number, sender);
         let parcel = message::signal_parcel(&Signal::Spawn { number, request, pin });
         if let Err(error) = self.courier.send(node, parcel) {
             let text = format!("it could not be sent to node {node}: {error}");
             let reason = ExitReason::StartFailed(ErrorText::from_text(text));
-            if let Some(waiting) = self.spawning.lock().remove(&(node, number)) {
+            if let (Some(waiting), _) = peer.was_spawned(number, None) {
                 let _ = waiting.send(Err(reason));
             }
         }

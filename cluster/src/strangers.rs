@@ -132,7 +132,7 @@ fn signals(actor: ActorId) -> Vec<Vec<u8>> {
     let why = Denied { by: NodeId(1), right: Right::Kill };
     let signals = [
         Signal::Hold { actor, life: 3 },
-        Signal::HoldAll { actors: vec![actor; 3], life: 3, again: true },
+        Signal::HoldAll { actors: vec![actor; 3], life: 3, again: true, starting: vec![7] },
         Signal::Ended { actor, reason: linked.clone(), for_good: true },
         Signal::Control { actor, control: Control::Linked { from: actor, reason: linked } },
         Signal::Denied { actor, why, was_end: true },

@@ -397,6 +397,41 @@ async fn what_only_one_node_took_for_lost_is_agreed_upon_again() {
     assert!(matches!(end.await, ExitReason::Normal));
 }
 
+/// What a node tells anew of what it holds may cross the word that an actor was started for it.
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_is_started_while_contact_comes_back_is_there_or_its_end_is_told() {
+    let mut served = 0;
+    for moment in 0..60 {
+        let school = School::of(2);
+        school.settle().await;
+        school.lose(1, 0);
+        let home = Placement::OnNode { node: school.node(0), or_elsewhere: false };
+        let far = school.on(1, async { Counter::options().on(home).remote(1) }).await;
+        for _ in 0..moment {
+            tokio::task::yield_now().await;
+        }
+        school.find(1, 0);
+        school.settle().await;
+        match school.on(1, async { far.add(1).await }).await {
+            Ok(sum) => {
+                assert_eq!(sum, 2, "moment {moment}");
+                served += 1;
+                let end = far.closed();
+                drop(far);
+                let end = tokio::time::timeout(Duration::from_secs(60), end).await;
+                assert!(matches!(end, Ok(ExitReason::Normal)), "moment {moment}: {end:?}");
+            }
+            Err(error) => {
+                let end = tokio::time::timeout(Duration::from_secs(60), far.closed()).await;
+                assert!(end.is_ok(), "moment {moment}: {error}, and its end was not told");
+            }
+        }
+        school.settle().await;
+        assert_eq!(school.citizens(0), 0, "moment {moment}");
+    }
+    assert!(served > 0, "none was there");
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_begins_to_wait_for_an_actor_of_a_lost_node_is_told_at_once() {
     let school = School::of(2);

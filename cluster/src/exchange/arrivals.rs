@@ -216,8 +216,8 @@ impl Exchange {
     fn hear(&self, peer: &Arc<Peer>, rights: Rights, signal: Signal) {
         match signal {
             Signal::Hold { actor, life } => self.hold(peer, rights, (actor, life)),
-            Signal::HoldAll { actors, life, again } => {
-                let before = peer.begin_anew();
+            Signal::HoldAll { actors, life, again, starting } => {
+                let before = peer.begin_anew(&starting);
                 for actor in actors {
                     self.hold(peer, rights, (actor, life));
                 }
@@ -260,8 +260,8 @@ impl Exchange {
             }
             Signal::Spawned { number, outcome } => {
                 let node = peer.node();
-                let waiting = self.spawning.lock().remove(&(node, number));
-                let home = match outcome.map(|actor| (actor, peer.was_started(actor))) {
+                let (waiting, life) = peer.was_spawned(number, outcome.as_ref().ok().copied());
+                let home = match outcome.map(|actor| (actor, life)) {
                     Ok((actor, Some(incarnation))) => Ok(Home { node, incarnation, actor }),
                     // Contact is lost: whoever waited has been told.
                     Ok((_, None)) => return,
@@ -365,10 +365,9 @@ impl Exchange {
             let Some(exchange) = me.upgrade() else { return };
             let outcome = outcome.map(|(handle, hold)| {
                 let actor = handle.id();
-                if peer.hold_here(actor, || hold) {
+                if peer.hold_started(actor, number, hold) {
                     exchange.listen(&peer, &handle);
                 }
-                peer.started(actor);
                 actor
             });
             exchange.signal(&peer, Signal::Spawned { number, outcome });

@@ -29,9 +29,23 @@ pub(super) struct Held {
     pub(super) is_paused: bool,
     /// That node had it started, and may end it.
     pub(super) is_theirs: bool,
+    /// Its number for that.
+    pub(super) number: Option<u64>,
 }
 
 impl Held {
+    /// The other node tells anew what it holds. It may not know yet that this one was started for it: then that hold
+    /// stays.
+    pub(super) fn begin_anew(&mut self, starting: &[u64]) -> Option<Hold> {
+        let is_under_way = self.number.is_some_and(|number| starting.contains(&number));
+        let hold = self.reset();
+        if is_under_way && hold.is_some() {
+            (self.count, self.hold) = (1, hold);
+            return None;
+        }
+        hold
+    }
+
     /// The other node holds it no more.
     pub(super) const fn reset(&mut self) -> Option<Hold> {
         self.count = 0;

@@ -50,6 +50,10 @@ pub enum Signal {
         life: u64,
         /// Say yours, too.
         again: bool,
+        /// Spawns that were asked for and not answered: what they start, or have started, is held besides, since the answer
+        /// may be on its way.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        starting: Vec<u64>,
     },
     /// The actor is held. If it has ended, an [`Ended`](Self::Ended) follows.
     Held {

@@ -10,6 +10,7 @@ use mobula_actor_core::wire::baggage::{Hold, Ticket};
 use mobula_actor_core::{ActorHandle, ActorId, ExitReason, NodeId, UnknownOutcome};
 use parking_lot::Mutex;
 
+use super::Spawning;
 use super::gate::Gate;
 use super::holding::{Held, StandIn, forget};
 use super::message::Signal;
@@ -29,6 +30,8 @@ struct State {
     stand_ins: HashMap<(u64, ActorId), Vec<StandIn>>,
     /// Actors that were started there for us, and are held there; their stand-ins are about to be linked.
     started_there: HashSet<ActorId>,
+    /// Who waits for an actor to be spawned there, by the number that it was asked for with.
+    spawning: HashMap<u64, Spawning>,
     /// Calls sent and not answered.
     calls: HashMap<u64, AnswerSink, foldhash::fast::RandomState>,
     /// What must live until a message has been unpacked there.
@@ -69,6 +72,7 @@ impl Peer {
             last_life: None,
             stand_ins: HashMap::new(),
             started_there: HashSet::new(),
+            spawning: HashMap::new(),
             calls: HashMap::default(),
             baggage: HashMap::new(),
             held: HashMap::new(),
@@ -105,12 +109,13 @@ impl Peer {
             .flat_map(|(_, stand_ins)| stand_ins)
             .collect();
         let actors = state.all_referred_to();
+        let starting = state.spawning.keys().copied().collect();
         drop(state);
         for stand_in in over {
             ended(&stand_in.handle, ExitReason::NodeDown(self.node), true);
         }
         if is_again || !actors.is_empty() {
-            send(Signal::HoldAll { actors, life, again: is_again });
+            send(Signal::HoldAll { actors, life, again: is_again, starting });
         }
     }
 
@@ -118,21 +123,25 @@ impl Peer {
     pub(super) fn all_holds(&self) -> Option<Signal> {
         let mut state = self.state.lock();
         let life = state.life?;
-        Some(Signal::HoldAll { actors: state.all_referred_to(), life, again: false })
+        let starting = state.spawning.keys().copied().collect();
+        Some(Signal::HoldAll { actors: state.all_referred_to(), life, again: false, starting })
     }
 
     /// Its holds on our actors are over, and told anew; what is given must live until they have been.
     #[must_use]
-    pub(super) fn begin_anew(&self) -> Vec<Hold> {
+    pub(super) fn begin_anew(&self, starting: &[u64]) -> Vec<Hold> {
         let mut state = self.state.lock();
-        state.held.values_mut().filter_map(Held::reset).collect()
+        state.held.values_mut().filter_map(|held| held.begin_anew(starting)).collect()
     }
 
     /// No contact: everything in flight ends, and so do its holds on our actors.
     pub(super) fn lost(&self) {
         let mut state = self.state.lock();
+        // What was sent without contact waited for it.
+        let spawning = std::mem::take(&mut state.spawning);
         if state.life.take().is_none() {
-            return;
+            drop(state);
+            return self.refuse(spawning);
         }
         // They are not held any more; whoever links them has to ask.
         state.started_there.clear();
@@ -147,6 +156,7 @@ impl Peer {
         }
         let holds: Vec<_> = state.held.values_mut().map(Held::reset).collect();
         drop(state);
+        self.refuse(spawning);
         for (_, answer) in calls {
             answer(WireAnswer::Unknown(UnknownOutcome::NodeLost(self.node)), Vec::new());
         }
@@ -154,6 +164,14 @@ impl Peer {
             ended(&stand_in, ExitReason::NodeDown(self.node), false);
         }
         drop((baggage, tickets, holds));
+    }
+
+    /// Whoever waits for an actor to be spawned there is told of the loss.
+    fn refuse(&self, spawning: HashMap<u64, Spawning>) {
+        for waiting in spawning.into_values() {
+            // Whoever stopped waiting needs no answer.
+            let _ = waiting.send(Err(ExitReason::NodeDown(self.node)));
+        }
     }
 
     pub(super) fn is_reached(&self, life: u64) -> bool {
@@ -204,12 +222,24 @@ impl Peer {
         is_reached
     }
 
-    /// An actor was started there for us, and is held; in which life, if there is contact.
-    pub(super) fn was_started(&self, actor: ActorId) -> Option<u64> {
+    /// An actor is to be spawned there under this number.
+    pub(super) fn spawning(&self, number: u64, waiting: Spawning) {
+        self.state.lock().spawning.insert(number, waiting);
+    }
+
+    /// A spawn was answered: who waits for it, and in which life the actor was started and is held for us, if there is
+    /// contact. Under one lock, since what is told of holds speaks of both the answered and the others.
+    pub(super) fn was_spawned(
+        &self,
+        number: u64,
+        actor: Option<ActorId>,
+    ) -> (Option<Spawning>, Option<u64>) {
         let mut state = self.state.lock();
-        let life = state.life?;
-        state.started_there.insert(actor);
-        Some(life)
+        let waiting = state.spawning.remove(&number);
+        if state.life.is_some() {
+            state.started_there.extend(actor);
+        }
+        (waiting, state.life)
     }
 
     /// Nobody will link it.
@@ -348,11 +378,15 @@ impl Peer {
         !std::mem::replace(&mut held.has_listener, true)
     }
 
-    /// That node had the actor started.
-    pub(super) fn started(&self, actor: ActorId) {
-        if let Some(held) = self.state.lock().held.get_mut(&actor) {
-            held.is_theirs = true;
-        }
+    /// Counts the hold of the node that had the actor started, under its number for that; true as of
+    /// [`hold_here`](Self::hold_here).
+    pub(super) fn hold_started(&self, actor: ActorId, number: u64, hold: Hold) -> bool {
+        let mut state = self.state.lock();
+        let held = state.held.entry(actor).or_default();
+        (held.is_theirs, held.number) = (true, Some(number));
+        held.count += 1;
+        held.hold.get_or_insert(hold);
+        !std::mem::replace(&mut held.has_listener, true)
     }
 
     /// Whether that node had the actor started.

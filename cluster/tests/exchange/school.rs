@@ -145,10 +145,19 @@ impl School {
 
     /// One node takes another for lost for a moment, and that one notices nothing.
     pub fn blink(&self, one: usize, other: usize) {
-        let (one, other) = (&self.nodes[one].exchange, &self.nodes[other].exchange);
-        let (node, life) = other.here();
-        one.lost(node);
-        one.reached(node, life);
+        self.lose(one, other);
+        self.find(one, other);
+    }
+
+    /// One node takes another for lost, and that one notices nothing.
+    pub fn lose(&self, one: usize, other: usize) {
+        self.nodes[one].exchange.lost(self.node(other));
+    }
+
+    /// One node is told that another can be reached.
+    pub fn find(&self, one: usize, other: usize) {
+        let (node, life) = self.nodes[other].exchange.here();
+        self.nodes[one].exchange.reached(node, life);
     }
 
     pub async fn on<T>(&self, index: usize, what: impl Future<Output = T>) -> T {

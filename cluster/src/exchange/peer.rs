@@ -1,4 +1,4 @@
-//! What is known of one other node: our stand-ins for its actors, its holds on ours, calls and baggage in flight.
+//! What is known of one other node: our stand-ins for its actors, its holds on ours (`here`), calls and baggage in flight.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use super::Spawning;
 use super::gate::Gate;
 use super::holding::{Held, StandIn, forget};
 use super::message::Signal;
+
+mod here;
 
 /// One other node.
 #[derive(Debug)]
@@ -125,13 +127,6 @@ impl Peer {
         let life = state.life?;
         let starting = state.spawning.keys().copied().collect();
         Some(Signal::HoldAll { actors: state.all_referred_to(), life, again: false, starting })
-    }
-
-    /// Its holds on our actors are over, and told anew; what is given must live until they have been.
-    #[must_use]
-    pub(super) fn begin_anew(&self, starting: &[u64]) -> Vec<Hold> {
-        let mut state = self.state.lock();
-        state.held.values_mut().filter_map(|held| held.begin_anew(starting)).collect()
     }
 
     /// No contact: everything in flight ends, and so do its holds on our actors.
@@ -365,65 +360,5 @@ impl Peer {
     pub(super) fn unpin(&self, pin: u64) {
         let baggage = self.state.lock().baggage.remove(&pin);
         drop(baggage);
-    }
-
-    // Its holds on our actors.
-
-    /// Counts a hold; true if nobody has listened for the actor's ends on behalf of that node yet.
-    pub(super) fn hold_here(&self, actor: ActorId, hold: impl FnOnce() -> Hold) -> bool {
-        let mut state = self.state.lock();
-        let held = state.held.entry(actor).or_default();
-        held.count += 1;
-        held.hold.get_or_insert_with(hold);
-        !std::mem::replace(&mut held.has_listener, true)
-    }
-
-    /// Counts the hold of the node that had the actor started, under its number for that; true as of
-    /// [`hold_here`](Self::hold_here).
-    pub(super) fn hold_started(&self, actor: ActorId, number: u64, hold: Hold) -> bool {
-        let mut state = self.state.lock();
-        let held = state.held.entry(actor).or_default();
-        (held.is_theirs, held.number) = (true, Some(number));
-        held.count += 1;
-        held.hold.get_or_insert(hold);
-        !std::mem::replace(&mut held.has_listener, true)
-    }
-
-    /// Whether that node had the actor started.
-    pub(super) fn has_started(&self, actor: ActorId) -> bool {
-        self.state.lock().held.get(&actor).is_some_and(|held| held.is_theirs)
-    }
-
-    pub(super) fn release_here(&self, actor: ActorId, watches: bool) {
-        let mut state = self.state.lock();
-        let let_go = state.held.get_mut(&actor).and_then(|held| {
-            held.count = held.count.saturating_sub(1);
-            held.is_of_interest |= watches;
-            if held.count == 0 { held.hold.take() } else { None }
-        });
-        drop(state);
-        drop(let_go);
-    }
-
-    /// The actor ended; true if that node wants to know.
-    pub(super) fn ended_here(&self, actor: ActorId, for_good: bool) -> bool {
-        let mut state = self.state.lock();
-        let is_held =
-            state.held.get(&actor).is_some_and(|held| held.count > 0 || held.is_of_interest);
-        let gone = for_good.then(|| state.held.remove(&actor));
-        drop(state);
-        drop(gone);
-        is_held
-    }
-
-    /// True if that node is to be told, the first time.
-    pub(super) fn pause(&self, actor: ActorId) -> bool {
-        let mut state = self.state.lock();
-        state.held.get_mut(&actor).is_some_and(|held| !std::mem::replace(&mut held.is_paused, true))
-    }
-
-    pub(super) fn resume(&self, actor: ActorId) -> bool {
-        let mut state = self.state.lock();
-        state.held.get_mut(&actor).is_some_and(|held| std::mem::take(&mut held.is_paused))
     }
 }

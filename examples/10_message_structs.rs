@@ -65,10 +65,7 @@ async fn main() -> anyhow::Result<()> {
         Ok(()) => println!("it was still there"),
         Err(error) => {
             println!("{error}");
-            println!(
-                "the message came back: {}",
-                error.message.map_or(0, |back| back.into_inner().0)
-            );
+            println!("the message came back: {}", error.into_message().map_or(0, |back| back.0));
         }
     }
     Ok(())

@@ -25,7 +25,7 @@ impl Crowd {
     pub(crate) fn gather<T>(list: &[ObjectRef<T>], reach: Reach) -> Self {
         let entries = || {
             let entries = list.iter().map(|object| object.hold().entry());
-            entries.filter(|entry| entry.readiness_at(reach).is_none())
+            entries.filter(|entry| !entry.is_ready())
         };
         if let Some(board) = entries().next().and_then(|entry| entry.idle_board(reach)) {
             let old = Self { board, reach };

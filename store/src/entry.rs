@@ -316,7 +316,8 @@ impl Entry {
 
     /// Tells `board` once ready; takes the place of a board that nobody uses.
     pub(crate) fn register(&self, board: &Arc<Board>, reach: Reach) {
-        if self.readiness_at(reach).is_some() {
+        // Also with one that is made elsewhere: it may be lost before enough are ready, and made again.
+        if self.is_ready() {
             return;
         }
         let waiter = match reach {
@@ -324,7 +325,7 @@ impl Entry {
             Reach::Anywhere => Waiter::MadeBoard(Arc::clone(board)),
         };
         let mut written = self.written.lock();
-        if self.readiness_at(reach).is_some() {
+        if self.is_ready() {
             return;
         }
         let displaced = written.waiters.replace(waiter, Waiter::is_unused);

@@ -145,7 +145,14 @@ impl Pins {
 
     /// A store that was taken for gone is there in the same life; false if it was not.
     pub fn back(&mut self, store: StoreId) -> bool {
-        self.dead.remove(store)
+        let was_gone = self.dead.remove(store);
+        // Those opened meanwhile are as any other.
+        for (pin, open) in self.open.iter_mut().filter(|(_, open)| was_gone && open.to == store) {
+            if let Some(at) = open.closing.take() {
+                self.wakes.remove(&(at, *pin));
+            }
+        }
+        was_gone
     }
 
     /// Asks again where no answer came.
@@ -229,8 +236,8 @@ mod tests {
     fn a_pin_for_one_that_is_back_stays_until_it_is_answered() {
         let (mut pins, mut out) = (Pins::default(), Vec::new());
         pins.down(TO, &mut out);
-        assert!(pins.back(TO) && !pins.back(TO));
         let parcel = pins.open(TO, Vec::new()).unwrap();
+        assert!(pins.back(TO) && !pins.back(TO));
         pins.tick(Time(0) + REPEAT, &mut out);
         assert_eq!((pins.len(), out.len(), pins.next_wake()), (1, 0, None));
         pins.unpin(TO, parcel.pin, &mut out);

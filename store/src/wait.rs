@@ -81,7 +81,9 @@ impl<T> Wait<T> {
     /// Of an object that another node keeps (its reference came from there) nobody here knows whether it is made, so
     /// that its value is fetched to find out.
     pub fn fetch_local(mut self, fetch: bool) -> Self {
-        self.waiting.waitable_mut().reach = if fetch { Reach::Here } else { Reach::Anywhere };
+        let first = self.waiting.waitable_mut();
+        first.reach = if fetch { Reach::Here } else { Reach::Anywhere };
+        first.crowd = None;
         self
     }
 

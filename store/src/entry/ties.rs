@@ -51,6 +51,11 @@ impl Entry {
     /// Somebody else keeps the object from now on.
     pub(crate) fn set_foreign(&self) {
         self.ties.fetch_or(FOREIGN | AWAY, Ordering::AcqRel);
+        // From now on nobody here knows whether it is made: whoever waits for that has it fetched.
+        let waits = self.written.lock().waiters.iter().next().is_some();
+        if waits {
+            self.ask();
+        }
     }
 
     /// Whether somebody else keeps the object, or did.

@@ -108,6 +108,15 @@ impl Planner {
         placer.place(now, request, sites, rng)
     }
 
+    /// Whether this node can take the request now; then it counts as placed there.
+    #[must_use]
+    pub fn place_there(&self, node: NodeId, request: &Request, sites: &[Site]) -> bool {
+        let now = self.now();
+        let mut state = self.state.lock();
+        let State { placer, .. } = state.listen(now, &self.cluster);
+        placer.place_there(now, node, request, sites)
+    }
+
     /// Chooses for a task; counts nothing.
     ///
     /// # Errors

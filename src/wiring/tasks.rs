@@ -228,6 +228,13 @@ impl Elsewhere for TaskPort {
         }
     }
 
+    fn has_room(&self, node: NodeId, wanted: &Wanted<'_>) -> bool {
+        let seen = self.seen();
+        let request = needs(wanted.demand, Some((wanted.function, wanted.name)));
+        self.takes_tasks(&seen, node)
+            && self.placing.planner.place_there(Name(node.0), &request, &seen.sites)
+    }
+
     fn unprovided(&self, function: u64) -> Option<String> {
         let (view, seen) = (self.cluster.view(), self.seen());
         let takes = |record: &&Record| {

@@ -69,7 +69,10 @@ impl Stage {
         match self {
             Self::Made | Self::Here => shared.enqueue(task, Phase::Waiting),
             Self::Fetched(Then::Place, from) => shared.enqueue(task, from),
-            Self::Fetched(Then::Queue, from) => shared.enqueue_here(task, from),
+            Self::Fetched(Then::Queue, from) => {
+                shared.enqueue_here(task, from);
+                shared.watch_queue();
+            }
         }
     }
 }

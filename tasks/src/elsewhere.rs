@@ -22,6 +22,9 @@ pub trait Elsewhere: Send + Sync + 'static {
     /// Where the next attempt of a task that chose a placement runs.
     fn place(&self, placement: &Placement, wanted: &Wanted<'_>) -> Destination;
 
+    /// Whether `node` has room for a task that would rather run there than here; then it counts as placed there.
+    fn has_room(&self, node: NodeId, wanted: &Wanted<'_>) -> bool;
+
     /// Tasks have waited here for a while: looks for room elsewhere, and calls
     /// [`Scheduler::send`](crate::Scheduler::send) when it has found some. `false` if there is nobody to ask.
     fn overflow(&self, waiting: &[Waiting]) -> bool;

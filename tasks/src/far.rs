@@ -189,6 +189,7 @@ impl FarAttempt {
         *self.task.job.lock() = Some(job);
         if self.task.advance(Phase::Running, Phase::BackingOff) {
             self.shared.queue_here(Arc::clone(&self.task), Phase::BackingOff);
+            self.shared.watch_queue();
         } else if let Some(job) = self.task.job.lock().take() {
             let error = TaskError::Cancelled { task: self.task.label() };
             conclude(&self.shared, &self.task, job, Err(error));

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mobula_actor_core::{Locate, NodeId};
+use mobula_actor_core::NodeId;
 use mobula_store::ArgPin;
 
 use crate::{
@@ -20,30 +20,18 @@ use crate::{
 /// So many bytes of arguments draw a task to the node that holds them: 1 MiB.
 const DRAWING_BYTES: u64 = 1 << 20;
 
-/// Where a task's arguments are.
-#[derive(Debug)]
-pub(crate) struct Weights(BTreeMap<NodeId, u64>);
-
-impl Locate for Weights {
-    fn bytes_by_node(&self) -> Vec<(NodeId, u64)> {
-        self.0.iter().map(|(node, bytes)| (*node, *bytes)).collect()
-    }
-}
-
-impl Weights {
-    /// The other node that holds so much more of the arguments than this one that the task should go there.
-    fn drawing(&self, here: NodeId) -> Option<NodeId> {
-        let own = self.0.get(&here).copied().unwrap_or_default();
-        // Of equal ones always the same, so that what it fetches is of use to the next.
-        let (bytes, node) = self.0.iter().map(|(node, bytes)| (*bytes, *node)).max()?;
-        (node != here && bytes >= own.saturating_add(DRAWING_BYTES)).then_some(node)
-    }
+/// The other node that holds so much more of the arguments than this one that the task should go there.
+fn drawing(bytes_by_node: &BTreeMap<NodeId, u64>, here: NodeId) -> Option<NodeId> {
+    let own = bytes_by_node.get(&here).copied().unwrap_or_default();
+    // Of equal ones always the same, so that what it fetches is of use to the next.
+    let (bytes, node) = bytes_by_node.iter().map(|(node, bytes)| (*bytes, *node)).max()?;
+    (node != here && bytes.saturating_sub(own) >= DRAWING_BYTES).then_some(node)
 }
 
 impl Shared {
-    /// The node that a task is drawn to by its arguments, and where they are; `None` if it may as well run here. What
-    /// is known of them here counts: sizes and copies of objects that this node keeps.
-    pub(crate) fn drawn(&self, task: &OneShot) -> Option<(NodeId, Arc<Weights>)> {
+    /// The node that a task is drawn to by its arguments; `None` if it may as well run here. What is known of them here
+    /// counts: sizes and copies of objects that this node keeps.
+    pub(crate) fn drawn(&self, task: &OneShot) -> Option<NodeId> {
         if task.function_hash == 0 {
             return None;
         }
@@ -66,9 +54,7 @@ impl Shared {
                 *sum = sum.saturating_add(whereabouts.bytes.unwrap_or_default());
             }
         }
-        let weights = Weights(bytes_by_node);
-        let node = weights.drawing(NodeId(here.node.0))?;
-        Some((node, Arc::new(weights)))
+        drawing(&bytes_by_node, NodeId(here.node.0))
     }
 
     /// Queues a task here once the values of its arguments are here.
@@ -106,9 +92,9 @@ fn distant(dependency: crate::input::Dependency) -> Option<Arc<ArgPin>> {
 mod tests {
     use super::*;
 
-    fn drawing(bytes: &[(u64, u64)]) -> Option<u64> {
-        let weights = bytes.iter().map(|(node, bytes)| (NodeId(*node), *bytes)).collect();
-        Weights(weights).drawing(NodeId(1)).map(|node| node.0)
+    fn drawn(bytes: &[(u64, u64)]) -> Option<u64> {
+        let bytes = bytes.iter().map(|(node, bytes)| (NodeId(*node), *bytes)).collect();
+        drawing(&bytes, NodeId(1)).map(|node| node.0)
     }
 
     #[test]
@@ -127,7 +113,7 @@ mod tests {
             (&[(3, D), (2, D)], Some(3)),
             (&[(1, u64::MAX), (2, u64::MAX)], None),
         ] {
-            assert_eq!(drawing(bytes), expected, "{bytes:?}");
+            assert_eq!(drawn(bytes), expected, "{bytes:?}");
         }
     }
 }

@@ -71,14 +71,11 @@ impl Shared {
     /// A task that may run anywhere: where its largest arguments are, if they are worth the way and there is room; else
     /// here, and if it has to wait, wherever there is room first.
     fn enqueue_near(self: &Arc<Self>, port: &Arc<dyn Elsewhere>, task: Arc<OneShot>, from: Phase) {
-        if let Some((drawing, weights)) = self.drawn(&task) {
+        if let Some(node) = self.drawn(&task) {
             if !self.can_go(&task, from) {
                 return;
             }
-            let place = port.place(&Placement::Near(weights), &wanted(&task));
-            if let Destination::There { node, .. } = place
-                && node == drawing
-            {
+            if port.has_room(node, &wanted(&task)) {
                 if task.advance(from, Phase::Queued) {
                     far::spawn(self, task, port, Journey { node, only: false, lease: None });
                 }
@@ -102,7 +99,7 @@ impl Shared {
     }
 
     /// Says what still waits after [`PATIENCE`], as long as it does.
-    fn watch_queue(self: &Arc<Self>) {
+    pub(crate) fn watch_queue(self: &Arc<Self>) {
         if self.is_spilling.swap(true, Ordering::AcqRel) {
             return;
         }

@@ -179,6 +179,26 @@ impl Placer {
         Ok(chosen)
     }
 
+    /// Counts a request as placed on `node` if that one can take it and has room for it now; else nothing is counted.
+    pub fn place_there(
+        &mut self,
+        now: Time,
+        node: NodeId,
+        request: &Request,
+        sites: &[Site],
+    ) -> bool {
+        let able = feasible(request, sites).unwrap_or_default();
+        let site = able.into_iter().find(|site| site.node == node && !site.is_suspect);
+        let has_room = site.is_some_and(|site| self.has_room(now, site, &request.demand));
+        if has_room {
+            if self.loads.estimate(now, node).is_none() {
+                *self.unseen.entry(node).or_default() += 1;
+            }
+            self.count(node, &request.demand);
+        }
+        has_room
+    }
+
     /// A node has joined: it begins as if it had been given as much as the others, or it would be given everything until
     /// it has.
     pub fn welcome(&mut self, node: NodeId) {

@@ -353,6 +353,12 @@ pub(crate) fn seal<A: Receive<M>, M: Message, R: ReplyTo<M> + 'static>(
     }
 }
 
+/// Whether a message lies in its envelope, and is not boxed.
+pub(crate) const fn lies_inline<M: Message, R>() -> bool {
+    size_of::<Plain<M, R>>() <= size_of::<Space>()
+        && align_of::<Plain<M, R>>() <= align_of::<Space>()
+}
+
 /// Wraps a message that is there and runs once.
 #[inline(always)]
 pub(crate) fn seal_plain<A: Receive<M>, M: Message, R: ReplyTo<M> + 'static>(

@@ -7,7 +7,9 @@ use tokio::time::Instant;
 use crate::actor::{Actor, Mode, Receive};
 use crate::cell::Cell;
 use crate::current::{self, CallChain, Current, MessageContext};
-use crate::envelope::{BoxedEnvelope, Meta, Nature, Payload, ReplyTo, Retry, seal, seal_plain};
+use crate::envelope::{
+    BoxedEnvelope, Meta, Nature, Payload, ReplyTo, Retry, lies_inline, seal, seal_plain,
+};
 use crate::error::{DeadlockPath, WaitingActor};
 use crate::id::{CallerId, NodeId};
 use crate::mailbox::lanes::Refused;
@@ -23,7 +25,11 @@ pub(crate) fn post<A: Receive<M>, M: Message, R: ReplyTo<M> + 'static>(
     meta: Meta,
 ) -> Result<Option<BoxedEnvelope<A>>, Refused<BoxedEnvelope<A>>> {
     match (payload, retry) {
-        (Payload::Now(message), None) => cell.lanes.push_made(|| seal_plain(message, reply, meta)),
+        (Payload::Now(message), None) if const { lies_inline::<M, R>() } => {
+            cell.lanes.push_made(|| seal_plain(message, reply, meta))
+        }
+        // To allocate for it would keep the others from the mailbox.
+        (Payload::Now(message), None) => cell.lanes.push(seal_plain(message, reply, meta)),
         (payload, retry) => cell.lanes.push(seal(payload, retry, reply, meta)),
     }
 }

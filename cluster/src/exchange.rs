@@ -250,17 +250,12 @@ impl Remote for Exchange {
 
     fn stand_in(&self, home: Home, visit: &mut dyn FnMut(Option<&ActorHandle>) -> ActorHandle) {
         let peer = self.peer(home.node);
-        if peer.visit(home, baggage::ticket(), visit) {
-            self.signal(&peer, Signal::Hold { actor: home.actor, life: home.incarnation });
-        }
+        peer.visit(home, baggage::ticket(), visit, &|signal| self.signal(&peer, signal));
     }
 
     fn link(&self, home: Home, stand_in: &ActorHandle) -> Arc<dyn Link> {
         let peer = self.peer(home.node);
-        let (gate, is_to_be_held) = peer.link(home, stand_in);
-        if is_to_be_held {
-            self.signal(&peer, Signal::Hold { actor: home.actor, life: home.incarnation });
-        }
+        let gate = peer.link(home, stand_in, &|signal| self.signal(&peer, signal));
         Arc::new(FarLink::new(Weak::clone(&self.me), peer, home, stand_in.id(), gate))
     }
 

@@ -217,13 +217,13 @@ impl Exchange {
         match signal {
             Signal::Hold { actor, life } => self.hold(peer, rights, (actor, life)),
             Signal::HoldAll { actors, life, again, starting } => {
-                let before = peer.begin_anew(&starting);
+                let before = peer.begin_anew(starting);
                 for actor in actors {
                     self.hold(peer, rights, (actor, life));
                 }
                 drop(before);
-                if let Some(ours) = peer.all_holds().filter(|_| again) {
-                    self.signal(peer, ours);
+                if again {
+                    peer.tell_all_holds(&|signal| self.signal(peer, signal));
                 }
             }
             Signal::Held { actor, elsewhere } => peer.held_there(actor, elsewhere),

@@ -90,7 +90,18 @@ impl Carrier {
             ways
         });
         // Another one may have been faster.
-        self.ways.load().get(&to).cloned()
+        Some(self.ways.load().get(&to).cloned().unwrap_or(way))
+    }
+
+    /// A way turned out to be closed: unless there is another one by now, the next parcel takes a new association.
+    fn forget_closed(&self, node: NodeId, closed: &Arc<Way>) {
+        self.ways.rcu(|ways| {
+            let mut ways = Ways::clone(ways);
+            if ways.get(&node).is_some_and(|way| Arc::ptr_eq(way, closed)) {
+                ways.remove(&node);
+            }
+            ways
+        });
     }
 
     /// The next parcel to `node` takes a new association.
@@ -135,7 +146,7 @@ impl Courier for Carrier {
                 }
                 Err(_closed) => {
                     drop(overflow);
-                    self.forget(to);
+                    self.forget_closed(to, &way);
                     return Err(CourierError::Unreachable(to));
                 }
             }

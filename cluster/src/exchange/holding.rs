@@ -1,6 +1,6 @@
 //! What two nodes hold of each other's actors: stand-ins here for actors there, and holds there on actors here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use mobula_actor_core::remote::Home;
@@ -36,7 +36,7 @@ pub(super) struct Held {
 impl Held {
     /// The other node tells anew what it holds. It may not know yet that this one was started for it: then that hold
     /// stays.
-    pub(super) fn begin_anew(&mut self, starting: &[u64]) -> Option<Hold> {
+    pub(super) fn begin_anew(&mut self, starting: &HashSet<u64>) -> Option<Hold> {
         let is_under_way = self.number.is_some_and(|number| starting.contains(&number));
         let hold = self.reset();
         if is_under_way && hold.is_some() {

@@ -148,15 +148,12 @@ impl Link for FarLink {
     }
 
     fn release(&self, need: &dyn Fn() -> Need) -> Need {
-        let (need, is_news) = self.peer.release(self.home, self.stand_in, need);
-        if is_news
-            && let Some(exchange) = self.exchange.upgrade()
-            && self.peer.is_reached(self.home.incarnation)
-        {
-            let watches = need == Need::Watch;
-            exchange.signal(&self.peer, Signal::Release { actor: self.home.actor, watches });
-        }
-        need
+        let exchange = self.exchange.upgrade();
+        self.peer.release(self.home, self.stand_in, need, &|signal| {
+            if let Some(exchange) = &exchange {
+                exchange.signal(&self.peer, signal);
+            }
+        })
     }
 }
 

@@ -17,6 +17,10 @@ use super::message::Signal;
 
 mod here;
 
+/// Sends a signal to it. What speaks of holds is sent under the lock under which they change, so that it goes out in the
+/// order in which it came to be.
+type Send<'a> = &'a dyn Fn(Signal);
+
 /// One other node.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -91,7 +95,7 @@ impl Peer {
     }
 
     /// Contact: holds are taken anew for every stand-in, since the other side has forgotten them.
-    pub(super) fn reached(&self, life: u64, send: &dyn Fn(Signal)) {
+    pub(super) fn reached(&self, life: u64, send: Send<'_>) {
         match self.life() {
             Some(known) if known == life => return,
             Some(_) => self.lost(),
@@ -101,7 +105,9 @@ impl Peer {
         let is_again = state.last_life == Some(life);
         if !is_again {
             // What an earlier life had started is not this one's.
-            state.held.values_mut().for_each(|held| held.is_theirs = false);
+            for held in state.held.values_mut() {
+                (held.is_theirs, held.number) = (false, None);
+            }
         }
         state.last_life = Some(life);
         state.life = Some(life);
@@ -112,21 +118,21 @@ impl Peer {
             .collect();
         let actors = state.all_referred_to();
         let starting = state.spawning.keys().copied().collect();
+        if is_again || !actors.is_empty() {
+            send(Signal::HoldAll { actors, life, again: is_again, starting });
+        }
         drop(state);
         for stand_in in over {
             ended(&stand_in.handle, ExitReason::NodeDown(self.node), true);
         }
-        if is_again || !actors.is_empty() {
-            send(Signal::HoldAll { actors, life, again: is_again, starting });
-        }
     }
 
-    /// Which of its actors are referred to from here, as it is to be told, if there is contact.
-    pub(super) fn all_holds(&self) -> Option<Signal> {
+    /// Tells which of its actors are referred to from here, if there is contact.
+    pub(super) fn tell_all_holds(&self, send: Send<'_>) {
         let mut state = self.state.lock();
-        let life = state.life?;
+        let Some(life) = state.life else { return };
         let starting = state.spawning.keys().copied().collect();
-        Some(Signal::HoldAll { actors: state.all_referred_to(), life, again: false, starting })
+        send(Signal::HoldAll { actors: state.all_referred_to(), life, again: false, starting });
     }
 
     /// No contact: everything in flight ends, and so do its holds on our actors.
@@ -195,26 +201,32 @@ impl Peer {
         home: Home,
         ticket: Option<Ticket>,
         visit: &mut dyn FnMut(Option<&ActorHandle>) -> ActorHandle,
-    ) -> bool {
+        send: Send<'_>,
+    ) {
         let mut state = self.state.lock();
         // Without contact the hold is taken when there is some.
         let is_reached = state.life == Some(home.incarnation);
+        let hold = || {
+            if is_reached {
+                send(Signal::Hold { actor: home.actor, life: home.incarnation });
+            }
+        };
         let stand_ins = state.stand_ins.entry((home.incarnation, home.actor)).or_default();
         if let Some(living) = stand_ins.iter_mut().find(|one| one.handle.is_alive()) {
             visit(Some(&living.handle));
             if std::mem::take(&mut living.only_watches) {
                 living.unheld = Some(ticket.into_iter().collect());
-                return is_reached;
+                return hold();
             }
             if let (Some(waiting), Some(ticket)) = (&mut living.unheld, ticket) {
                 waiting.push(ticket);
             }
-            return false;
+            return;
         }
         let handle = visit(None);
         let unheld = Some(ticket.into_iter().collect());
         stand_ins.push(StandIn { handle, gate: Arc::default(), unheld, only_watches: false });
-        is_reached
+        hold();
     }
 
     /// An actor is to be spawned there under this number.
@@ -244,46 +256,54 @@ impl Peer {
 
     /// The gate of this stand-in, and whether its actor must be held: one that was started there is held already, unless
     /// contact was lost meanwhile.
-    pub(super) fn link(&self, home: Home, stand_in: &ActorHandle) -> (Arc<Gate>, bool) {
+    pub(super) fn link(&self, home: Home, stand_in: &ActorHandle, send: Send<'_>) -> Arc<Gate> {
         let mut state = self.state.lock();
         let stand_ins = state.stand_ins.entry((home.incarnation, home.actor)).or_default();
         if let Some(known) = stand_ins.iter().find(|one| one.handle == *stand_in) {
-            return (Arc::clone(&known.gate), false);
+            return Arc::clone(&known.gate);
         }
         let gate = Arc::<Gate>::default();
         let handle = stand_in.clone();
         let gate_of = Arc::clone(&gate);
         stand_ins.push(StandIn { handle, gate: gate_of, unheld: None, only_watches: false });
         let is_held = state.started_there.remove(&home.actor);
-        (gate, !is_held && state.life == Some(home.incarnation))
+        if !is_held && state.life == Some(home.incarnation) {
+            send(Signal::Hold { actor: home.actor, life: home.incarnation });
+        }
+        gate
     }
 
-    /// Forgets the stand-in if nothing needs it, or remembers that it only watches; and whether its home is to be told.
+    /// Forgets the stand-in if nothing needs it, or remembers that it only watches; its home is told.
     pub(super) fn release(
         &self,
         home: Home,
         stand_in: ActorId,
         need: &dyn Fn() -> Need,
-    ) -> (Need, bool) {
+        send: Send<'_>,
+    ) -> Need {
         let mut state = self.state.lock();
         let need = need();
-        match need {
-            Need::Hold => (need, false),
+        let mut forgotten = None;
+        let is_news = match need {
+            Need::Hold => false,
             Need::Watch => {
                 let key = (home.incarnation, home.actor);
                 let known = state.stand_ins.get_mut(&key).into_iter().flatten();
                 let mut same = known.filter(|one| one.handle.id() == stand_in);
                 let only_watches = same.next().map(|one| &mut one.only_watches);
-                (need, only_watches.is_some_and(|flag| !std::mem::replace(flag, true)))
+                only_watches.is_some_and(|flag| !std::mem::replace(flag, true))
             }
             Need::Nothing => {
-                let forgotten = forget(&mut state.stand_ins, home, stand_in);
-                drop(state);
-                let was_held = forgotten.as_ref().is_some_and(|one| !one.only_watches);
-                drop(forgotten);
-                (need, was_held)
+                forgotten = forget(&mut state.stand_ins, home, stand_in);
+                forgotten.as_ref().is_some_and(|one| !one.only_watches)
             }
+        };
+        if is_news && state.life == Some(home.incarnation) {
+            send(Signal::Release { actor: home.actor, watches: need == Need::Watch });
         }
+        drop(state);
+        drop(forgotten);
+        need
     }
 
     pub(super) fn held_there(&self, actor: ActorId, elsewhere: Option<Home>) {

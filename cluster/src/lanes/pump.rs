@@ -5,7 +5,8 @@
 //! A message that arrives is handed over without the association's lock, from the buffer it was read into.
 //!
 //! Invariant: the task sleeps only when the association has nothing to write (checked under the lock under which a
-//! sender looks for the sleeper), the stream has nothing to read, and the next deadline is armed.
+//! sender looks for the sleeper), the stream has nothing to read, and the next deadline is armed; or when it lets others
+//! run first, and then it is woken when they have.
 
 use std::collections::VecDeque;
 use std::future::{Future as _, poll_fn};
@@ -89,7 +90,8 @@ struct Pump<'a> {
 ///
 /// A task that answers many wakes the pump with its first answer, and a pump that writes at once writes one of them: by
 /// count, 8 messages for each system call where the lane alone has 42. So where there is more than one message at a time,
-/// the pump lets the tasks that are ready run once before it writes. A message that is alone goes at once.
+/// the pump lets the tasks run once that are ready on its worker (tokio's own yield) before it writes. A message that is
+/// alone goes at once.
 #[derive(Default)]
 struct Rhythm {
     /// It has let others run since the last write.

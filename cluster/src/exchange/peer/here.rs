@@ -8,9 +8,10 @@ use super::Peer;
 impl Peer {
     /// Its holds on our actors are over, and told anew; what is given must live until they have been.
     #[must_use]
-    pub(in crate::exchange) fn begin_anew(&self, starting: &[u64]) -> Vec<Hold> {
+    pub(in crate::exchange) fn begin_anew(&self, starting: Vec<u64>) -> Vec<Hold> {
+        let starting = starting.into_iter().collect();
         let mut state = self.state.lock();
-        state.held.values_mut().filter_map(|held| held.begin_anew(starting)).collect()
+        state.held.values_mut().filter_map(|held| held.begin_anew(&starting)).collect()
     }
 
     /// Counts a hold; true if nobody has listened for the actor's ends on behalf of that node yet.

@@ -95,6 +95,8 @@ enum Todo {
     /// A message of this store to itself.
     Hear(Message),
     LetGo(LocalHold),
+    /// Somebody else keeps it now; those who wait here want it from there.
+    Foreign(LocalHold),
     Discard(Copy),
     Inline {
         to: StoreId,
@@ -254,7 +256,7 @@ impl Exchange {
                         let carried = Carried { object, keeper, backup: None };
                         desk.state.core.borrower.hold(carried, desk.now, &mut desk.effects);
                     }
-                    desk.todo.push(Todo::LetGo(hold));
+                    desk.todo.push(Todo::Foreign(hold));
                 }
             }
             Effect::Rebuild(object) => self.rebuild(desk, object),
@@ -288,6 +290,7 @@ impl Exchange {
             }
             Todo::Hear(message) => self.receive(self.me, message),
             Todo::LetGo(hold) => drop(hold),
+            Todo::Foreign(hold) => hold.entry().ask_if_awaited(),
             Todo::Discard(copy) => self.discard(copy),
             Todo::Inline { to, object } => self.send_inline(to, object),
             Todo::Lose(object, error) => {

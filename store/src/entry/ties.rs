@@ -51,9 +51,13 @@ impl Entry {
     /// Somebody else keeps the object from now on.
     pub(crate) fn set_foreign(&self) {
         self.ties.fetch_or(FOREIGN | AWAY, Ordering::AcqRel);
-        // From now on nobody here knows whether it is made: whoever waits for that has it fetched.
-        let waits = self.written.lock().waiters.iter().next().is_some();
-        if waits {
+    }
+
+    /// Asks for the value if anybody waits for it here, or for the word that it is made, which of a foreign object nobody
+    /// here knows.
+    pub(crate) fn ask_if_awaited(&self) {
+        let is_awaited = self.written.lock().waiters.iter().next().is_some();
+        if is_awaited && !self.is_ready() {
             self.ask();
         }
     }

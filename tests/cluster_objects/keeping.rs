@@ -95,7 +95,8 @@ async fn o4_an_object_lives_while_anybody_on_any_node_needs_it_and_its_room_come
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn o5_counts_follow_submission_to_other_nodes_completion_and_failure() {
     for size in SIZES {
-        let town = Town::new(size).await;
+        // Room for all six: those that are to fail may come first, and they wait for the others.
+        let town = Town::with(size, || Node::builder().num_cpus(8.0)).await;
         let first = town.at(0);
         first
             .node

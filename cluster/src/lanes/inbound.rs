@@ -10,7 +10,7 @@ use crate::transport::Link;
 /// What the layer above does with what arrives. Called on the lane's task: be quick, and never block.
 pub trait Inbound: Send + Sync + 'static {
     /// A message of `from` on `lane`. Returns the receipt if the message was taken (or dropped on purpose); otherwise
-    /// give it to [`Lanes::taken`] when it is, for the peer may send only so much more.
+    /// give it to [`Lanes::taken`](super::Lanes::taken) when it is, for the peer may send only so much more.
     fn message(&self, from: Origin, lane: u8, payload: &[u8], receipt: Receipt) -> Option<Receipt>;
 
     /// All messages of one read, in order; `taken` gets the receipts of those that were taken. By default each goes to

@@ -169,13 +169,8 @@ impl Placer {
         let has_room = !roomy.is_empty();
         let chosen = self.choose(now, request, if has_room { roomy } else { full }, has_room, rng);
         let chosen = chosen.ok_or(PlacementError::Busy { feasible: Vec::new() })?;
-        if self.loads.estimate(now, chosen).is_none() {
-            *self.unseen.entry(chosen).or_default() += 1;
-        } else {
-            self.unseen.remove(&chosen);
-        }
         self.last = Some(chosen);
-        self.count(chosen, &request.demand);
+        self.count_now(now, chosen, &request.demand);
         Ok(chosen)
     }
 
@@ -191,10 +186,7 @@ impl Placer {
         let site = able.into_iter().find(|site| site.node == node && !site.is_suspect);
         let has_room = site.is_some_and(|site| self.has_room(now, site, &request.demand));
         if has_room {
-            if self.loads.estimate(now, node).is_none() {
-                *self.unseen.entry(node).or_default() += 1;
-            }
-            self.count(node, &request.demand);
+            self.count_now(now, node, &request.demand);
         }
         has_room
     }
@@ -229,6 +221,16 @@ impl Placer {
     #[must_use]
     pub fn placed_count(&self, node: NodeId) -> u64 {
         self.placed.get(&node).copied().unwrap_or_default()
+    }
+
+    /// Counts what is placed on a node, and as unseen while nothing fresh is known of its load.
+    fn count_now(&mut self, now: Time, node: NodeId, demand: &Resources) {
+        if self.loads.estimate(now, node).is_none() {
+            *self.unseen.entry(node).or_default() += 1;
+        } else {
+            self.unseen.remove(&node);
+        }
+        self.count(node, demand);
     }
 
     fn count(&mut self, node: NodeId, demand: &Resources) {

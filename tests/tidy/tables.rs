@@ -70,7 +70,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     (
         "foldhash",
         "hashing for tables that are asked for each message",
-        &["actor-core/src/remote/table", "cluster/src/exchange"],
+        &["actor-core/src/directory/pages", "actor-core/src/remote/table", "cluster/src/exchange"],
     ),
     ("futures-util", "streams and the select of run loops", EVERY_DRIVER),
     ("hmac", "proves that a node knows the cluster's secret", &["cluster/src/admission"]),

@@ -7,12 +7,11 @@
 //! Pure: no clock, no I/O, no tasks.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
 const SLOTS: u64 = 16;
 
 pub(super) struct Pages<T> {
-    pages: HashMap<u64, Box<Page<T>>, BuildHasherDefault<NumberHasher>>,
+    pages: HashMap<u64, Box<Page<T>>, foldhash::fast::RandomState>,
     len: usize,
 }
 
@@ -72,26 +71,6 @@ impl<T> Pages<T> {
     /// The values, in no order.
     pub(super) fn values(&self) -> impl Iterator<Item = &T> {
         self.pages.values().flat_map(|page| page.slots.iter().flatten())
-    }
-}
-
-/// Consecutive numbers that no stranger chooses: a multiplication spreads them well enough.
-#[derive(Default)]
-struct NumberHasher(u64);
-
-impl Hasher for NumberHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
     }
 }
 

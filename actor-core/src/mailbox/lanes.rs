@@ -74,8 +74,10 @@ impl<E, S: Brief> Lanes<E, S> {
     #[inline(always)]
     pub(crate) fn push_made(&self, make: impl FnOnce() -> E) -> Result<Option<E>, Refused<E>> {
         let mut inner = self.inner.lock();
-        if inner.has_room() {
-            self.admit(&mut inner, make());
+        if inner.has_room() && inner.queue.len() < inner.queue.capacity() {
+            // It need not grow, so nothing can unwind here: the envelope needs no place to be dropped from.
+            inner.queue.push_back(make());
+            self.admitted(&mut inner);
             return Ok(None);
         }
         drop(inner);
@@ -103,12 +105,16 @@ impl<E, S: Brief> Lanes<E, S> {
         }
     }
 
-    #[inline(always)]
     fn admit(&self, inner: &mut Inner<E, S>, envelope: E) {
         if inner.queue.capacity() == 0 {
             inner.first_buffer();
         }
         inner.queue.push_back(envelope);
+        self.admitted(inner);
+    }
+
+    #[inline(always)]
+    fn admitted(&self, inner: &mut Inner<E, S>) {
         inner.outstanding += 1;
         if inner.phase == Phase::Idle {
             self.rouse(inner);

@@ -126,6 +126,8 @@ where
 
 const MAILBOX: Mailbox = Mailbox::bounded(MAILBOX_BOUND as u32);
 
+// As the others' `map_err` is: called, it would hand its answer over by way of memory.
+#[inline(always)]
 fn told<M: mobula::Message>(told: Result<(), TellError<M>>) -> Result<(), BenchError> {
     told.map_err(|refused| BenchError::refused("tell")(refused.to_string()))
 }

@@ -371,7 +371,7 @@ async fn a_flooded_actor_does_not_starve_a_quiet_one() {
         });
         let handled = asked.await.unwrap();
         assert!(
-            handled <= 256,
+            handled <= 3 * 256, // three turns of the flood: before the asker runs, the quiet actor, and the asker again
             "{handled} messages of the flood came before the quiet actor's one"
         );
     })

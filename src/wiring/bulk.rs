@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use mobula_cluster::Cluster;
 use mobula_cluster::bulk::{Content, Source};
 use mobula_cluster::lanes::Origin;
-use mobula_store::message::{Message, Parcel};
+use mobula_store::message::{Message, Parcel, Pieces};
 use mobula_store::{ObjectId, Store, StoreId};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ impl Parts {
         }
         let part = self.count.fetch_add(1, Ordering::Relaxed);
         let length = bytes.len() as u64;
-        waiting.insert(part, (to, bytes.into()));
+        waiting.insert(part, (to, bytes.into_bytes()));
         drop(waiting);
         let parts = Arc::downgrade(self);
         self.runtime.spawn(async move {
@@ -109,10 +109,10 @@ pub(crate) async fn fetch(cluster: Cluster, store: Store, from: StoreId, announc
     if transfer.size_bytes() != length {
         return;
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    let mut bytes = Pieces::default();
     while let Some(chunk) = transfer.next().await {
         match chunk {
-            Ok(chunk) => bytes.extend_from_slice(&chunk),
+            Ok(chunk) => bytes.push(chunk),
             Err(error) => {
                 tracing::debug!(%object, %error, "a part broke off");
                 return;

@@ -13,6 +13,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -34,19 +35,33 @@ pub trait Portable: Serialize + Deserialize<'static> + Send + Sync + 'static {}
 
 impl<T: Serialize + Deserialize<'static> + Send + Sync + 'static> Portable for T {}
 
-/// An encoded value; plain bytes are not copied for it.
+/// An encoded value, of which parts can be kept; neither they nor a value that is plain bytes itself are copied for it.
 #[derive(Clone)]
-pub(crate) enum Encoded {
-    Bytes(Arc<Vec<u8>>),
-    /// The value is a `Vec<u8>` itself.
-    Value(Arc<Vec<u8>>),
-}
+pub(crate) struct Encoded(Bytes);
 
 impl Encoded {
     pub(crate) fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Bytes(bytes) | Self::Value(bytes) => bytes,
-        }
+        &self.0
+    }
+
+    /// The whole, or a slice of it to be made from it: it stays as long as any of them does.
+    pub(crate) const fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for Encoded {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+/// A value that is a `Vec<u8>` itself.
+struct Plain(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Plain {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -96,12 +111,12 @@ impl fmt::Debug for ValueType {
 
 fn encode<T: Portable>(value: &AnyValue) -> Result<Encoded, String> {
     if let Ok(bytes) = Arc::clone(value).downcast::<Vec<u8>>() {
-        return Ok(Encoded::Value(bytes));
+        return Ok(Encoded(Bytes::from_owner(Plain(bytes))));
     }
     let value: Option<&T> = value.downcast_ref();
     let value = value.ok_or("the object has another type than its entry says")?;
     let bytes = rmp_serde::to_vec_named(value).map_err(|error| error.to_string())?;
-    Ok(Encoded::Bytes(Arc::new(bytes)))
+    Ok(bytes.into())
 }
 
 fn decode<T: Object>(bytes: Vec<u8>) -> Result<Held<AnyValue>, String> {

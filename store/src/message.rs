@@ -10,6 +10,10 @@
 
 use serde::{Deserialize, Serialize};
 
+mod pieces;
+
+pub use self::pieces::Pieces;
+
 use crate::object_id::{ObjectId, StoreId};
 
 /// Counts what one store says about an object's needs, so that the newest word wins. Never used twice.
@@ -244,8 +248,7 @@ pub enum Message {
         /// How long the whole is.
         total: u64,
         /// The part.
-        #[serde(with = "raw")]
-        bytes: Vec<u8>,
+        bytes: Pieces,
         /// The references in the whole, with the first part.
         parcel: Option<Parcel>,
     },

@@ -44,7 +44,7 @@ fn samples() -> Vec<Message> {
         },
         Message::Answer { object, answer: Answer::At { bytes: 5, sources: vec![store(2)] } },
         Message::Answer { object, answer: Answer::Failed(failure) },
-        Message::Chunk { object, offset: 1, total: 9, bytes, parcel: Some(parcel) },
+        Message::Chunk { object, offset: 1, total: 9, bytes: bytes.into(), parcel: Some(parcel) },
         Message::Mirror { object, version: 3, record: Some(record.clone()) },
         Message::Adopt { object, record },
     ]

@@ -59,7 +59,11 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     ),
     ("anyhow", "errors of programs, never of libraries", &["examples/", "tests/", "bindings/"]),
     ("arc-swap", "read-mostly tables with one writer each", &["actor-core/src/", "cluster/src/"]),
-    ("bytes", "shared slices of frames and values", &["cluster/", "src/wiring/", "benches/peers/"]),
+    (
+        "bytes",
+        "shared slices of frames and values",
+        &["cluster/", "src/wiring/", "store/", "benches/peers/"],
+    ),
     (
         "clap",
         "command lines",

@@ -14,7 +14,7 @@ use crate::{
     codec::Encoded,
     error::TaskError,
     exchange::serving::CopyValue,
-    message::Parcel,
+    message::{Parcel, Pieces},
     table::Held,
     time::Time,
     transfer::{Fill, Pull, Request},
@@ -220,7 +220,7 @@ impl Exchange {
         &self,
         from: StoreId,
         object: ObjectId,
-        (offset, total, bytes): (u64, u64, Vec<u8>),
+        (offset, total, bytes): (u64, u64, Pieces),
         parcel: Option<Parcel>,
     ) {
         let unwanted = self.decide(|desk| {
@@ -341,7 +341,7 @@ impl Exchange {
         let held: Vec<ObjectId> = inner.iter().map(|carried| carried.object).collect();
         self.decide(|desk| inner.iter().for_each(|carried| desk.hold_bare(*carried)));
         self.put_down(kept);
-        let value = CopyValue::Encoded(Encoded::Bytes(Arc::new(buffer)));
+        let value = CopyValue::Encoded(Encoded::from(buffer));
         self.keep_copy(object, Copy { value, bytes, keeper, inner: held, told: 0 });
         self.decide(|desk| {
             if let Some(term) = adopted {
@@ -359,18 +359,23 @@ impl Exchange {
 }
 
 impl Pulling {
-    fn write(&mut self, offset: u64, total: u64, bytes: Vec<u8>) {
+    fn write(&mut self, offset: u64, total: u64, bytes: Pieces) {
         if total == bytes.len() as u64 {
-            self.buffer = bytes;
+            // The same memory, if it came in one piece and nobody shares it.
+            self.buffer = bytes.into_bytes().into();
             return;
         }
         let length = usize::try_from(total).unwrap_or(0);
         if self.buffer.len() != length {
             self.buffer = vec![0; length];
         }
-        let begin = usize::try_from(offset).unwrap_or(length);
-        if let Some(place) = self.buffer.get_mut(begin..begin.saturating_add(bytes.len())) {
-            place.copy_from_slice(&bytes);
+        let mut begin = usize::try_from(offset).unwrap_or(length);
+        for piece in bytes.iter() {
+            let end = begin.saturating_add(piece.len());
+            if let Some(place) = self.buffer.get_mut(begin..end) {
+                place.copy_from_slice(piece);
+            }
+            begin = end;
         }
     }
 }

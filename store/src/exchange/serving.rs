@@ -175,11 +175,11 @@ impl Exchange {
     pub(super) fn serve(&self, to: StoreId, object: ObjectId, offset: u64, length: u64) {
         let message = match self.offer(object) {
             Offer::Bytes(encoded, kept) => {
-                let whole = encoded.as_slice();
+                let whole = encoded.bytes();
                 let total = whole.len() as u64;
                 let begin = usize::try_from(offset.min(total)).unwrap_or(whole.len());
                 let end = begin.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
-                let part = &whole[begin..end.min(whole.len())];
+                let part = whole.slice(begin..end.min(whole.len()));
                 let parcel = if offset == 0 {
                     match self.parcel_for(to, kept) {
                         Ok(parcel) => parcel,
@@ -189,7 +189,7 @@ impl Exchange {
                     self.put_down(kept);
                     None
                 };
-                Message::Chunk { object, offset, total, bytes: part.to_vec(), parcel }
+                Message::Chunk { object, offset, total, bytes: part.into(), parcel }
             }
             Offer::None(text) => Message::NoCopy { object, text },
         };

@@ -87,17 +87,20 @@ impl<E, S: Brief> Lanes<E, S> {
     /// Full, closed, or room made meanwhile.
     #[cold]
     fn push_at_length(&self, envelope: E) -> Result<Option<E>, Refused<E>> {
-        let mut inner = self.inner.lock();
+        self.offer(&mut self.inner.lock(), envelope)
+    }
+
+    /// What becomes of an envelope that cannot wait.
+    fn offer(&self, inner: &mut Inner<E, S>, envelope: E) -> Result<Option<E>, Refused<E>> {
         match inner.room() {
             Room::Yes => {
-                self.admit(&mut inner, envelope);
+                self.admit(inner, envelope);
                 Ok(None)
             }
             Room::Displace => {
                 let displaced = inner.queue.pop_front();
                 inner.outstanding -= u32::from(displaced.is_some());
-                self.admit(&mut inner, envelope);
-                drop(inner);
+                self.admit(inner, envelope);
                 Ok(displaced)
             }
             Room::No => Err(Refused::Full(envelope)),
@@ -144,21 +147,11 @@ impl<E, S: Brief> Lanes<E, S> {
         line_max: usize,
     ) -> Admission<E> {
         let mut inner = self.inner.lock();
-        match (inner.room(), inner.rule) {
-            (Room::No, Rule::Wait) => {}
-            (Room::No, Rule::Reject | Rule::Displace) => {
-                return Admission::Refused(Refused::Full(envelope));
-            }
-            (Room::Yes | Room::Displace | Room::Closed, _) => {
-                drop(inner);
-                return match self.push(envelope) {
-                    Ok(displaced) => Admission::Admitted(displaced),
-                    // The last room went between the two locks: try again, in line.
-                    Err(Refused::Full(envelope)) => self.push_or_wait(envelope, waker, line_max),
-                    Err(refused) => Admission::Refused(refused),
-                };
-            }
-        }
+        let envelope = match self.offer(&mut inner, envelope) {
+            Ok(displaced) => return Admission::Admitted(displaced),
+            Err(Refused::Full(envelope)) if inner.rule == Rule::Wait => envelope,
+            Err(refused) => return Admission::Refused(refused),
+        };
         let line = inner.line.get_or_insert_with(|| Box::new(Line::new()));
         if waker.is_none() && line.waiting.len() >= line_max {
             return Admission::Refused(Refused::Full(envelope));

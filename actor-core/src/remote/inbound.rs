@@ -154,14 +154,6 @@ pub(crate) fn deliver_to<A: Receive<M>, M: Message>(
             seal(payload, None, ReplySlot::to(slot), meta)
         }
     };
-    let envelope = match cell.lanes.push(envelope) {
-        Ok(None) => return Delivered::Done,
-        Ok(Some(displaced)) => {
-            cell.displaced(displaced);
-            return Delivered::Done;
-        }
-        Err(Refused::Full(envelope) | Refused::Closed(envelope)) => envelope,
-    };
     match cell.lanes.push_or_wait(envelope, None, Mailbox::LINE_MAX) {
         Admission::Admitted(None) => Delivered::Done,
         Admission::Admitted(Some(displaced)) => {

@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a body fails its test")]
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use mobula::prelude::*;
@@ -386,6 +386,35 @@ fn t12_a_blocked_task_gives_its_cpu_back_so_that_nested_tasks_on_one_cpu_finish(
         assert!((0..).zip(values).all(|(x, value)| *value == x + 3));
         assert_eq!(gauge.peak.load(Ordering::SeqCst), 1, "one CPU, so one body at a time");
     });
+}
+
+/// Submits its own successor and ends, for as long as nobody has `heard`.
+#[mobula::task]
+fn rumour(heard: Arc<AtomicBool>, hops: Arc<AtomicUsize>) {
+    if !heard.load(Ordering::SeqCst) && hops.fetch_add(1, Ordering::SeqCst) < 10_000 {
+        drop(rumour::remote(heard, hops));
+    }
+}
+
+#[mobula::task]
+fn hear(heard: Arc<AtomicBool>) {
+    heard.store(true, Ordering::SeqCst);
+}
+
+#[test]
+fn t12_a_chain_of_ever_deeper_tasks_does_not_keep_the_others_waiting() {
+    for cpus in [0.5, 1.0] {
+        testkit::run_with(Node::builder().num_cpus(1.0), |_node| async move {
+            let (heard, hops) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+            let spread = rumour::remote(Arc::clone(&heard), Arc::clone(&hops));
+            let listeners: Vec<_> =
+                (0..3).map(|_| hear::options().num_cpus(cpus).remote(Arc::clone(&heard))).collect();
+            mobula::get(&listeners).await.unwrap();
+            spread.get().await.unwrap();
+            let hops = hops.load(Ordering::SeqCst);
+            assert!(hops < 1_000, "{hops} rumours went before those who listened");
+        });
+    }
 }
 
 struct Tally(u64);

@@ -5,7 +5,8 @@
 //! waits for a rare device. So heads of all shapes compete, the deeper and older one first among
 //! those that fit; and a head that was passed over [`PATIENCE`] times holds back the others that
 //! compete for what it lacks. Holding back is suspended while any task is blocked, for then the one
-//! held back may be the very one the blocked one waits for.
+//! held back may be the very one the blocked one waits for. A head that fits and has seen as many
+//! younger ones of other shapes go first, however deep, goes before them all.
 //!
 //! Tasks that return from being blocked come before every new task that needs a CPU: they hold
 //! memory, devices and a thread.
@@ -19,14 +20,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     ledger::{Ledger, ResourceAmount},
-    queue::{Rank, ReadyQueue},
+    queue::{PATIENCE, Rank, ReadyQueue},
     resources::{Demand, Quantity},
 };
 
 mod sharing;
-
-/// How often a head may be passed over before the others make room for it.
-const PATIENCE: u32 = 64;
 
 /// How many unused shapes are remembered, so that a repeated demand finds its queue again.
 const IDLE_SHAPES_MAX: usize = 64;
@@ -298,7 +296,7 @@ impl<T> Admission<T> {
     fn choose(&mut self) -> Option<ShapeId> {
         let held_back_by = self.impatient();
         let cpus_are_promised = !self.returning.is_empty();
-        let mut best: Option<(Rank, usize)> = None;
+        let mut best: Option<(bool, Rank, usize)> = None;
         for (at, shape) in self.shapes.iter_mut().enumerate() {
             if shape.ready.len() == 0
                 || (cpus_are_promised && !shape.demand.cpu_count().is_zero())
@@ -307,13 +305,18 @@ impl<T> Admission<T> {
             {
                 continue;
             }
+            let is_its_turn = shape.passed_over >= PATIENCE;
             if let Some((rank, _)) = shape.ready.head()
-                && best.is_none_or(|(best, _)| rank.goes_before(best))
+                && best.is_none_or(|(its_turn, best, _)| match (is_its_turn, its_turn) {
+                    (true, true) => rank.is_older(best),
+                    (false, false) => rank.goes_before(best),
+                    (is_its_turn, _) => is_its_turn,
+                })
             {
-                best = Some((rank, at));
+                best = Some((is_its_turn, rank, at));
             }
         }
-        best.and_then(|(_, at)| u32::try_from(at).ok()).map(ShapeId)
+        best.and_then(|(_, _, at)| u32::try_from(at).ok()).map(ShapeId)
     }
 
     /// The demand of a head that lost its patience, if others should make room for it.
@@ -330,13 +333,14 @@ impl<T> Admission<T> {
         self.shapes.iter().find(waits).map(|shape| shape.demand.clone())
     }
 
-    /// Heads that should have come before `taken` but did not fit have been passed over once more.
+    /// Heads that should have come before `taken` but did not fit, and those that have waited longer, have been passed
+    /// over once more.
     fn count_passed_over(&mut self, taken: Rank) {
         for shape in &mut self.shapes {
             if let Some((rank, _)) = shape.ready.head()
-                && rank.goes_before(taken)
+                && (rank.goes_before(taken) || rank.is_older(taken))
             {
-                shape.passed_over += 1;
+                shape.passed_over = shape.passed_over.saturating_add(1);
             }
         }
     }

@@ -6,7 +6,12 @@
 //! does, each leaving a blocked thread behind; so the more deeply nested task goes first, and a
 //! parent that blocks is followed by its own child, not by the next parent.
 //!
-//! Invariant: within one shape and depth, first in is first out; a head is the deepest of its shape.
+//! Depth alone would let a task that submits its own successor, and so goes ever deeper, keep all
+//! others waiting for ever. So after [`PATIENCE`] tasks that went before shallower ones, the oldest
+//! of all depths has its turn.
+//!
+//! Invariant: within one shape and depth, first in is first out; a head is the deepest of its shape,
+//! or the oldest when its patience is at an end.
 //!
 //! Pure: no clock, no I/O, no tasks.
 
@@ -18,6 +23,9 @@ const DEPTH_MAX: usize = 4096;
 
 /// How many of the last are looked at for one that is wanted: the rest is not worth the time under the lock.
 const LASTS_MAX: usize = 64;
+
+/// How often those in front may be passed over, by deeper ones or by ones that fit, before it is their turn.
+pub(crate) const PATIENCE: u32 = 64;
 
 /// Where a shape's head stands in the order: deeper first, then older.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +39,11 @@ impl Rank {
     pub(crate) fn goes_before(self, other: Self) -> bool {
         (self.depth, other.number) > (other.depth, self.number)
     }
+
+    /// Whether this one has waited longer than the other.
+    pub(crate) const fn is_older(self, other: Self) -> bool {
+        self.number < other.number
+    }
 }
 
 /// The ready tasks of one shape.
@@ -42,11 +55,13 @@ pub(crate) struct ReadyQueue<T> {
     /// No lane above this one holds anything.
     deepest: usize,
     len: usize,
+    /// How many went before shallower ones since one of those last had its turn.
+    passed_over: u32,
 }
 
 impl<T> Default for ReadyQueue<T> {
     fn default() -> Self {
-        Self { expected: VecDeque::new(), lanes: Vec::new(), deepest: 0, len: 0 }
+        Self { expected: VecDeque::new(), lanes: Vec::new(), deepest: 0, len: 0, passed_over: 0 }
     }
 }
 
@@ -81,7 +96,7 @@ impl<T> ReadyQueue<T> {
             let (number, task) = self.expected.front()?;
             return Some((Rank { depth: usize::MAX, number: *number }, task));
         }
-        let depth = self.settle()?;
+        let depth = self.turn()?;
         let (number, task) = self.lanes.get(depth)?.front()?;
         Some((Rank { depth, number: *number }, task))
     }
@@ -110,9 +125,13 @@ impl<T> ReadyQueue<T> {
             self.len -= 1;
             return Some(task);
         }
-        let depth = self.settle()?;
-        let (_, task) = self.lanes.get_mut(depth)?.pop_front()?;
+        let depth = self.turn()?;
+        let lane = self.lanes.get_mut(depth)?;
+        let (_, task) = lane.pop_front()?;
         self.len -= 1;
+        let others_wait = self.len > self.expected.len() + lane.len();
+        let is_their_turn = self.passed_over >= PATIENCE;
+        self.passed_over = if others_wait && !is_their_turn { self.passed_over + 1 } else { 0 };
         Some(task)
     }
 
@@ -130,6 +149,17 @@ impl<T> ReadyQueue<T> {
         }
         self.len -= swept.len();
         swept
+    }
+
+    /// The lane whose head is next: the deepest, or the one with the oldest head if it is that one's turn.
+    fn turn(&mut self) -> Option<usize> {
+        let deepest = self.settle()?;
+        if self.passed_over < PATIENCE {
+            return Some(deepest);
+        }
+        let heads = self.lanes.iter().take(deepest + 1).enumerate();
+        let ages = heads.filter_map(|(depth, lane)| Some((lane.front()?.0, depth)));
+        ages.min().map(|(_, depth)| depth)
     }
 
     /// Lowers `deepest` to the deepest lane that holds something.
@@ -192,11 +222,31 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_that_goes_ever_deeper_lets_the_oldest_have_its_turn() {
+        let mut queue = ReadyQueue::default();
+        queue.push(0, 0, "first");
+        queue.push(1, 1, "second");
+        queue.push(2, 2, "chain");
+        let mut order = Vec::new();
+        for number in 3..200 {
+            let next = queue.pop().unwrap();
+            if next == "chain" {
+                queue.push(u32::try_from(number).unwrap(), number, "chain");
+            }
+            order.push(next);
+        }
+        let at = |name| order.iter().position(|task| *task == name).unwrap();
+        let patience = PATIENCE as usize;
+        assert_eq!((at("first"), at("second")), (patience, 2 * patience + 1));
+    }
+
+    #[test]
     fn random_histories_agree_with_a_sorted_list() {
         for seed in 0..100 {
             let mut rng = StdRng::seed_from_u64(seed);
             let mut queue = ReadyQueue::default();
             let mut model: Vec<(u32, u64)> = Vec::new();
+            let mut passed_over = 0;
             for number in 0..300 {
                 if rng.random_bool(0.6) {
                     let depth = rng.random_range(0..5);
@@ -204,7 +254,15 @@ mod tests {
                     model.push((depth, number));
                 } else {
                     model.sort_by_key(|&(depth, number)| (std::cmp::Reverse(depth), number));
+                    if passed_over == PATIENCE {
+                        model.sort_by_key(|&(_, number)| number);
+                    }
                     let expected = (!model.is_empty()).then(|| model.remove(0));
+                    if let Some((taken, _)) = expected {
+                        let others = model.iter().any(|&(depth, _)| depth != taken);
+                        let goes_on = others && passed_over < PATIENCE;
+                        passed_over = if goes_on { passed_over + 1 } else { 0 };
+                    }
                     assert_eq!(queue.head().map(|(_, task)| *task), expected);
                     assert_eq!(queue.pop(), expected, "seed {seed}");
                 }

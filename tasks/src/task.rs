@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use mobula_actor_core::ActorId;
+use mobula_actor_core::{ActorId, NodeId};
 
 use crate::one_shot::OneShot;
 
@@ -33,6 +33,12 @@ impl CurrentTask {
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.0.attempt()
+    }
+
+    /// The node that runs this attempt; `None` on a node that is in no cluster, where there is only one.
+    #[must_use]
+    pub fn node(&self) -> Option<NodeId> {
+        self.0.host.system().remote().map(|remote| remote.here().0)
     }
 
     /// The name given in the options, or the function's.

@@ -71,6 +71,28 @@ fn a_large_demand_is_passed_over_only_so_often() {
 }
 
 #[test]
+fn a_shallow_head_of_another_shape_is_passed_over_by_deeper_ones_only_so_often() {
+    let mut admission = node(1.0);
+    let (one, half) = (ShapeId::ONE_CPU, admission.intern(&cpus(0.75)));
+    let _ = admission.enqueue(half, 0, 999);
+    let _ = admission.enqueue(one, 1, 1);
+    let mut deep = 0;
+    // Each deep one submits the next one, deeper still, before it ends.
+    let ran = (2..1000).any(|depth| {
+        let ran = take_all(&mut admission);
+        if ran == [999] {
+            return true;
+        }
+        assert_eq!(ran, [1]);
+        deep += 1;
+        let _ = admission.enqueue(one, depth, 1);
+        admission.finish(one);
+        false
+    });
+    assert!(ran && deep <= PATIENCE + 1, "after {deep} others");
+}
+
+#[test]
 fn an_infeasible_demand_warns_once_and_runs_when_the_node_grows() {
     let mut admission = node(1.0);
     let shape = admission.intern(&cpus(0.0).with("tpu", Quantity::ONE).unwrap());

@@ -111,6 +111,94 @@ impl actix::Handler<Inspect> for Cellar {
     }
 }
 
+/// Panics in the future that its handler returns, which actix runs as a task of its own.
+struct Burst;
+
+impl actix::Message for Burst {
+    type Result = ();
+}
+
+impl actix::Handler<Burst> for Cellar {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Burst, _: &mut actix::Context<Self>) -> ResponseFuture<()> {
+        Box::pin(async {
+            tokio::time::sleep(secs(1)).await;
+            panic!("a cask bursts")
+        })
+    }
+}
+
+/// Gets no answer.
+struct Shrug;
+
+/// An answer that is none.
+struct NoAnswer;
+
+impl actix::Message for Shrug {
+    type Result = ();
+}
+
+impl actix::dev::MessageResponse<Cellar, Shrug> for NoAnswer {
+    fn handle(self, _: &mut actix::Context<Cellar>, asker: Option<actix::dev::OneshotSender<()>>) {
+        drop(asker);
+    }
+}
+
+impl actix::Handler<Shrug> for Cellar {
+    type Result = NoAnswer;
+
+    fn handle(&mut self, _: Shrug, _: &mut actix::Context<Self>) -> NoAnswer {
+        NoAnswer
+    }
+}
+
+/// Asks back whoever asks.
+struct CallBack(ActorRef<Visitor>);
+
+impl actix::Message for CallBack {
+    type Result = String;
+}
+
+impl actix::Handler<CallBack> for Cellar {
+    type Result = actix::ResponseActFuture<Self, String>;
+
+    fn handle(
+        &mut self,
+        CallBack(visitor): CallBack,
+        _: &mut actix::Context<Self>,
+    ) -> Self::Result {
+        let asked = async move {
+            match visitor.rest().await {
+                Ok(()) => "rested".to_owned(),
+                Err(error) => error.to_string(),
+            }
+        };
+        Box::pin(actix::fut::wrap_future(asked))
+    }
+}
+
+struct Visitor;
+
+#[mobula::actor]
+impl Visitor {
+    pub fn new() -> Self {
+        Self
+    }
+
+    pub async fn visit(
+        &mut self,
+        ctx: &mut Context<Self>,
+        guest: ActorRef<Guest<Cellar>>,
+    ) -> String {
+        guest.send(CallBack(ctx.actor_ref())).await.unwrap()
+    }
+
+    pub async fn rest(&mut self) {
+        tokio::time::sleep(secs(60)).await;
+    }
+}
+
 #[derive(Message, Clone, Debug)]
 struct Ended(ExitReason);
 
@@ -223,6 +311,45 @@ async fn a_panic_outside_any_message_ends_the_guest_as_well() {
     advance(secs(10)).await;
     assert_eq!(guest.send(Store(1)).await.unwrap(), 1);
     assert_eq!(noted(&log), ["started", "stored 6", "started", "stored 1"]);
+}
+
+#[mobula::test]
+async fn a_panic_in_the_future_that_a_handler_returned_ends_the_guest_as_well(node: Node) {
+    let log = Log::default();
+    let guest = host("cellar", cellar(&log));
+    guest.send(Store(6)).await.unwrap();
+    let error = guest.send(Burst).await.unwrap_err();
+    assert!(error.to_string().contains("a cask bursts"), "{error}");
+    assert_eq!(guest.send(Store(1)).await.unwrap(), 1, "the new guest begins with nothing");
+    assert_eq!(noted(&log), ["started", "stored 6", "started", "stored 1"]);
+    let report = node.crash_reports()[0].to_string();
+    assert!(report.contains("Burst") && report.contains("actix_guest.rs"), "{report}");
+}
+
+#[mobula::test]
+async fn a_guest_that_drops_a_reply_lives_on_and_its_asker_is_told() {
+    let log = Log::default();
+    let guest = host("cellar", cellar(&log));
+    guest.send(Store(6)).await.unwrap();
+    let error = guest.send(Shrug).await.unwrap_err();
+    assert!(error.to_string().contains("dropped the reply"), "{error}");
+    assert_eq!(guest.send(Store(1)).await.unwrap(), 7);
+    assert_eq!(noted(&log), ["started", "stored 6", "stored 1"]);
+}
+
+#[mobula::test]
+async fn a_guest_asks_as_part_of_the_message_it_handles() {
+    let guest = host("cellar", cellar(&Log::default()));
+    // In a circle.
+    let visitor = Visitor::remote();
+    let said = visitor.visit(guest.clone()).await.unwrap();
+    assert!(said.contains("would wait for itself: Visitor"), "{said}");
+    // Under the asker's deadline.
+    let began = tokio::time::Instant::now();
+    let late = guest.send(CallBack(visitor)).timeout(secs(1)).await;
+    late.unwrap_err();
+    assert_eq!(guest.send(Store(6)).await.unwrap(), 6);
+    assert_eq!(began.elapsed(), secs(1), "the guest waited no longer, either");
 }
 
 #[mobula::test]

@@ -9,26 +9,26 @@
 //! from the factory. Addresses of the old guest that were kept elsewhere are then dead; references to the host are not.
 //!
 //! Asked to stop, the guest runs its `stopping` and `stopped`. Killed or after a panic it runs nothing any more, as no
-//! actor of ours does: actix would handle what waits and run both hooks while it drops a guest, damaged or not. Only a
-//! future that a handler has returned runs on: it is a task of actix's own.
+//! actor of ours does: actix would handle what waits and run both hooks while it drops a guest, damaged or not.
 //!
-//! A guest's code belongs to the node: it may look names up, spawn, and submit tasks, as the host.
+//! A guest's code belongs to the node: it may look names up, spawn, and submit tasks, as the host; and it asks as part of
+//! the message it handles, so that a deadline holds and a cycle of asks is found. The one exception is what a handler
+//! returns as a `ResponseFuture` (or a `Response` of a future): that is a task of actix's own. It runs on after a kill, and
+//! outside the node unless it is wrapped in `Node::enter`; a `ResponseActFuture` runs inside. A panic in it ends the guest
+//! all the same: actix drops the reply, and the host looks why.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use actix::{
-    ActorContext, ActorFutureExt, AsyncContext, Context as ActixContext, dev::ContextFut,
-    fut::wrap_future,
+    ActorContext, ActorFutureExt, AsyncContext, Context as ActixContext, fut::wrap_future,
 };
 use futures_util::stream;
 use tokio::sync::oneshot;
-use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::actor::{Actor, Calls, Hook, Local, LocalHandler, Step};
 use crate::actor_ref::{ActorRef, Address};
@@ -39,12 +39,13 @@ use crate::directory::Kind;
 use crate::ending;
 use crate::exit::ExitReason;
 use crate::message::Message;
-use crate::panic_capture::guard;
+use crate::panic_capture::{guard, stray_count, stray_since};
 use crate::reply::ReplySlot;
 use crate::spawn::ActorOptions;
 
-/// How long a guest whose host stops may take to run its own `stopping` and `stopped`.
-const FAREWELL: Duration = Duration::from_secs(1);
+mod hosted;
+
+use hosted::{Handled, Hosted, InHand, Life, panicked};
 
 /// How often [`host`] has a guest restarted.
 pub const RESTARTS_DEFAULT: u32 = 10;
@@ -76,14 +77,6 @@ pub struct Guest<G: Hostable> {
     hosted: Option<Hosted<G>>,
 }
 
-struct Hosted<G: Hostable> {
-    address: actix::Addr<G>,
-    /// Tells the guest to stop; so does dropping it.
-    leave: oneshot::Sender<()>,
-    /// Gives the reason of the guest's end.
-    task: JoinHandle<ExitReason>,
-}
-
 impl<G: Hostable> Guest<G> {
     /// A host for the guest that `make` makes, on the arbiter's thread, when the host starts.
     pub fn new(make: impl FnOnce() -> G + 'static) -> Self {
@@ -101,11 +94,17 @@ impl<G: Hostable> Guest<G> {
         let mut life = Life(context.into_future(make()));
         let (sender, receiver) = oneshot::channel();
         let here = Current::citizen(ctx.system().clone(), ctx.id());
+        let in_hand = InHand::default();
+        let handled = in_hand.clone();
         let task = tokio::task::spawn_local(current::scope(here, async move {
-            let end = poll_fn(|cx| match guard(|| Pin::new(&mut life.0).poll(cx)) {
-                Ok(Poll::Pending) => Poll::Pending,
-                Ok(Poll::Ready(())) => Poll::Ready(ExitReason::Normal),
-                Err(report) => Poll::Ready(ExitReason::Panic(std::sync::Arc::new(report))),
+            let end = poll_fn(|cx| {
+                let Handled { name, context } = handled.now();
+                current::with_mut(|here| here.message = context);
+                match guard(|| Pin::new(&mut life.0).poll(cx)) {
+                    Ok(Poll::Pending) => Poll::Pending,
+                    Ok(Poll::Ready(())) => Poll::Ready(ExitReason::Normal),
+                    Err(report) => Poll::Ready(panicked(report, name)),
+                }
             })
             .await;
             ending::drop_as(&end, life);
@@ -116,26 +115,7 @@ impl<G: Hostable> Guest<G> {
         ctx.attach(stream::once(async move {
             GuestEnded(receiver.await.unwrap_or(ExitReason::Killed))
         }));
-        self.hosted = Some(Hosted { address, leave, task });
-    }
-}
-
-/// A guest with its context.
-struct Life<G: Hostable>(ContextFut<G, ActixContext<G>>);
-
-impl<G: Hostable> Drop for Life<G> {
-    /// Whoever is dropped before the end runs nothing any more.
-    fn drop(&mut self) {
-        self.0.ctx().terminate();
-    }
-}
-
-/// Drops a guest that has not left by itself.
-struct Evict(AbortHandle);
-
-impl Drop for Evict {
-    fn drop(&mut self) {
-        self.0.abort();
+        self.hosted = Some(Hosted { address, leave, task, in_hand });
     }
 }
 
@@ -154,7 +134,7 @@ impl<G: Hostable> Actor for Guest<G> {
     const KIND: Kind = Kind::Guest;
 
     fn type_name() -> Cow<'static, str> {
-        let guest = std::any::type_name::<G>();
+        let guest = type_name::<G>();
         format!("Guest<{}>", guest.rsplit("::").next().unwrap_or(guest)).into()
     }
 
@@ -169,16 +149,11 @@ impl<G: Hostable> Actor for Guest<G> {
         _ctx: &'a mut Context<Self>,
         _reason: ExitReason,
     ) -> Hook<'a, Self> {
-        let Some(Hosted { leave, task, .. }) = self.hosted.take() else {
+        let Some(hosted) = self.hosted.take() else {
             return Hook::done();
         };
-        // It may have ended already.
-        let _ = leave.send(());
         Hook::later_local(async move {
-            let evict = Evict(task.abort_handle());
-            // Over time or not, the guest is gone after this.
-            let _ = tokio::time::timeout(FAREWELL, task).await;
-            drop(evict);
+            hosted.left().await;
             Ok(())
         })
     }
@@ -273,15 +248,30 @@ where
         let Some(hosted) = &mut self.hosted else {
             return Step::done();
         };
+        let in_hand = hosted.in_hand.take_up::<M>();
+        let strays = stray_count();
         let answer = hosted.address.send(message);
         Step::later_local(async move {
             if let Ok(value) = answer.await {
+                drop(in_hand);
                 reply.send(value);
                 return;
             }
-            // The guest is dead or dying: its end says why.
             let reason = match self.hosted.take() {
-                Some(hosted) => hosted.task.await.unwrap_or(ExitReason::Killed),
+                // The guest is dead or dying: its end says why.
+                Some(hosted) if hosted.is_leaving() => hosted.left().await,
+                Some(hosted) => match stray_since(strays) {
+                    // The future that its handler returned, a task of its own, has panicked.
+                    Some(report) => {
+                        hosted.task.abort();
+                        panicked(report, Some(type_name::<M>()))
+                    }
+                    // It will not answer, and lives on.
+                    None => {
+                        self.hosted = Some(hosted);
+                        return;
+                    }
+                },
                 None => ExitReason::Killed,
             };
             // The asker is answered with that end, when the mailbox has been renewed.

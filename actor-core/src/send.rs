@@ -88,6 +88,11 @@ fn ask_context<A: Actor>(
     found.unwrap_or_else(|| Ok(MessageContext { deadline, span, ..MessageContext::default() }))
 }
 
+/// Whether an actor handles messages beside each other.
+const fn is_beside<A: Actor>() -> bool {
+    <A::Mode as Mode<A>>::SHARED && A::MAX_CONCURRENCY > 1
+}
+
 /// The chain of asks for an ask from `here` to `cell`.
 fn chain_to<A: Actor>(
     cell: &Cell<A>,
@@ -100,7 +105,7 @@ fn chain_to<A: Actor>(
     let chain = Arc::new(CallChain { node: NodeId::HERE, actor: asker, parent });
     // An actor that handles messages beside each other can answer while it waits.
     let (node, asked) = cell.place();
-    if !<A::Mode as Mode<A>>::SHARED && chain.contains(node, asked) {
+    if !is_beside::<A>() && chain.contains(node, asked) {
         return Err(path(&chain, cell));
     }
     Ok(Some(chain))

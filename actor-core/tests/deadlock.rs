@@ -210,3 +210,40 @@ async fn an_actor_that_answers_while_it_waits_is_no_deadlock() {
     })
     .await;
 }
+
+pub struct Turnstile;
+
+/// Takes `&self`, and one call at a time all the same.
+#[mobula_actor_core::actor(max_concurrency = 1)]
+impl Turnstile {
+    pub fn new() -> Self {
+        Self
+    }
+    pub async fn there_and_back(&self, gate: ActorRef<Gate>, me: ActorRef<Turnstile>) -> String {
+        gate.back_to(me).await.unwrap()
+    }
+    pub async fn pass(&self) {}
+}
+
+pub struct Gate;
+
+#[mobula_actor_core::actor]
+impl Gate {
+    pub fn new() -> Self {
+        Self
+    }
+    pub async fn back_to(&mut self, turnstile: ActorRef<Turnstile>) -> String {
+        turnstile.pass().await.unwrap_err().to_string()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_shares_itself_with_one_call_at_a_time_can_be_in_a_deadlock() {
+    on_node(async {
+        let turnstile = Turnstile::remote();
+        let said = turnstile.there_and_back(Gate::remote(), turnstile.clone()).await.unwrap();
+        assert!(said.contains("would wait for itself"), "{said}");
+        turnstile.pass().await.unwrap();
+    })
+    .await;
+}

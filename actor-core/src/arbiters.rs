@@ -2,8 +2,9 @@
 //!
 //! Two talking actors on one thread need no wake-up across threads; the same two split over threads
 //! run hundreds of times slower. So what is spread over arbiters is the *group*, never the single actor:
-//! a group goes whole to the arbiter with the fewest groups when its first actor starts. A pinned actor
-//! without a group joins the arbiter of whoever spawns it, or the group `""`.
+//! a group goes whole to the arbiter with the fewest groups when its first actor starts, and is forgotten
+//! when its last one has ended. A pinned actor without a group joins the arbiter of whoever spawns it, or the
+//! group `""`.
 //!
 //! The threads are actix-rt's, so that actix guests live on them too. They start with the first
 //! pinned actor: a node that pins nothing has none.
@@ -46,7 +47,7 @@ pub(crate) struct Arbiters {
     choice: ArbiterChoice,
     here: Option<ArbiterHandle>,
     pool: OnceLock<Pool>,
-    groups: Mutex<HashMap<String, usize>>,
+    seats: Arc<Mutex<Seats>>,
 }
 
 /// Tells pools apart: two nodes may live in one process.
@@ -64,7 +65,7 @@ impl Arbiters {
             ArbiterChoice::Threads(_) => None,
             ArbiterChoice::Here => Arbiter::try_current(),
         };
-        Self { choice, here, pool: OnceLock::new(), groups: Mutex::default() }
+        Self { choice, here, pool: OnceLock::new(), seats: Arc::default() }
     }
 
     /// Runs on the arbiter for an actor pinned so the future that `make` makes there. Without a detour, if this is that
@@ -79,28 +80,24 @@ impl Arbiters {
             Some((token, index)) if Arc::ptr_eq(token, &pool.token) => Some(*index),
             Some(_) | None => None,
         });
-        let index = match pin {
-            Pin::Near => here.unwrap_or_else(|| self.of_group("", pool.handles.len())),
-            Pin::Group(group) => self.of_group(group, pool.handles.len()),
-        };
-        if here == Some(index) {
-            drop(tokio::task::spawn_local(make()));
-        } else {
-            pool.handles[index % pool.handles.len()]
-                .spawn_fn(move || drop(tokio::task::spawn_local(make())));
+        let arbiters = pool.handles.len();
+        match pin {
+            Pin::Near => {
+                let index = here.unwrap_or_else(|| self.seats.lock().of_nobody(arbiters));
+                pool.spawn(here, index, make);
+            }
+            Pin::Group(group) => {
+                let index = self.seats.lock().join(group, arbiters);
+                let member = Member { group: group.clone(), seats: Arc::clone(&self.seats) };
+                pool.spawn(here, index, move || {
+                    let actor = make();
+                    async move {
+                        actor.await;
+                        drop(member);
+                    }
+                });
+            }
         }
-    }
-
-    fn of_group(&self, group: &str, arbiters: usize) -> usize {
-        let mut groups = self.groups.lock();
-        if let Some(index) = groups.get(group) {
-            return *index;
-        }
-        let mut load = vec![0_usize; arbiters.max(1)];
-        groups.values().for_each(|index| load[*index] += 1);
-        let index = (0..load.len()).min_by_key(|index| load[*index]).unwrap_or(0);
-        groups.insert(group.to_owned(), index);
-        index
     }
 
     fn start(&self) -> Pool {
@@ -111,6 +108,82 @@ impl Arbiters {
             (ArbiterChoice::Here, None) => start_threads(1),
             (ArbiterChoice::Threads(count), _) => start_threads(count.max(1)),
         }
+    }
+}
+
+impl Pool {
+    fn spawn<F: Future<Output = ()> + 'static>(
+        &self,
+        here: Option<usize>,
+        index: usize,
+        make: impl FnOnce() -> F + Send + 'static,
+    ) {
+        if here == Some(index) {
+            drop(tokio::task::spawn_local(make()));
+        } else {
+            self.handles[index % self.handles.len()]
+                .spawn_fn(move || drop(tokio::task::spawn_local(make())));
+        }
+    }
+}
+
+/// Which group sits on which arbiter.
+#[derive(Default)]
+struct Seats {
+    of_group: HashMap<String, Seat>,
+    of_nobody: Option<usize>,
+}
+
+struct Seat {
+    arbiter: usize,
+    members: usize,
+}
+
+impl Seats {
+    /// The arbiter of a group that has one actor more.
+    fn join(&mut self, group: &str, arbiters: usize) -> usize {
+        if let Some(seat) = self.of_group.get_mut(group) {
+            seat.members += 1;
+            return seat.arbiter;
+        }
+        let arbiter = self.emptiest(arbiters);
+        self.of_group.insert(group.to_owned(), Seat { arbiter, members: 1 });
+        arbiter
+    }
+
+    /// An actor of the group has ended.
+    fn leave(&mut self, group: &str) {
+        if let Some(seat) = self.of_group.get_mut(group) {
+            seat.members -= 1;
+            if seat.members == 0 {
+                self.of_group.remove(group);
+            }
+        }
+    }
+
+    /// The arbiter of the pinned actors without a group.
+    fn of_nobody(&mut self, arbiters: usize) -> usize {
+        let emptiest = self.emptiest(arbiters);
+        *self.of_nobody.get_or_insert(emptiest)
+    }
+
+    fn emptiest(&self, arbiters: usize) -> usize {
+        let mut load = vec![0_usize; arbiters.max(1)];
+        let groups = self.of_group.values().map(|seat| seat.arbiter);
+        groups.chain(self.of_nobody).for_each(|arbiter| load[arbiter] += 1);
+        (0..load.len()).min_by_key(|arbiter| load[*arbiter]).unwrap_or(0)
+    }
+}
+
+/// A running actor's place in its group.
+struct Member {
+    group: String,
+    seats: Arc<Mutex<Seats>>,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.seats.lock().leave(&self.group);
     }
 }
 
@@ -154,5 +227,29 @@ impl Drop for Arbiters {
 impl fmt::Debug for Arbiters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Arbiters").field("choice", &self.choice).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_spread_and_those_whose_actors_have_ended_are_forgotten() {
+        let mut seats = Seats::default();
+        assert_eq!([seats.join("a", 2), seats.join("b", 2), seats.join("c", 2)], [0, 1, 0]);
+        assert_eq!(seats.join("b", 2), 1, "a group stays together");
+        seats.leave("a");
+        seats.leave("c");
+        assert_eq!([seats.join("d", 2), seats.join("e", 2)], [0, 0], "only living groups count");
+        seats.leave("b");
+        assert_eq!(seats.join("b", 2), 1, "one of two was left");
+        for number in 0..1000 {
+            let group = format!("session {number}");
+            seats.join(&group, 2);
+            seats.leave(&group);
+        }
+        assert_eq!(seats.of_group.len(), 3);
+        assert_eq!((seats.of_nobody(2), seats.of_nobody(2)), (1, 1));
     }
 }

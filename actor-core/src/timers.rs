@@ -1,7 +1,8 @@
 //! Timers of one actor: which is due when, and which have been cancelled.
 //!
 //! Cancelling inside a heap is costly and racy; a stale entry is made harmless instead: each key remembers
-//! the number of its newest setting, and an entry with another number is passed over when its time comes.
+//! the number of its newest setting, and an entry with another number is passed over when its time comes. When most are
+//! stale the heap is swept, so that a key set again and again, for far away, costs no more than one.
 //!
 //! Pure: no clock, no I/O, no tasks.
 
@@ -9,6 +10,9 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
 use std::time::{Duration, Instant};
+
+/// So few entries are not worth a sweep.
+const STALE_MIN: usize = 16;
 
 /// Names a timer of one actor. Setting a key again replaces its timer.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -93,6 +97,9 @@ impl<T> TimerTable<T> {
         self.by_setting.insert(setting, key.clone());
         if let Some(old) = self.entries.insert(key, Entry { setting, every, give }) {
             self.by_setting.remove(&old.setting);
+        }
+        if self.heap.len() > STALE_MIN && self.heap.len() / 2 > self.by_setting.len() {
+            self.heap.retain(|Reverse((_, setting))| self.by_setting.contains_key(setting));
         }
         self.heap.push(Reverse((at, setting)));
     }
@@ -193,6 +200,21 @@ mod tests {
         table.set("beat".into(), start + ms(50), None, Some(2));
         assert_eq!(fired(&mut table, start + ms(20)), None);
         assert_eq!(fired(&mut table, start + ms(50)), Some(Ok(2)));
+    }
+
+    #[test]
+    fn a_key_set_again_and_again_keeps_no_more_than_it_needs() {
+        let start = Instant::now();
+        let mut table = TimerTable::new();
+        table.set("beat".into(), start + ms(1), Some(ms(1)), None);
+        for time in 1..10_000 {
+            table.set("idle".into(), start + ms(3_600_000 + time), None, Some(7));
+            assert!(table.heap.len() <= STALE_MIN + 1, "{} entries for two", table.heap.len());
+        }
+        assert_eq!(table.len(), 2);
+        assert!(table.cancel(&"beat".into()));
+        assert_eq!(fired(&mut table, start + ms(3_609_998)), None);
+        assert_eq!(fired(&mut table, start + ms(3_609_999)), Some(Ok(7)));
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl Supervisor {
     fn perform(&mut self, action: Action) -> Option<FollowUp> {
         match action {
             Action::StartChild { child, generation } => return self.start(child, generation),
-            Action::StopChild { child, .. } => self.stop(child),
+            Action::StopChild { child, deadline } => self.stop(child, deadline),
             Action::KillChild { child } => self.kill(child),
             Action::StartTimer { token, after } => return Some(FollowUp::Timer(token, after)),
             Action::Release { child } => self.kids.release(child),
@@ -195,7 +195,8 @@ impl Supervisor {
 
     /// At the supervisor's own end a child handles what waits and ends for good; before, it ends
     /// after its running handler and may be started again in the same cell.
-    fn stop(&self, child: ChildKey) {
+    fn stop(&mut self, child: ChildKey, deadline: Option<Duration>) {
+        self.kids.stopping(child, deadline);
         let Some(handle) = self.kids.handle(child) else {
             return;
         };

@@ -16,7 +16,7 @@ use super::{
     work::Purpose,
 };
 use crate::{
-    children::{ChildKey, ChildState},
+    children::{Child, ChildKey, ChildState},
     error::Refusal,
     intensity::Allowance,
     restart::{ExitClass, Fate},
@@ -49,14 +49,15 @@ impl Core {
                 self.forget(key);
             }
         }
-        if significant {
-            let others_up = self
-                .children
-                .iter()
-                .any(|(_, child)| child.rules.significant && child.state != ChildState::Down);
-            if self.settings.auto_shutdown.is_due(others_up) {
-                self.end(Ending::AutoShutdown);
-            }
+        self.stays_down(significant);
+    }
+
+    /// A child has ended by itself and is not started again: if it was a significant one, that may be the end of all.
+    fn stays_down(&mut self, was_significant: bool) {
+        let is_up = |child: &Child| child.rules.significant && child.state != ChildState::Down;
+        let others_up = self.children.iter().any(|(_, child)| is_up(child));
+        if was_significant && self.settings.auto_shutdown.is_due(others_up) {
+            self.end(Ending::AutoShutdown);
         }
     }
 
@@ -75,8 +76,10 @@ impl Core {
         };
         child.state = ChildState::Ended { exit: ExitClass::Shutdown };
         if child.rules.budget.is_some_and(|budget| child.restarts >= budget) {
+            let significant = child.rules.significant;
             self.report(key, Incident::BudgetUsedUp);
-            return self.forget(key);
+            self.forget(key);
+            return self.stays_down(significant);
         }
         let left = match self.window.record(now) {
             Allowance::Exceeded => {

@@ -4,9 +4,10 @@
 //! own generation. Here the two meet. Invariant: an actor id leads to a child only while that child
 //! lives in that cell, so a late signal of an old cell leads nowhere.
 
-use std::{any::Any, collections::BTreeMap, sync::Arc};
+use std::{any::Any, collections::BTreeMap, sync::Arc, time::Duration};
 
 use mobula_actor_core::{ActorHandle, ActorId, ChildExited, ExitReason, FlightRecord};
+use tokio::time::Instant;
 
 use crate::{
     child_spec::{Blueprint, Home, Started},
@@ -25,6 +26,8 @@ pub(super) struct Kid {
     pub(super) last: Option<(ExitReason, Vec<FlightRecord>)>,
     /// The actor of the last life, for reports.
     pub(super) actor: Option<ActorId>,
+    /// When a stop that was ordered with a deadline is overdue.
+    pub(super) stop_by: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -42,6 +45,7 @@ impl Kids {
             generation: 0,
             last: None,
             actor: None,
+            stop_by: None,
         };
         self.by_key.insert(key, kid);
     }
@@ -99,6 +103,13 @@ impl Kids {
             kid.last = Some((exited.reason, exited.flight));
         }
         is_present.then_some(key)
+    }
+
+    /// A stop of the child was ordered.
+    pub(super) fn stopping(&mut self, key: ChildKey, deadline: Option<Duration>) {
+        if let Some(kid) = self.by_key.get_mut(&key) {
+            kid.stop_by = deadline.and_then(|after| Instant::now().checked_add(after));
+        }
     }
 
     /// The child's final end was seen by another way than the signal.

@@ -12,7 +12,7 @@ use futures_util::{
     stream::{FuturesUnordered, StreamExt},
 };
 use mobula_actor_core::ExitReason;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{FollowUp, Supervisor};
 use crate::{
@@ -36,7 +36,10 @@ impl Supervisor {
             if let (ChildState::Stopping { killed: false }, Shutdown::Deadline(after)) =
                 (child.state, child.rules.shutdown)
             {
-                // Its timer runs in the mailbox, which is not read any more.
+                // Its timer runs in the mailbox, which is not read any more; what of it has passed has passed.
+                let stop_by = self.kids.get(key).and_then(|kid| kid.stop_by);
+                let left = stop_by.map(|by| by.saturating_duration_since(Instant::now()));
+                let after = left.unwrap_or(after);
                 let token = TimerToken::Deadline { child: key, generation: child.generation };
                 coming.push(timer(token, after));
             }

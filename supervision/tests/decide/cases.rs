@@ -269,6 +269,24 @@ fn a_childs_own_budget_ends_the_child_and_nobody_else() {
 }
 
 #[test]
+fn a_significant_child_whose_budget_is_used_up_has_ended_for_good() {
+    for (auto_shutdown, log) in [
+        (AutoShutdown::AnySignificant, "used-up:b -c -a auto-shutdown"),
+        (AutoShutdown::AllSignificant, "used-up:b"),
+    ] {
+        let main = ChildRules { significant: true, ..child("b", Restart::Transient) };
+        let other = ChildRules { significant: true, ..child("c", Restart::Transient) };
+        let main = ChildRules { budget: Some(1), ..main };
+        let auto = Settings { auto_shutdown, ..settings(Strategy::OneForOne, 9) };
+        let mut stage = Stage::begun(auto, vec![child("a", Restart::Permanent), main, other]);
+        stage.crash("b");
+        assert_eq!(stage.take_log(), "+b");
+        stage.crash("b");
+        assert_eq!(stage.take_log(), log);
+    }
+}
+
+#[test]
 fn a_group_goes_on_without_a_member_whose_budget_is_used_up() {
     let mut children = permanent("a b c");
     children[1].budget = Some(1);

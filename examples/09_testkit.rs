@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use mobula::prelude::*;
-use mobula::testkit::{self, Probe};
+use mobula::testkit::{self, DeadLetterProbe, Probe, RestartProbe};
 
 /// Asks its owner, an hour after the last sign of life, whether anybody is there.
 struct Nightwatch {
@@ -26,6 +26,11 @@ impl Nightwatch {
         Self { owner }
     }
 
+    /// Falls over; whoever supervises it starts it again.
+    pub fn stumble(&mut self) {
+        panic!("the lamp went out");
+    }
+
     /// A keyed timer: setting it again replaces it.
     pub fn sign_of_life(&mut self, ctx: &mut Context<Self>) {
         ctx.after_keyed("silence", secs(3600), Silence);
@@ -42,9 +47,11 @@ impl Handler<Silence> for Nightwatch {
 
 fn main() -> anyhow::Result<()> {
     let began = Instant::now();
-    testkit::run(|_node| async {
+    testkit::run(|node| async move {
         let owner = Probe::<Alarm>::spawn();
-        let watch = Nightwatch::remote(owner.actor().recipient());
+        let watch = Nightwatch::options().max_restarts(1).remote(owner.actor().recipient());
+        let mut restarts = RestartProbe::new(&watch);
+        let mut letters = DeadLetterProbe::new(node.system());
 
         for _ in 0..3 {
             watch.sign_of_life().await?;
@@ -53,9 +60,16 @@ fn main() -> anyhow::Result<()> {
         assert_eq!(owner.next().await, Alarm);
         println!("no alarm while there are signs of life, one when they end");
 
+        watch.stumble().tell().await?;
+        watch.sign_of_life().tell().await?; // waits behind the stumble
+        let reason = restarts.next().await;
+        let letter = letters.expect(|letter| letter.to == watch.id());
+        println!("restarted, for it {reason}; {} is a dead letter", letter.message);
+
         watch.kill().await?;
         assert!(testkit::ends(&watch).await.is_abnormal());
         owner.expect_silence(secs(24 * 3600)).await;
+        letters.expect_none();
         println!("a killed watch is silent for a day");
         anyhow::Ok(())
     })?;

@@ -23,7 +23,9 @@ use std::time::Duration;
 
 use crate::node::Node;
 
-pub use mobula_actor_core::testkit::{DeadLetterProbe, Probe, ProbeActor, advance, ends};
+pub use mobula_actor_core::testkit::{
+    DeadLetterProbe, Probe, ProbeActor, RestartProbe, advance, ends,
+};
 
 /// When nothing can run and no timer is set, time jumps here, and the test fails instead of hanging for ever.
 const PATIENCE: Duration = Duration::from_hours(24 * 365);

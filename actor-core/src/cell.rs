@@ -247,6 +247,10 @@ impl<A: Actor> Cell<A> {
         self.settings().and_then(|settings| settings.parent.as_ref())
     }
 
+    pub(crate) fn is_supervised(&self) -> bool {
+        self.parent().is_some()
+    }
+
     fn is_detached(&self) -> bool {
         self.settings().is_some_and(|settings| settings.detached)
     }

@@ -21,6 +21,25 @@ pub struct FlightRecord {
     pub sequence: u64,
 }
 
+impl FlightRecord {
+    /// Several, in order, as text.
+    #[must_use]
+    pub fn list(records: &[Self]) -> String {
+        let texts: Vec<String> = records.iter().map(ToString::to_string).collect();
+        texts.join(", ")
+    }
+}
+
+impl fmt::Display for FlightRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{} {}", self.sequence, self.message)?;
+        match self.from.citizen() {
+            Some(sender) => write!(f, " from {sender}"),
+            None => Ok(()),
+        }
+    }
+}
+
 pub(crate) struct FlightRecorder {
     sender: RingSender<FlightRecord>,
     receiver: RingReceiver<FlightRecord>,

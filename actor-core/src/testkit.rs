@@ -1,4 +1,4 @@
-//! For tests: probes that note what they are sent, virtual time, and assertions on ends and dead letters.
+//! For tests: probes that note what they are sent, virtual time, and assertions on ends, restarts and dead letters.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::actor_ref::ActorRef;
 use crate::context::Context;
 use crate::dead_letters::{DeadLetter, DeadLetterTap};
 use crate::exit::ExitReason;
-use crate::handle::AsHandle;
+use crate::handle::{ActorHandle, AsHandle};
 use crate::message::Message;
 use crate::spawn::spawn;
 use crate::system::System;
@@ -141,6 +141,66 @@ impl<M: Message<Reply = ()>> Probe<M> {
 impl<M: Message<Reply = ()>> fmt::Debug for Probe<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Probe<{}>", M::NAME)
+    }
+}
+
+/// Notes each end of an actor's lives from its making on, and so each restart.
+pub struct RestartProbe {
+    handle: ActorHandle,
+    /// Why each life ended, and whether it was the last one.
+    ends: mpsc::UnboundedReceiver<(ExitReason, bool)>,
+}
+
+impl RestartProbe {
+    /// Begins to note.
+    #[must_use]
+    pub fn new(actor: &impl AsHandle) -> Self {
+        let handle = actor.as_handle();
+        let (sender, ends) = mpsc::unbounded_channel();
+        // Whoever dropped the probe needs no news.
+        handle
+            .on_end(Box::new(move |reason, is_last| drop(sender.send((reason.clone(), is_last)))));
+        Self { handle, ends }
+    }
+
+    /// Waits, an hour of virtual time at most, until the actor has been restarted once more and is up, and says why it
+    /// had to be.
+    ///
+    /// # Panics
+    /// If it is not restarted: it goes on, or it has ended for good.
+    pub async fn next(&mut self) -> ExitReason {
+        let handle = &self.handle;
+        let restarted = async {
+            let reason = match self.ends.recv().await {
+                Some((reason, false)) => reason,
+                Some((reason, true)) => panic!("{handle:?} is not restarted: {reason}"),
+                None => panic!("{handle:?} has ended for good"),
+            };
+            match handle.ready().await {
+                Ok(()) => reason,
+                Err(end) => panic!("{handle:?} ended ({reason}) and could not be restarted: {end}"),
+            }
+        };
+        match tokio::time::timeout(Duration::from_secs(3600), restarted).await {
+            Ok(reason) => reason,
+            Err(_) => panic!("{handle:?} was not restarted within an hour of virtual time"),
+        }
+    }
+
+    /// Fails if there was any restart or end that was not [waited for](Self::next).
+    ///
+    /// # Panics
+    /// If there was.
+    pub fn expect_none(&mut self) {
+        if let Ok((reason, _)) = self.ends.try_recv() {
+            panic!("{:?} ended: {reason}", self.handle);
+        }
+    }
+}
+
+impl fmt::Debug for RestartProbe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RestartProbe({:?})", self.handle)
     }
 }
 

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 
 use desk::{Desk, Keeping, Place, Verdict, beside, ms, on_node, quiet};
 use mobula_actor_core::{
-    ActorHandle, ActorOptions, ActorRef, AsHandle, Context, ExitReason, MonitorRef,
+    ActorHandle, ActorOptions, ActorRef, AsHandle, Context, ExitReason, Mailbox, MonitorRef,
 };
 
 type Downs = Arc<Mutex<Vec<(MonitorRef, ExitReason)>>>;
@@ -60,6 +60,34 @@ impl Watcher {
     pub fn touch(&mut self) {}
     fn down(&mut self, monitor: MonitorRef, reason: ExitReason) {
         self.downs.lock().unwrap().push((monitor, reason));
+    }
+}
+
+/// What a [`Clerk`] notes for a `down`; messages have other numbers.
+const DOWN: u64 = 0;
+
+/// Notes messages and signals in one log, so that their order shows.
+pub struct Clerk {
+    place: Place,
+}
+
+#[mobula_actor_core::actor]
+impl Clerk {
+    pub fn new(place: Place) -> Self {
+        Self { place }
+    }
+    pub fn observe(&mut self, ctx: &mut Context<Self>, other: ActorHandle) {
+        ctx.watch(&other);
+    }
+    /// Waits at the door.
+    pub async fn hold(&mut self) {
+        self.place.pass().await;
+    }
+    pub fn note(&mut self, entry: u64) {
+        self.place.note(entry);
+    }
+    fn down(&mut self, _monitor: MonitorRef, _reason: ExitReason) {
+        self.place.note(DOWN);
     }
 }
 
@@ -265,6 +293,36 @@ async fn signals_that_come_during_a_handler_are_all_heard_after_it() {
         }
         watcher.touch().await.unwrap();
         assert_eq!(taken(&downs).len(), 5);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_mailbox_never_delays_a_down() {
+    on_node(async {
+        let place = Place::new();
+        let clerk = Clerk::options().mailbox(Mailbox::bounded(2)).remote(place.clone());
+        let desk = Desk::remote(Place::new());
+        clerk.observe(desk.as_handle()).await.unwrap();
+        clerk.hold().tell().await.unwrap();
+        quiet().await;
+        for entry in [1, 2] {
+            clerk.note(entry).try_tell().unwrap();
+        }
+        assert!(clerk.note(9).try_tell().is_err(), "two wait, which is the limit");
+        let third = beside({
+            let clerk = clerk.clone();
+            async move { clerk.note(3).tell().await }
+        });
+        quiet().await;
+        // The last to come, while a handler runs, and the first to be heard.
+        desk.kill().await.unwrap();
+        quiet().await;
+        assert_eq!(place.entries(), [], "the handler is still inside");
+        place.open(1);
+        third.await.unwrap().unwrap();
+        quiet().await;
+        assert_eq!(place.take(), [DOWN, 1, 2, 3]);
     })
     .await;
 }

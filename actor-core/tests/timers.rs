@@ -20,7 +20,7 @@ mod desk;
 
 use std::time::Duration;
 
-use desk::{Place, ms, on_node, quiet};
+use desk::{Place, beside, ms, on_node, quiet};
 use mobula_actor_core::{ActorRef, Context, Mailbox, Message, TimerKey};
 
 #[derive(Clone, Message)]
@@ -63,6 +63,12 @@ impl Clock {
     pub fn spin(&mut self, ctx: &mut Context<Self>) {
         let me = ctx.actor_ref();
         let _ = me.spin().try_tell();
+    }
+    /// Lets in who waits for room, and fills what room they leave: when it ends, the mailbox is full.
+    pub async fn crowd(&mut self, ctx: &mut Context<Self>) {
+        tokio::task::yield_now().await;
+        let me = ctx.actor_ref();
+        while me.crowd().try_tell().is_ok() {}
     }
     pub fn boom(&mut self) {
         panic!("boom");
@@ -169,6 +175,36 @@ async fn timers_are_not_starved_by_a_mailbox_that_is_never_empty() {
         let entries = place.take();
         assert!(entries.contains(&1) && entries.contains(&2), "{entries:?}");
         clock.kill().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn timers_are_not_starved_by_a_mailbox_that_is_always_full() {
+    on_node(async {
+        let place = Place::new();
+        let clock = Clock::options().mailbox(Mailbox::bounded(2)).remote(place.clone());
+        clock.every(ms(10), 1).await.unwrap();
+        clock.crowd().tell().await.unwrap();
+        let sender = beside({
+            let clock = clock.clone();
+            // Waits for room again as soon as it was let in, until the actor is gone.
+            async move { while clock.crowd().tell().await.is_ok() {} }
+        });
+        for ticks in 1..=5 {
+            // Virtual time stands still while somebody is busy: it is turned by hand.
+            tokio::time::advance(ms(11)).await;
+            for _ in 0..10_000 {
+                if place.entries().len() >= ticks {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(place.entries().len(), ticks, "the tick came, and once");
+        }
+        assert!(!sender.is_finished());
+        clock.kill().await.unwrap();
+        sender.await.unwrap();
     })
     .await;
 }

@@ -79,11 +79,10 @@ impl fmt::Display for CrashReport {
             Incident::EndedBadly => f.write_str("while it was being stopped")?,
             Incident::DeadlineMissed => f.write_str("not stopped within its deadline, killed")?,
         }
-        for (index, record) in self.flight.iter().enumerate() {
-            let before = if index == 0 { "; handled last: " } else { ", " };
-            write!(f, "{before}{}", record.message)?;
+        if self.flight.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        write!(f, "; handled last: {}", FlightRecord::list(&self.flight))
     }
 }
 

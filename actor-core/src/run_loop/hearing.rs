@@ -253,14 +253,18 @@ impl<A: Actor> Run<'_, A> {
         reason
     }
 
-    pub(super) fn crash_report(&self, reason: &ExitReason) {
+    /// The last word on an actor that nobody supervises; a supervisor writes its own report, and knows more.
+    pub(super) fn crash_report(&mut self, reason: &ExitReason) {
+        let actor = self.cell.target();
         if matches!(reason, ExitReason::Killed | ExitReason::Linked { .. }) {
-            tracing::debug!(actor = %self.cell.target(), %reason, "actor ended");
+            tracing::debug!(%actor, %reason, "actor ended");
+        } else if self.cell.is_supervised() {
+            tracing::debug!(%actor, %reason, "actor crashed; its supervisor decides");
         } else {
-            tracing::error!(
-                actor = %self.cell.target(), name = %self.cell.label(), %reason,
-                "actor crashed"
-            );
+            let recorder = self.ctx.extras.as_mut().and_then(|extras| extras.recorder.as_mut());
+            let handled_last = recorder.map(|recorder| FlightRecord::list(&recorder.drain()));
+            let name = self.cell.label();
+            tracing::error!(%actor, %name, %reason, handled_last, "actor crashed");
         }
     }
 }

@@ -342,6 +342,22 @@ async fn a_start_that_hangs_does_not_hold_up_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deadline_that_runs_when_the_supervisor_is_stopped_runs_on() {
+    let (system, log) = (node(), Log::default());
+    let supervisor = Supervisor::one_for_all()
+        .child(log.spec("a"))
+        .child(log.spec("b").shutdown(10 * SECOND))
+        .spawn_on(&system);
+    child(&supervisor, "b").await.hang_in_stopping().await.unwrap();
+    let began = tokio::time::Instant::now();
+    crash(&child(&supervisor, "a").await).await; // so `b` is told to stop
+    pass(6 * SECOND).await;
+    supervisor.stop().await.unwrap();
+    assert_eq!(began.elapsed(), 10 * SECOND);
+    assert_eq!(log.take(), "+a +b -b");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_crash_report_says_who_did_what_and_what_comes_of_it() {
     let system: System = node();
     let log = Log::default();
@@ -369,7 +385,7 @@ async fn a_crash_report_says_who_did_what_and_what_comes_of_it() {
         text.contains("(while handling `Worker::crash`); restarting, 1 restart left"),
         "{text}"
     );
-    assert!(text.ends_with("; handled last: Worker::count, Worker::crash"), "{text}");
+    assert!(text.ends_with("; handled last: #2 Worker::count, #3 Worker::crash"), "{text}");
     assert_eq!(reports[0].restarts_left(), Some(1));
     crash(&ledger).await;
     crash(&ledger).await;

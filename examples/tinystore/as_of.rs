@@ -6,7 +6,8 @@
 //! brilliant and fails in service.
 //!
 //! **Invariant:** for a point at time `t`, an event counts only if it happened in
-//! `[t - within, t)` *and* its value was known at or before `t`. The row itself never counts.
+//! `[t - within, t)` *and* its value and its key were known at or before `t`. The row itself never
+//! counts. The key of the *point* is part of the question, and taken as it is.
 //!
 //! Events are sorted by event time once per key; each point then finds its stretch by binary
 //! search and skips in it what was not known yet.
@@ -44,7 +45,7 @@ pub(crate) struct History {
 pub(crate) struct Events {
     /// When it happened.
     times: Vec<i64>,
-    /// When its value was known.
+    /// When its value and its key were known.
     known: Vec<i64>,
     values: Vec<Value>,
 }
@@ -73,7 +74,8 @@ impl History {
             return;
         }
         let earliest = from.saturating_sub(self.within);
-        let known = feature::known_times(batch, &self.feature);
+        let looked_at = [&self.feature].into_iter().chain(&self.by).map(String::as_str);
+        let known = feature::known_times(batch, looked_at);
         for (row, (time, known)) in batch.times().iter().zip(known).enumerate() {
             let value = cells.cell(row);
             if value == Scalar::Null || known == NULL || *time == NULL {

@@ -40,6 +40,10 @@ pub(crate) struct Cli {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
+    /// Where to draw the chart that is shown without a command
+    #[arg(long, value_name = "PATH", default_value = "tinystore-plot.svg")]
+    pub(crate) plot: PathBuf,
+
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -153,7 +157,8 @@ pub(crate) struct ChaosArgs {
     pub(crate) seed: u64,
 
     /// How many times to ask each question while things die
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20,
+          value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
 }
 
@@ -266,6 +271,7 @@ mod tests {
         let refused = |line: &str| Cli::try_parse_from(line.split_whitespace()).unwrap_err();
         refused("tinystore apply --feature x");
         refused("tinystore --shards 0");
+        refused("tinystore chaos --rounds 0");
         refused("tinystore query --features x --agg mean");
     }
 }

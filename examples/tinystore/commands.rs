@@ -47,7 +47,7 @@ async fn answer(
     }
     let reports = load(engine, cli, screen).await?;
     match &cli.command {
-        None => demo::run(engine, &reports, screen, processes).await,
+        None => demo::run(engine, &reports, &cli.plot, screen, processes).await,
         Some(Command::Ingest) => show_reports(&reports, screen),
         Some(Command::Features) => features(engine, screen).await,
         Some(Command::Query(args)) => query(engine, args, screen).await,

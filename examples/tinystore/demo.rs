@@ -18,15 +18,15 @@ use super::{
     value::Value,
 };
 
-const PLOT: &str = "tinystore-plot.svg";
-
 /// What the story is about.
 const NEEDED: [&str; 6] = ["dep_delay", "origin", "dest", "carrier", "tailnum", "flight"];
 
-/// Tells the story. Of tables that are no flights it can only list the features.
+/// Tells the story, with its chart in the file `plot`. Of tables that are no flights it can only list
+/// the features.
 pub(crate) async fn run(
     engine: &Engine,
     reports: &[Report],
+    plot: &Path,
     screen: &mut Screen,
     processes: &mut Processes,
 ) -> anyhow::Result<()> {
@@ -51,10 +51,10 @@ pub(crate) async fn run(
     demo.delays(screen).await?;
     demo.one_plane(screen).await?;
     demo.point_in_time(screen).await?;
-    demo.plot(screen, Path::new(PLOT)).await?;
+    demo.plot(screen, plot).await?;
     screen.say(
-        "\n7. Chaos. The same questions while shards and tasks are killed: supervisors restart\n   \
-         shards, lost parts are made again, every answer must be equal to the undisturbed one.\n",
+        "\n7. Chaos. The same questions while shards and tasks are killed: shards are placed\n   \
+         anew, lost parts are made again, every answer must be equal to the undisturbed one.\n",
     )?;
     // A node takes longer to replace than a shard.
     let rounds = if processes.count() == 0 { 5 } else { 1 };
@@ -155,8 +155,9 @@ impl Demo<'_> {
         };
         fs::write(path, chart.to_svg())?;
         screen.say(&format!(
-            "\n6. Sliding windows: 24 hours long, one for every hour; {} windows drawn in {}",
+            "\n6. Sliding windows: 24 hours long, one for every hour; {} windows, drawn as {} lines in {}",
             answer.rows.len(),
+            chart.series.len(),
             path.display()
         ))?;
         Ok(())

@@ -12,7 +12,7 @@
 
 mod flights;
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,15 +44,7 @@ impl Known {
 
     /// Known times of all rows; [`NULL`] for "never".
     fn times(self, batch: &Batch) -> Vec<i64> {
-        let minutes = |name: &str, times: Vec<i64>| -> Vec<i64> {
-            match batch.column(name).and_then(Column::ints) {
-                Some(cells) => {
-                    let later = |(time, cell): (i64, &i64)| offset(time, *cell, MINUTE);
-                    times.into_iter().zip(cells).map(later).collect()
-                }
-                None => vec![NULL; times.len()],
-            }
-        };
+        let minutes = |name: &str, times: Vec<i64>| minutes_later(times, batch.column(name));
         let later = |seconds: i64, times: Vec<i64>| -> Vec<i64> {
             times.into_iter().map(|time| offset(time, seconds, 1)).collect()
         };
@@ -64,6 +56,30 @@ impl Known {
             Self::NextDay => later(DAY, event),
         }
     }
+}
+
+/// Each time and its cell of minutes, which may be a fraction; [`NULL`] where there is none.
+fn minutes_later(times: Vec<i64>, minutes: Option<&Column>) -> Vec<i64> {
+    match minutes {
+        Some(Column::Int(cells)) => {
+            let later = |(time, cell): (i64, &i64)| offset(time, *cell, MINUTE);
+            times.into_iter().zip(cells).map(later).collect()
+        }
+        Some(Column::Float(cells)) => {
+            // Rounded up, so that nothing is known a moment too early.
+            let seconds = |minutes: f64| exact((minutes * 60.0).ceil()).unwrap_or(NULL);
+            let later = |(time, cell): (i64, &f64)| offset(time, seconds(*cell), 1);
+            times.into_iter().zip(cells).map(later).collect()
+        }
+        Some(Column::Text(_) | Column::Time(_)) | None => vec![NULL; times.len()],
+    }
+}
+
+/// A whole float as the number it is; `None` for NaN, and from 2^53 on, where floats leave some out.
+#[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
+fn exact(whole: f64) -> Option<i64> {
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    (whole.abs() < LIMIT).then_some(whole as i64)
 }
 
 impl fmt::Display for Known {
@@ -166,11 +182,40 @@ pub(crate) fn cells<'b>(batch: &'b Batch, name: &str) -> Option<Cow<'b, Column>>
     Some(Cow::Owned(computed))
 }
 
-/// When each cell of a feature is first known; [`NULL`] for "never".
-pub(crate) fn known_times(batch: &Batch, name: &str) -> Vec<i64> {
-    let known = match derived(&batch.table, name) {
+/// From when on a question that looks at all of these features may count each row: the latest of
+/// their known times; [`NULL`] for "never", if one of them is never known.
+///
+/// A row that is chosen or grouped by what nobody knew yet leaks it as surely as one that is
+/// summed up. However many features share a sort of known time, it is worked out once, so that
+/// plain columns beside a plain column cost nothing.
+pub(crate) fn known_times<'n>(batch: &Batch, names: impl IntoIterator<Item = &'n str>) -> Vec<i64> {
+    let sorts: BTreeSet<Known> = names.into_iter().map(|name| known(batch, name)).collect();
+    let later = sorts.iter().filter(|known| known.is_later()).map(|known| known.times(batch));
+    let Some(mut latest) = later.reduce(|mut latest, times| {
+        put_off(&mut latest, &times);
+        latest
+    }) else {
+        return batch.times().to_vec();
+    };
+    if sorts.contains(&Known::AtEvent) {
+        put_off(&mut latest, batch.times());
+    }
+    latest
+}
+
+/// Moves each time to the other one if that is later, and to [`NULL`] if that is never.
+fn put_off(times: &mut [i64], others: &[i64]) {
+    for (time, other) in times.iter_mut().zip(others) {
+        *time = if *time == NULL || *other == NULL { NULL } else { (*time).max(*other) };
+    }
+}
+
+fn known(batch: &Batch, name: &str) -> Known {
+    match derived(&batch.table, name) {
         Some(feature) if batch.column(name).is_none() => feature.known,
         _ => known_of_column(&batch.table, name),
-    };
-    known.times(batch)
+    }
 }
+
+#[cfg(test)]
+mod tests;

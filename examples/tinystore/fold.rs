@@ -70,7 +70,8 @@ impl<'q> Fold<'q> {
         };
         let mut wanted = rows.mark(batch);
         if let Some(as_of) = as_of {
-            for (wanted, known) in wanted.iter_mut().zip(feature::known_times(batch, feature)) {
+            let known = feature::known_times(batch, self.question.looks_at());
+            for (wanted, known) in wanted.iter_mut().zip(known) {
                 *wanted &= known != NULL && known <= *as_of;
             }
         }

@@ -51,7 +51,7 @@ pub(crate) struct Apply {
     pub(crate) definitions: Vec<Definition>,
     pub(crate) by: Vec<String>,
     pub(crate) window: Option<Window>,
-    /// Only cells that were known by then.
+    /// Only rows of which all that the question looks at was known by then.
     pub(crate) as_of: Option<i64>,
 }
 
@@ -157,6 +157,12 @@ impl Apply {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Every feature that decides whether and where a row counts.
+    pub(crate) fn looks_at(&self) -> impl Iterator<Item = &str> {
+        let filters = self.rows.filters.iter().map(|filter| &filter.feature);
+        [&self.feature].into_iter().chain(&self.by).chain(filters).map(String::as_str)
     }
 }
 

@@ -3,7 +3,8 @@
 //! It holds references to immutable batches, no rows. A question becomes a task over those
 //! batches, and the answer to the asker is the task's reference: the shard is free for the next
 //! message at once, however long the work takes.
-//! When it is killed, its supervisor starts it again and it reads its log from the registry.
+//! Nobody starts it again when it is gone: its steward, which a supervisor keeps, places another
+//! (`steward.rs`), and that one reads the same log from the registry.
 
 use mobula::prelude::*;
 

@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::{super::moment::HOUR, *};
+use super::{
+    super::{column::Column, moment::HOUR},
+    *,
+};
 
 fn history(aggregations: &[&str], within: i64) -> History {
     History {
@@ -51,6 +54,42 @@ fn the_window_reaches_back_exactly_so_far() {
     let answers = history(&["sum"], HOUR).answer(&mut events, &[2 * HOUR, 2 * HOUR + 1, 4 * HOUR]);
     let sums: Vec<Value> = answers.unwrap().into_iter().flatten().collect();
     assert_eq!(sums, [Value::Int(1), Value::Int(0), Value::Int(0)]);
+}
+
+#[test]
+fn a_key_that_nobody_knows_yet_hides_its_event() {
+    // Scheduled at 10:00, four hours late, and of a distance that was known all along.
+    let names = ["distance", "dep_delay", "time_hour"].map(str::to_owned).to_vec();
+    let cells = vec![Column::Int(vec![500]), Column::Int(vec![240]), Column::Time(vec![10 * HOUR])];
+    let batch = Batch::new("flights", names, cells);
+    let points = [10 * HOUR + 1, 14 * HOUR - 1, 14 * HOUR];
+    let counts = |by: &str| -> Vec<Value> {
+        let history = History {
+            feature: "distance".into(),
+            by: vec![by.into()],
+            ..history(&["count"], 24 * HOUR)
+        };
+        let mut events = EventsByKey::new();
+        history.collect(&batch, 0, 24 * HOUR, &mut events);
+        let mut of_key = events.into_values().next().unwrap();
+        history.answer(&mut of_key, &points).unwrap().into_iter().flatten().collect()
+    };
+    assert_eq!(counts("distance"), [1, 1, 1].map(Value::Int));
+    assert_eq!(counts("late"), [0, 0, 1].map(Value::Int));
+}
+
+#[test]
+fn an_event_whose_key_is_never_known_is_not_collected() {
+    let names = ["distance", "dep_delay", "time_hour"].map(str::to_owned).to_vec();
+    let cells = vec![Column::Int(vec![500]), Column::Int(vec![NULL]), Column::Time(vec![0])];
+    let history = History {
+        feature: "distance".into(),
+        by: vec!["late".into()],
+        ..history(&["count"], HOUR)
+    };
+    let mut events = EventsByKey::new();
+    history.collect(&Batch::new("flights", names, cells), 0, HOUR, &mut events);
+    assert!(events.is_empty(), "{events:?}");
 }
 
 proptest! {

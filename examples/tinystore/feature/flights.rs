@@ -2,13 +2,17 @@
 //!
 //! Pure: no clock, no I/O, no tasks.
 
-use super::{Derived, Kind, Known, Scalar};
+use super::{Derived, Kind, Known, Scalar, exact};
 
 inventory::submit! { Derived {
-    table: "flights", name: "gained", about: "minutes made up in the air",
+    table: "flights", name: "gained", about: "minutes made up in the air, rounded to whole ones",
     kind: Kind::Int, known: Known::AtArrival, inputs: &["dep_delay", "arr_delay"],
     compute: |cells| match cells {
         [Scalar::Int(left_late), Scalar::Int(came_late)] => Scalar::Int(left_late - came_late),
+        [left_late, came_late] => match (left_late.as_f64(), came_late.as_f64()) {
+            (Some(left_late), Some(came_late)) => nearest_whole(left_late - came_late),
+            _ => Scalar::Null,
+        },
         _ => Scalar::Null,
     },
 } }
@@ -17,10 +21,9 @@ inventory::submit! { Derived {
     table: "flights", name: "speed_mph", about: "distance over time in the air",
     kind: Kind::Float, known: Known::AtArrival, inputs: &["distance", "air_time"],
     compute: |cells| match cells {
-        [distance, Scalar::Int(minutes)] if *minutes > 0 => match distance.as_f64() {
-            #[expect(clippy::cast_precision_loss, reason = "no flight takes 2^53 minutes")]
-            Some(miles) => Scalar::Float(miles * 60.0 / *minutes as f64),
-            None => Scalar::Null,
+        [distance, minutes] => match (distance.as_f64(), minutes.as_f64()) {
+            (Some(miles), Some(minutes)) if minutes > 0.0 => Scalar::Float(miles * 60.0 / minutes),
+            _ => Scalar::Null,
         },
         _ => Scalar::Null,
     },
@@ -31,6 +34,7 @@ inventory::submit! { Derived {
     kind: Kind::Int, known: Known::AtDeparture, inputs: &["dep_delay"],
     compute: |cells| match cells {
         [Scalar::Int(minutes)] => Scalar::Int(i64::from(*minutes > 15)),
+        [Scalar::Float(minutes)] => Scalar::Int(i64::from(*minutes > 15.0)),
         _ => Scalar::Null,
     },
 } }
@@ -40,3 +44,8 @@ inventory::submit! { Derived {
     kind: Kind::Int, known: Known::NextDay, inputs: &["dep_time"],
     compute: |cells| Scalar::Int(i64::from(cells == [Scalar::Null])),
 } }
+
+/// Halves are rounded away from 0.
+fn nearest_whole(number: f64) -> Scalar<'static> {
+    exact(number.round()).map_or(Scalar::Null, Scalar::Int)
+}

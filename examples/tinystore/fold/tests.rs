@@ -7,6 +7,7 @@ use super::{
         aggregate::{Definition, functions},
         column::TextColumn,
         json,
+        moment::{DAY, HOUR},
         query::{Filter, Rows},
     },
     *,
@@ -130,6 +131,45 @@ fn as_of_hides_what_was_not_known_yet() {
     let mut fold = Fold::new(&question).unwrap();
     fold.add_batch(&whole(&rows));
     assert_eq!(json::lines(&fold.finish()), "{\"count\":1}\n");
+}
+
+#[test]
+fn filters_and_groups_count_once_they_are_known() {
+    // Two flights scheduled at second 0: one leaves an hour late, the other never.
+    let names = ["distance", "dep_delay", "dep_time", "time_hour"].map(str::to_owned).to_vec();
+    let columns = vec![
+        Column::Int(vec![500, 700]),
+        Column::Int(vec![60, NULL]),
+        Column::Int(vec![100, NULL]),
+        Column::Time(vec![0, 0]),
+    ];
+    let flights = Batch::new("flights", names, columns);
+    let count = |filter: &str, by: &[&str], as_of: i64| {
+        let mut question = Apply { feature: "distance".into(), ..apply("count", by) };
+        question.as_of = Some(as_of);
+        if let Some((feature, text)) = filter.split_once('=') {
+            let filter = Filter { feature: feature.into(), texts: vec![text.into()] };
+            question.rows.filters = vec![filter];
+        }
+        let mut fold = Fold::new(&question).unwrap();
+        fold.add_batch(&flights);
+        json::lines(&fold.finish())
+    };
+    let (none, one, both) = ("{\"count\":0}\n", "{\"count\":1}\n", "{\"count\":2}\n");
+    // A distance is known at once, and so is what is chosen by one.
+    assert_eq!(count("", &[], -1), none);
+    assert_eq!(count("", &[], 0), both);
+    assert_eq!(count("distance=500", &[], 0), one);
+    // That it is late is known when it leaves, and that the other never does a day later.
+    assert_eq!(count("late=1", &[], HOUR - 1), none);
+    assert_eq!(count("late=1", &[], HOUR), one);
+    assert_eq!(count("cancelled=1", &[], DAY - 1), none);
+    assert_eq!(count("cancelled=1", &[], DAY), one);
+    // The same of groups; the one that never leaves is never known to be late or not.
+    assert_eq!(count("", &["late"], HOUR - 1), "");
+    assert_eq!(count("", &["late"], 2 * DAY), "{\"late\":1,\"count\":1}\n");
+    assert_eq!(count("late=1", &["cancelled"], DAY - 1), "");
+    assert_eq!(count("late=1", &["cancelled"], DAY), "{\"cancelled\":0,\"count\":1}\n");
 }
 
 #[test]

@@ -2,31 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
-use std::env;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+
+#[path = "fixture/built.rs"]
+mod built;
+
+static BUILT: built::Built = built::Built::new(&["quickstart", "10_message_structs"]);
 
 fn mobula(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_mobula")).args(words).output().unwrap()
 }
 
-/// An example's binary; `cargo test --test command_line` alone does not build it, so then it is built here.
+/// An example of this package, as a word of a command line.
 fn example(name: &str) -> String {
-    let test = env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let binary: PathBuf =
-        profile.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX));
-    if !binary.exists() {
-        let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--example", name]);
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "example {name} does not build");
-    }
-    binary.into_os_string().into_string().unwrap()
+    BUILT.example(name).into_os_string().into_string().unwrap()
 }
 
 fn text(bytes: &[u8]) -> &str {

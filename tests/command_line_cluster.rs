@@ -20,6 +20,11 @@ use std::process::{Child, Command, Output, Stdio};
 use mobula::prelude::*;
 use serde_json::Value;
 
+#[path = "fixture/built.rs"]
+mod built;
+
+static BUILT: built::Built = built::Built::new(&["13_cluster", "tinystore"]);
+
 /// The command, knowing nothing of other clusters on this machine.
 fn mobula_in(room: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mobula"));
@@ -40,21 +45,9 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// An example of this package, built beside this test.
+/// An example of this package, as a word of a command line.
 fn example(name: &str) -> String {
-    let test = env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let built: PathBuf = profile.join("examples").join(name);
-    if !built.exists() {
-        // `cargo test --test command_line_cluster` alone does not build it.
-        let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--example", name]);
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "example {name} does not build");
-    }
-    built.to_str().unwrap().to_owned()
+    BUILT.example(name).into_os_string().into_string().unwrap()
 }
 
 #[test]

@@ -2,36 +2,23 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
-use std::env;
 use std::fs;
 use std::io::Read;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+#[path = "fixture/built.rs"]
+mod built;
+
+static BUILT: built::Built = built::Built::new(TESTED);
+
 /// Each does its work in well under a second; a busy machine gets more.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The built example; `cargo test --test examples` alone does not build it, so then it is built here.
-fn built(name: &str) -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let binary = profile.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX));
-    if !binary.exists() {
-        let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--example", name]);
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "example {name} does not build");
-    }
-    binary
-}
-
 fn output_of(name: &str) -> Output {
-    let mut run = Command::new(built(name));
+    let mut run = Command::new(BUILT.example(name));
     run.env_remove("RUST_LOG").env("RUST_BACKTRACE", "0");
     let child = run.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.unwrap();

@@ -6,36 +6,19 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails to unwrap fails the test")]
 
-use std::{
-    env,
-    path::PathBuf,
-    process::{Command, Output},
-};
+use std::process::{Command, Output};
 
 #[expect(dead_code, reason = "`main` is called by the program only")]
 #[path = "../examples/tinystore/main.rs"]
 mod tinystore;
 
-/// The example's binary, which `cargo test` builds beside this test. `cargo test --test tinystore`
-/// does not, so then it is built here.
-fn binary() -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let name = format!("tinystore{}", env::consts::EXE_SUFFIX);
-    let binary = profile.join("examples").join(name);
-    if !binary.exists() {
-        let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--example", "tinystore"]);
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "the example does not build");
-    }
-    binary
-}
+#[path = "fixture/built.rs"]
+mod built;
+
+static BUILT: built::Built = built::Built::new(&["tinystore"]);
 
 fn tinystore(words: &[&str]) -> Output {
-    Command::new(binary())
+    Command::new(BUILT.example("tinystore"))
         .args(words)
         .current_dir(env!("CARGO_TARGET_TMPDIR"))
         .env_remove("RUST_LOG")

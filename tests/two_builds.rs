@@ -2,32 +2,22 @@
 //! once, with the reason.
 #![allow(clippy::unwrap_used, reason = "a test may fail by a panic")]
 
-use std::env;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use mobula::{ClusterConfig, Node, Role};
 
+#[path = "fixture/built.rs"]
+mod built;
+
+static BUILT: built::Built = built::Built::new(&["two_builds_old", "two_builds_new"]);
+
 /// Far more than anything here takes: a bound on failure, not a measure.
 const LIMIT: Duration = Duration::from_secs(60);
 const SECRET: &str = "a secret of the test's own";
 
-/// The built example; `cargo test --test two_builds` alone does not build it, so then it is built here.
-fn built(name: &str) -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let binary = profile.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX));
-    if !binary.exists() {
-        let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--example", name]);
-        assert!(build.status().unwrap().success(), "example {name} does not build");
-    }
-    binary
-}
-
 fn start(name: &str, join: &str, settings: &[(&str, &str)]) -> Child {
-    let mut run = Command::new(built(name));
+    let mut run = Command::new(BUILT.example(name));
     run.env_remove("RUST_LOG").env("MOBULA_JOIN", join).env("MOBULA_SECRET", SECRET);
     run.envs(settings.iter().copied());
     run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

@@ -161,7 +161,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     (
         "tracing-subscriber",
         "what `#[mobula::main]` sets up; a room only emits",
-        &["src/", "examples/", "tests/tracing", "chaos/"],
+        &["src/", "examples/", "tests/tracing", "tests/crash_log", "chaos/"],
     ),
     ("trybuild", "pins the error messages of macros", TESTS),
     ("zip", "reads archives", &["examples/tinystore/"]),

@@ -207,6 +207,24 @@ mod tests {
     }
 
     #[test]
+    fn the_budget_of_the_store_is_a_whole_number_of_bytes() {
+        let saying = |text: &'static str| {
+            NodeConfig::from_environment(move |name| {
+                (name == "MOBULA_STORE_BYTES").then(|| text.to_owned())
+            })
+        };
+        assert_eq!(saying(" 1048576 ").unwrap().store_bytes, 1 << 20);
+        for wrong in ["1GiB", "-1", "0.5", ""] {
+            assert_eq!(
+                saying(wrong).unwrap_err().to_string(),
+                format!("MOBULA_STORE_BYTES is `{wrong}`, but must be a whole number of bytes")
+            );
+        }
+        let nothing = saying("0").unwrap().validate();
+        assert_eq!(nothing.unwrap_err().to_string(), "store_bytes must be at least 1");
+    }
+
+    #[test]
     fn every_range_is_checked() {
         let broken: [fn(&mut NodeConfig); 5] = [
             |config| config.num_cpus = -1.0,

@@ -166,3 +166,8 @@ macro_rules! functions {
         $(const _: () = { use $krate as _; };)*
     };
 }
+
+// A page that nobody compiles goes wrong in silence: `cargo test` takes the programs of README.md for examples of this.
+#[cfg(all(doctest, feature = "cluster"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -43,7 +43,7 @@ pub enum StoreError {
     },
     /// The value was to outlive this node, and cannot be entered in the books that this takes. Nothing was stored. Drop
     /// references to objects that other nodes know.
-    #[error("the value cannot be made durable")]
+    #[error("the value cannot be made durable; drop references to objects that other nodes know")]
     NotDurable(#[from] TransferError),
     /// The value is itself a reference. Nothing was stored. Pass the reference on as it is, or put a struct or
     /// list that contains it.
@@ -87,7 +87,7 @@ pub enum GetError {
         owner: StoreId,
     },
     /// The last copy is gone, and it cannot be made again. Make it anew.
-    #[error("object {object} is lost: {reason}")]
+    #[error("object {object} is lost: {reason}; make it anew")]
     Lost {
         /// The object.
         object: ObjectId,

@@ -136,7 +136,8 @@ async fn o6_a_failure_releases_argument_pins() {
     assert!(third.root().is_cancelled(), "the original cause, not a chain");
     assert_eq!(
         third.to_string(),
-        "task `third a3` did not run because an argument failed: task `first a1` was cancelled"
+        "task `third a3` did not run because an argument failed: task `first a1` was cancelled; \
+         submit it again if its result is still wanted"
     );
     let dropped: Arg<u64> = (&object).into_arg();
     drop(dropped);

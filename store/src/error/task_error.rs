@@ -64,7 +64,8 @@ pub enum TaskError {
         /// Where, as file, line and column, if known.
         location: Option<Arc<str>>,
     },
-    /// Somebody cancelled the task. Whether it had begun shows in its effects only.
+    /// Somebody cancelled the task. Whether it had begun shows in its effects only. Submit it again if its result is still
+    /// wanted.
     Cancelled {
         /// The task.
         task: TaskLabel,
@@ -146,7 +147,8 @@ pub enum TaskError {
         /// How long it was given.
         after: Duration,
     },
-    /// The actor that was to answer is dead.
+    /// The actor ended before it answered; whether it had begun shows in its effects only. Call again if it was restarted
+    /// and what it does may happen twice, or start another.
     ActorDied {
         /// The call.
         task: TaskLabel,
@@ -277,7 +279,10 @@ impl fmt::Display for TaskError {
                 write!(f, "task `{task}` panicked: {message}")?;
                 location.iter().try_for_each(|location| write!(f, " at {location}"))
             }
-            Self::Cancelled { task } => write!(f, "task `{task}` was cancelled"),
+            Self::Cancelled { task } => write!(
+                f,
+                "task `{task}` was cancelled; submit it again if its result is still wanted"
+            ),
             Self::Lost { task, node, attempt, text } => {
                 write!(f, "task `{task}` was lost in attempt {attempt}")?;
                 node.iter().try_for_each(|node| write!(f, " on node {node}"))?;
@@ -298,6 +303,7 @@ impl fmt::Display for TaskError {
                 f,
                 "no node provides the function of task `{task}`: {seen}; start one that does"
             ),
+            // Who refused says, too, what to ask for.
             Self::Denied { task, text } => write!(f, "task `{task}` was not let in: {text}"),
             Self::Infeasible { task, text } => write!(f, "task `{task}` can never run: {text}"),
             Self::Invalid { task, text } => write!(f, "task `{task}` was not accepted: {text}"),
@@ -306,12 +312,16 @@ impl fmt::Display for TaskError {
                 "task `{task}` was not accepted: {limit} tasks are unfinished, which is the limit; \
                  wait for some before submitting more"
             ),
-            Self::TimedOut { task, after } => {
-                write!(f, "task `{task}` was not done within {after:?}")
-            }
-            Self::ActorDied { task, reason } => {
-                write!(f, "call `{task}` has no result: its actor {reason}")
-            }
+            Self::TimedOut { task, after } => write!(
+                f,
+                "task `{task}` was not done within {after:?}; give it more with `.timeout(..)`, \
+                 or let it do less"
+            ),
+            Self::ActorDied { task, reason } => write!(
+                f,
+                "call `{task}` has no result: its actor {reason}; call again if it was restarted \
+                 and this may happen twice, or start another"
+            ),
             Self::StoreFull { task, bytes, capacity_bytes } => write!(
                 f,
                 "the result of task `{task}` has {bytes} bytes, more than the store's \

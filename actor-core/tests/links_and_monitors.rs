@@ -77,7 +77,7 @@ impl Clerk {
         Self { place }
     }
     pub fn observe(&mut self, ctx: &mut Context<Self>, other: ActorHandle) {
-        ctx.watch(&other);
+        let _monitor = ctx.watch(&other);
     }
     /// Waits at the door.
     pub async fn hold(&mut self) {

@@ -56,6 +56,16 @@ async fn wait_a_while(gauge: Arc<Gauge>, units: i64) {
     tokio::time::sleep(ms(10)).await;
 }
 
+/// The most that twenty tasks of so many units each had in use at once.
+async fn peak_of_tasks_with(units: i64) -> i64 {
+    let gauge = Arc::new(Gauge::default());
+    let amount = f64::from(u32::try_from(units).unwrap()) / 10_000.0;
+    let options = || wait_a_while::options().num_cpus(amount);
+    let tasks: Vec<_> = (0..20).map(|_| options().remote(Arc::clone(&gauge), units)).collect();
+    mobula::get(&tasks).await.unwrap();
+    gauge.peak()
+}
+
 #[mobula::task]
 async fn hold(gate: Gate) -> u64 {
     gate.acquire().await.unwrap().forget();
@@ -93,7 +103,9 @@ fn r1_running_tasks_never_exceed_the_node_in_fractions_down_to_a_ten_thousandth(
             tasks.push(tiny.remote(Arc::clone(&disk), 1));
         }
         mobula::get(&tasks).await.unwrap();
-        assert!((10_001..=20_000).contains(&cpus.peak()), "{} of 20000", cpus.peak());
+        assert_eq!(cpus.peak(), 20_000, "what one task had alone, and never more");
+        let peaks = (peak_of_tasks_with(3_333).await, peak_of_tasks_with(5_001).await);
+        assert_eq!(peaks, (6 * 3_333, 3 * 5_001), "as many at once as fit, and not one more");
         assert_eq!(disk.peak(), 3, "three at once, not more, and not one by one");
         assert_eq!(
             (free(&node, "cpu"), free(&node, "disk")),

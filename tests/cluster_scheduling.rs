@@ -248,6 +248,29 @@ async fn r2_custom_resources_steer_and_what_no_node_has_waits_for_one_that_does(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r2_an_actor_goes_where_there_is_what_it_is_to_hold_and_holds_it_there() {
+    let nodes = nodes(&[(2.0, &[]), (2.0, &[("gpu", 1.0)])]).await;
+    let first = nodes[0].clone();
+    first
+        .enter(async {
+            let wants = || Resident::options().resource("gpu", 1.0);
+            let (one, two) = (wants().remote(), wants().on(Placement::LeastLoaded).remote());
+            assert_eq!(one.place().await.unwrap(), name(&nodes[1]));
+            assert_eq!(free(&nodes[1], "gpu"), 0.0);
+            let place = two.place().remote();
+            let (ready, _) =
+                mobula::wait(vec![place.clone()]).timeout(Duration::ZERO).await.unwrap();
+            assert!(ready.is_empty(), "there is one device");
+            one.kill().await.unwrap();
+            assert_eq!(*place.get().await.unwrap(), name(&nodes[1]));
+            two.kill().await.unwrap();
+        })
+        .await;
+    until("the device is given back", || free(&nodes[1], "gpu") > 0.5).await;
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r3_nodes_without_cpus_run_what_asks_for_none_and_get_no_default_actors() {
     let mut nodes = nodes(&[(0.0, &[]), (0.0, &[])]).await;
     let first = nodes[0].clone();

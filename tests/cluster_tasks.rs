@@ -56,6 +56,11 @@ fn whereabouts() -> String {
 }
 
 #[mobula::task]
+fn node_of_the_task() -> Option<NodeId> {
+    mobula::task::current().unwrap().node()
+}
+
+#[mobula::task]
 fn zeros(count: usize) -> Vec<u8> {
     vec![0; count]
 }
@@ -99,6 +104,10 @@ async fn r7_a_task_runs_where_it_was_placed_and_its_result_is_here() {
         .enter(async {
             let place = whereabouts::options().on(on(there)).remote();
             assert_eq!(*place.get().await.unwrap(), there.to_string());
+            for node in [nodes[0].id().unwrap(), there] {
+                let said = node_of_the_task::options().on(on(node)).remote();
+                assert_eq!(*said.get().await.unwrap(), Some(node), "what the task says itself");
+            }
             let doubled = double::options().on(on(there)).remote(21);
             assert_eq!(*doubled.get().await.unwrap(), 42);
         })

@@ -26,6 +26,14 @@ async fn halves(text: String) -> anyhow::Result<(String, String)> {
 #[mobula::task]
 fn nothing() {}
 
+#[mobula::task]
+fn node_of_the_task() -> Option<mobula::NodeId> {
+    let Some(task) = mobula::task::current() else {
+        panic!("the body of a task runs in one");
+    };
+    task.node()
+}
+
 mod elsewhere {
     // The names of the generated items, as types of the user's.
     #[derive(Clone, serde::Serialize, serde::Deserialize)]
@@ -44,6 +52,13 @@ async fn a_task_is_the_function_in_the_background() {
     assert_eq!(*double::remote(2).get().await.unwrap(), 4);
     nothing::remote().get().await.unwrap();
     assert_eq!(*elsewhere::add::remote(elsewhere::Options(1), 2).get().await.unwrap(), 3);
+}
+
+#[mobula::test]
+async fn a_task_names_its_node_as_the_node_does_itself(node: Node) {
+    assert!(mobula::task::current().is_none(), "a driver is no task");
+    assert_eq!(*node_of_the_task::remote().get().await.unwrap(), node.id());
+    assert_eq!(node.id(), None, "alone it has no name; cluster_tasks.rs has the other case");
 }
 
 #[mobula::test]

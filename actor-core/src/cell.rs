@@ -30,6 +30,7 @@ use crate::mailbox::lanes::Lanes;
 use crate::mailbox::{Mailbox, Overflow};
 use crate::names::FullName;
 use crate::remote::Home;
+use crate::resources::Holding;
 use crate::signal::{ChildExited, Signal};
 use crate::system::System;
 
@@ -57,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) member_of: Option<GroupId>,
     /// For a stand-in: where the actor lives, once that is known.
     pub(crate) far: Option<Arc<Far>>,
+    /// What it holds of the node's resources.
+    pub(crate) holding: Option<Arc<Holding>>,
 }
 
 impl Settings {
@@ -68,6 +71,7 @@ impl Settings {
             && self.far.is_none()
             && self.flight_records == 0
             && self.member_of.is_none()
+            && self.holding.is_none()
             && self.mailbox.overflow() != Overflow::Latest
     }
 }

@@ -358,6 +358,14 @@ pub enum SpawnError {
         /// The nodes that were looked at, and what they have instead.
         seen: String,
     },
+    /// What the actor is to hold makes no sense: a negative amount, say. Nothing was started. Correct the options.
+    #[error("`{actor}` cannot hold that: {why}")]
+    InvalidDemand {
+        /// The actor's type.
+        actor: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The node is shutting down.
     #[error("the node is shutting down")]
     ShuttingDown,

@@ -25,6 +25,7 @@ use crate::handle::ActorHandle;
 use crate::id::{ActorId, CallerId, GroupId, NodeId};
 use crate::mailbox::Mailbox;
 use crate::placement::Placement;
+use crate::resources::ActorDemand;
 use crate::system::System;
 use crate::wire::baggage::Hold;
 
@@ -91,11 +92,16 @@ pub trait Remote: Send + Sync + 'static {
     /// told of the loss, or will be, but not those who begin to wait for an end after that.
     fn has_contact(&self, home: Home) -> bool;
 
-    /// Where an actor of this kind should be spawned now; `None` is here.
+    /// Where an actor of this kind that is to hold this should be spawned now; `None` is here.
     ///
     /// # Errors
     /// [`SpawnError::NoPlace`]: no node fits, with what was seen.
-    fn place(&self, placement: &Placement, kind: &SpawnKind) -> Result<Option<NodeId>, SpawnError>;
+    fn place(
+        &self,
+        placement: &Placement,
+        kind: &SpawnKind,
+        demand: &ActorDemand,
+    ) -> Result<Option<NodeId>, SpawnError>;
 
     /// Spawns on `node`; the future gives the actor's home once it has started, or why it never will.
     fn spawn(
@@ -252,4 +258,7 @@ pub struct SpawnOptions {
     /// The placement group that it goes with.
     #[serde(default)]
     pub member_of: Option<GroupId>,
+    /// What it is to hold.
+    #[serde(default)]
+    pub demand: ActorDemand,
 }

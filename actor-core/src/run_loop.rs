@@ -41,6 +41,7 @@ use crate::panic_capture::guard;
 use crate::signal::Signal;
 
 mod hearing;
+mod holding;
 mod sources;
 mod turn;
 
@@ -93,6 +94,11 @@ fn live<A: Actor>(
     async move {
         let Some(cell) = &tenant.0 else { return };
         let mut state = match 'made: {
+            if let Some(held) = holding::waits_for(cell)
+                && let Err(reason) = Box::pin(holding::taken(cell, held)).await
+            {
+                break 'made Err(reason);
+            }
             let starting = match make(cell, &mut factory) {
                 Made::Now(made) => break 'made made,
                 Made::Later(starting) => starting,

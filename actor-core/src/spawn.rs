@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::actor::{Actor, Mode};
+use crate::actor::{Actor, BoxFuture, Mode};
 use crate::actor_ref::{ActorRef, Address};
 use crate::arbiters::Pin;
 use crate::cell::{Cell, Settings};
@@ -16,9 +16,10 @@ use crate::handle::ActorHandle;
 use crate::mailbox::Mailbox;
 use crate::names::{DEFAULT_NAMESPACE, FullName};
 use crate::placement::{Grouped, Placement};
-use crate::remote::{Baggage, SpawnKind, SpawnOptions, SpawnRequest, stand_in};
+use crate::resources::{ActorDemand, CPU, Held, Holding};
 use crate::system::System;
-use crate::wire::{Codec, baggage};
+
+mod elsewhere;
 
 /// What can be chosen for an actor of type `A` before it is spawned.
 ///
@@ -48,6 +49,7 @@ pub struct ActorOptions<A: Actor> {
     name: Option<String>,
     get_if_exists: bool,
     placement: Option<Placement>,
+    demand: ActorDemand,
     settings: Settings,
     actor: PhantomData<fn() -> A>,
 }
@@ -61,6 +63,7 @@ impl<A: Actor> ActorOptions<A> {
             name: None,
             get_if_exists: false,
             placement: None,
+            demand: ActorDemand::default(),
             settings: Settings::default(),
             actor: PhantomData,
         }
@@ -131,7 +134,24 @@ impl<A: Actor> ActorOptions<A> {
         self
     }
 
-    /// Where it should run; on this node otherwise. Another node needs constructor arguments that can travel.
+    /// How many CPUs the actor holds while it lives, in steps of 0.0001. None by default: an actor runs when it has
+    /// something to do, beside the tasks. Set it for one that computes much.
+    ///
+    /// The actor's constructor runs when the node has as much free; messages wait meanwhile. What no node can ever give
+    /// is waited for, and the log says so.
+    pub fn num_cpus(mut self, cpus: f64) -> Self {
+        self.demand.set(CPU, cpus);
+        self
+    }
+
+    /// How much of a named resource the actor holds while it lives, over restarts; see [`num_cpus`](Self::num_cpus). More
+    /// than one `gpu` must be whole.
+    pub fn resource(mut self, name: impl AsRef<str>, amount: f64) -> Self {
+        self.demand.set(name.as_ref(), amount);
+        self
+    }
+
+    /// Where it should run; on this node otherwise, unless it is to hold what this node does not have. Another node needs constructor arguments that can travel.
     pub fn on(mut self, placement: Placement) -> Self {
         self.placement = Some(placement);
         self
@@ -198,6 +218,9 @@ impl<A: Actor> ActorOptions<A> {
         if self.system.is_closing() {
             return Err(SpawnError::ShuttingDown);
         }
+        if !self.demand.is_empty() {
+            self.settings.holding = Some(Holding::in_line(self.take()?));
+        }
         let Some(name) = name else {
             return Ok(start(Address::new(Cell::new(self.system, self.settings)), factory));
         };
@@ -232,72 +255,22 @@ impl<A: Actor> ActorOptions<A> {
         }
     }
 
-    /// Options as they were chosen on another node.
-    pub(crate) fn chosen(system: System, chosen: SpawnOptions) -> Self {
-        let mut options = Self::new(system);
-        options.namespace = chosen.namespace;
-        options.name = chosen.name;
-        options.get_if_exists = chosen.get_if_exists;
-        options.settings.detached = chosen.detached;
-        options.settings.max_restarts = chosen.max_restarts;
-        options.settings.mailbox = chosen.mailbox;
-        options.settings.flight_records = chosen.flight_records;
-        options.settings.member_of = chosen.member_of;
-        options.settings.pin = match chosen.group {
-            Some(group) => Some(Pin::Group(group)),
-            None => chosen.pinned.then_some(Pin::Near),
+    /// Stands in line for what the actor is to hold.
+    fn take(&self) -> Result<BoxFuture<'static, Held>, SpawnError> {
+        let refused = |why: String| SpawnError::InvalidDemand { actor: A::NAME, why };
+        let Some(book) = self.system.resource_book() else {
+            return Err(refused("nobody counts resources here; start a `Node`".to_owned()));
         };
-        options
+        book.take(A::NAME, &self.demand()).map_err(refused)
     }
 
-    /// Spawns on another node, if the placement says so: `Ok(None)` where this node is the place.
-    ///
-    /// # Errors
-    /// [`SpawnError`]: no node fits, or the arguments cannot travel.
-    #[doc(hidden)]
-    pub fn spawn_elsewhere<Args>(
-        &self,
-        kind: SpawnKind,
-        codec: Option<Codec<Args>>,
-        args: &Args,
-    ) -> Result<Option<ActorRef<A>>, SpawnError> {
-        let Some(placement) = &self.placement else { return Ok(None) };
-        let Some(remote) = self.system.remote() else { return Ok(None) };
-        let Some(node) = remote.place(placement, &kind)? else {
-            return Ok(None);
-        };
-        let no_place = |why: String| SpawnError::NoPlace { actor: A::NAME, why };
-        let codec = codec.ok_or_else(|| {
-            no_place(format!(
-                "node {node} was chosen, and the constructor's arguments cannot travel: they need \
-                 `Serialize` and `Deserialize`"
-            ))
-        })?;
-        let mut bytes = Vec::new();
-        let (written, baggage) = baggage::collect(|| codec.encode(args, &mut bytes));
-        written
-            .map_err(|error| no_place(format!("its arguments could not be written: {error}")))?;
-        let Settings { pin, detached, max_restarts, mailbox, flight_records, member_of, .. } =
-            &self.settings;
-        let options = SpawnOptions {
-            name: self.name.clone(),
-            namespace: self.namespace.clone(),
-            get_if_exists: self.get_if_exists,
-            detached: *detached,
-            max_restarts: *max_restarts,
-            mailbox: *mailbox,
-            pinned: pin.is_some(),
-            group: match pin {
-                Some(Pin::Group(group)) => Some(group.clone()),
-                Some(Pin::Near) | None => None,
-            },
-            flight_records: *flight_records,
-            member_of: *member_of,
-        };
-        let request =
-            SpawnRequest { key: kind.key, args: bytes, options, baggage: Baggage(baggage) };
-        let home = remote.spawn(node, request);
-        Ok(Some(stand_in::expect(&self.system, &remote, *mailbox, home)))
+    /// What it is to hold, of the room that it is to run in.
+    fn demand(&self) -> ActorDemand {
+        let mut demand = self.demand.clone();
+        if let Some(Placement::InGroup { group, bundle }) = self.placement {
+            demand.set_within(Some((group, bundle)));
+        }
+        demand
     }
 
     /// A reference to an actor that has ended because of `error`, so that each call says why.

@@ -20,6 +20,7 @@ use crate::handle::{ActorHandle, AnyCell};
 use crate::id::ActorId;
 use crate::names::Names;
 use crate::remote::Remote;
+use crate::resources::ResourceBook;
 
 type Extensions = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
@@ -134,6 +135,22 @@ impl System {
     /// Takes the extensions out, so that what they hold of the system does not keep it alive for ever.
     pub fn clear_extensions(&self) {
         self.0.extensions.store(Arc::default());
+    }
+}
+
+/// The books of what the node has, as an extension.
+struct BookPort(Arc<dyn ResourceBook>);
+
+impl System {
+    /// Lets actors hold resources. For the composition root; cleared with the other extensions.
+    pub fn set_resource_book(&self, book: Arc<dyn ResourceBook>) {
+        self.set_extension(Arc::new(BookPort(book)));
+    }
+
+    /// Who keeps the books of what the node has, if somebody does.
+    #[must_use]
+    pub fn resource_book(&self) -> Option<Arc<dyn ResourceBook>> {
+        self.extension::<BookPort>().map(|port| Arc::clone(&port.0))
     }
 }
 

@@ -29,8 +29,8 @@ use mobula_actor_core::remote::table::Table;
 use mobula_actor_core::remote::{Home, Link, Remote, SpawnKind, SpawnRequest};
 use mobula_actor_core::wire::baggage;
 use mobula_actor_core::{
-    ActorHandle, ActorId, BoxFuture, Denied, ErrorText, ExitReason, NodeId, Placement, Right,
-    SpawnError, System,
+    ActorDemand, ActorHandle, ActorId, BoxFuture, Denied, ErrorText, ExitReason, NodeId, Placement,
+    Right, SpawnError, System,
 };
 use parking_lot::RwLock;
 use tokio::sync::{oneshot, watch};
@@ -99,11 +99,16 @@ pub enum CourierError {
 
 /// Where actors are spawned; the cluster's view decides.
 pub trait Placer: fmt::Debug + Send + Sync + 'static {
-    /// The node for an actor of this kind; `None` is this one.
+    /// The node for an actor of this kind that is to hold this; `None` is this one.
     ///
     /// # Errors
     /// [`SpawnError::NoPlace`] with what was seen.
-    fn place(&self, placement: &Placement, kind: &SpawnKind) -> Result<Option<NodeId>, SpawnError>;
+    fn place(
+        &self,
+        placement: &Placement,
+        kind: &SpawnKind,
+        demand: &ActorDemand,
+    ) -> Result<Option<NodeId>, SpawnError>;
 }
 
 /// Hears that a node, in this life of it, may not send to a guarded actor.
@@ -263,8 +268,13 @@ impl Remote for Exchange {
         self.known(home.node).is_some_and(|peer| peer.is_reached(home.incarnation))
     }
 
-    fn place(&self, placement: &Placement, kind: &SpawnKind) -> Result<Option<NodeId>, SpawnError> {
-        let node = self.placer.place(placement, kind)?;
+    fn place(
+        &self,
+        placement: &Placement,
+        kind: &SpawnKind,
+        demand: &ActorDemand,
+    ) -> Result<Option<NodeId>, SpawnError> {
+        let node = self.placer.place(placement, kind, demand)?;
         Ok(node.filter(|node| *node != self.here.0))
     }
 

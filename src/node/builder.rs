@@ -138,6 +138,7 @@ impl NodeBuilder {
         let scheduler =
             Arc::new(Scheduler::try_new(system.clone(), Arc::clone(&store), tasks_config)?);
         system.set_extension(Arc::clone(&scheduler));
+        system.set_resource_book(Arc::clone(&scheduler) as _);
         system.set_extension(Arc::<crate::topics::Here>::default());
         let root = RootSupervisor::spawn(&system);
         root.ready().await.map_err(NodeError::Root)?;

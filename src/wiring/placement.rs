@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use mobula_actor_core::remote::SpawnKind;
-use mobula_actor_core::{ActorId, NodeId, Placement, SpawnError};
+use mobula_actor_core::{ActorDemand, ActorId, NodeId, Placement, SpawnError};
 use mobula_cluster::exchange::Placer;
 use mobula_cluster::scheduling::{
     CPU, LabelRule, Load, MEMORY, ONE, PlacementError, Planner, Policy, Provision, Request,
@@ -17,7 +17,7 @@ use mobula_cluster::scheduling::{
 };
 use mobula_cluster::view::View;
 use mobula_cluster::{Cluster, NodeId as Name, Record, Status};
-use mobula_tasks::{Demand, Quantity, ResourceAmount, Scheduler};
+use mobula_tasks::{Demand, Quantity, ResourceAmount, Scheduler, demand_of};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -284,15 +284,27 @@ impl fmt::Debug for Placing {
 }
 
 impl Placer for Placing {
-    /// An actor takes nothing while it lives, and wants a CPU where it is placed: else a node without any would look
-    /// idle for ever. Who names a node means it.
-    fn place(&self, placement: &Placement, kind: &SpawnKind) -> Result<Option<NodeId>, SpawnError> {
+    /// An actor that says nothing holds no CPU while it lives, and wants one where it is placed: else a node without any
+    /// would look idle for ever. Who names a node means it.
+    fn place(
+        &self,
+        placement: &Placement,
+        kind: &SpawnKind,
+        demand: &ActorDemand,
+    ) -> Result<Option<NodeId>, SpawnError> {
         let no_place = |why: String| SpawnError::NoPlace { actor: kind.name, why };
+        let says_cpus = demand.amounts().any(|(name, _)| name.eq_ignore_ascii_case(CPU));
+        let held = demand_of(demand).map_err(|error| SpawnError::InvalidDemand {
+            actor: kind.name,
+            why: error.to_string(),
+        })?;
         let is_named = matches!(placement, Placement::OnNode { .. });
-        let cpus = if is_named { Quantity::ZERO } else { Quantity::ONE };
-        let demand = Demand::cpus(cpus);
+        let demand = match says_cpus || is_named {
+            true => held.clone(),
+            false => held.clone().with_cpus(Quantity::ONE),
+        };
         if let Placement::InGroup { group, bundle } = placement {
-            let node = self.groups.node_for(*group, *bundle, &Demand::cpus(Quantity::ZERO));
+            let node = self.groups.node_for(*group, *bundle, &held);
             return match node {
                 Ok(Some(node)) => Ok(Some(node)),
                 Ok(None) => {

@@ -29,6 +29,7 @@ use crate::{
     one_shot::{OneShot, Phase, Seat},
     plan::{Core, Work},
     resources::Demand,
+    waiter::{Claimant, Waiter},
 };
 
 /// What every task of a node shares.
@@ -105,10 +106,10 @@ impl Shared {
             core.count_visitor();
         }
         let enqueued = if visit.is_some_and(|visit| visit.is_expected) {
-            core.admission.enqueue_expected(shape, task);
+            core.admission.enqueue_expected(shape, Waiter::Task(task));
             Enqueued::Ready
         } else {
-            core.admission.enqueue(shape, depth, task)
+            core.admission.enqueue(shape, depth, Waiter::Task(task))
         };
         let work = core.plan(&self.config);
         self.has_searcher.store(core.is_searched(), Ordering::Relaxed);
@@ -120,10 +121,20 @@ impl Shared {
         }
     }
 
+    /// Changes the books, and starts what may start now.
+    pub(crate) fn change(self: &Arc<Self>, change: impl FnOnce(&mut Core)) {
+        let mut core = self.core.lock();
+        change(&mut core);
+        let work = core.plan(&self.config);
+        drop(core);
+        self.perform(work);
+    }
+
     /// Does what the core planned.
     pub(crate) fn perform(self: &Arc<Self>, work: Work) {
-        let Work { granted, futures, buried, wake, ring, warn_of_threads } = work;
+        let Work { granted, futures, seated, buried, wake, ring, warn_of_threads } = work;
         drop(buried);
+        seated.into_iter().for_each(Claimant::grant);
         if ring {
             self.bell.fetch_add(1, Ordering::Release);
         }
@@ -197,7 +208,7 @@ impl Shared {
             Seat::Returning => false,
             Seat::GivenBack => {
                 let Some(pointer) = task.pointer() else { return true };
-                let has = core.admission.unblock(task.shape, pointer);
+                let has = core.admission.unblock(task.shape, Waiter::Task(pointer));
                 task.take_seat(if has { Seat::Holding } else { Seat::Returning });
                 has
             }

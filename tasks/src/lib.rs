@@ -43,6 +43,8 @@ mod attempt;
 mod blocking;
 mod scheduler;
 mod elsewhere;
+mod waiter;
+mod claimant;
 mod far;
 mod nearby;
 mod spill;
@@ -52,6 +54,7 @@ mod rebuild;
 
 pub use bind::{Bound, BoundArg, BoundArgs, IntoBound, bind};
 pub use body::Body;
+pub use claimant::demand_of;
 pub use config::SchedulerConfig;
 pub use elsewhere::{Destination, Elsewhere, FarCall, FarError, FarValue, Lease, Waiting, Wanted};
 pub use error::{ConfigError, TaskError, UserError};

@@ -56,6 +56,9 @@ pub(crate) trait Host: Send + Sync {
     /// A task of this shape is gone; nothing names the shape on its behalf any more.
     fn forget_shape(&self, shape: ShapeId);
 
+    /// An actor that holds what this shape demands gives it back.
+    fn free_shape(self: Arc<Self>, shape: ShapeId);
+
     /// Why a queued task of this shape does not run.
     fn why(&self, shape: ShapeId) -> String;
 }
@@ -387,12 +390,8 @@ impl fmt::Debug for OneShot {
     }
 }
 
-/// The slot that running code finds its task by.
-pub(crate) fn slot(task: &Arc<OneShot>) -> Arc<dyn Any + Send + Sync> {
-    Arc::new(TaskSlot(Arc::clone(task) as Arc<dyn BlockHook>))
-}
-
-/// Where the body of `task` runs.
+/// Where the body of `task` runs, with the slot that running code finds its task by.
 pub(crate) fn place(task: &Arc<OneShot>) -> current::Current {
-    current::Current::citizen(task.host.system().clone(), task.id).with_task(slot(task))
+    let slot = Arc::new(TaskSlot(Arc::clone(task) as Arc<dyn BlockHook>));
+    current::Current::citizen(task.host.system().clone(), task.id).with_task(slot)
 }

@@ -11,20 +11,21 @@
 use std::sync::Arc;
 
 use crate::{
-    admission::Admission,
+    admission::{Admission, ShapeId},
     config::SchedulerConfig,
     ledger::Ledger,
     one_shot::{OneShot, Phase, Seat},
+    waiter::{Claimant, Waiter},
 };
 
 /// What is under the scheduler's lock.
 pub(crate) struct Core {
-    pub(crate) admission: Admission<Arc<OneShot>>,
+    pub(crate) admission: Admission<Waiter>,
     /// Compute threads, in whatever state.
     workers: usize,
     /// Whether a compute thread was woken or looks for work.
     is_searched: bool,
-    /// Cancelled tasks that still lie in queues.
+    /// Cancelled tasks, and actors that have ended, that still lie in queues.
     tombstones: usize,
     /// Attempts of other nodes' tasks that lie in queues.
     visitors: usize,
@@ -42,8 +43,10 @@ pub(crate) struct Work {
     pub(crate) granted: Vec<Arc<OneShot>>,
     /// Tasks to be spawned on the executor.
     pub(crate) futures: Vec<Arc<OneShot>>,
-    /// Tasks that were cancelled in the queue, to be dropped.
-    pub(crate) buried: Vec<Arc<OneShot>>,
+    /// Actors that have what they are to hold.
+    pub(crate) seated: Vec<Claimant>,
+    /// Who was cancelled in the queue, to be dropped.
+    pub(crate) buried: Vec<Waiter>,
     /// A compute thread is to be started; it is counted already.
     pub(crate) wake: bool,
     /// The searching compute thread is to look again.
@@ -55,7 +58,8 @@ pub(crate) struct Work {
 /// What came out of a queue.
 enum Taken {
     Starts(Arc<OneShot>),
-    Buried,
+    /// It is none to be run.
+    Aside,
 }
 
 impl Core {
@@ -73,20 +77,35 @@ impl Core {
     /// Takes one task out of the queues, holding its resources from here on. One that was cancelled in the
     /// queue is laid aside, to be dropped without the lock. `None` when nothing may start.
     fn take(&mut self, work: &mut Work) -> Option<Taken> {
-        let (shape, task) = self.admission.next()?;
+        let (shape, waiter) = self.admission.next()?;
+        let task = match waiter {
+            Waiter::Task(task) => task,
+            Waiter::Actor(claimant) if !claimant.is_gone() => {
+                work.seated.push(claimant);
+                return Some(Taken::Aside);
+            }
+            Waiter::Actor(claimant) => {
+                self.lay_aside(shape, Waiter::Actor(claimant), work);
+                return Some(Taken::Aside);
+            }
+        };
         self.visitors = self.visitors.saturating_sub(usize::from(task.is_visitor()));
         if task.try_start() {
             task.take_seat(Seat::Holding);
             return Some(Taken::Starts(task));
         }
+        self.lay_aside(shape, Waiter::Task(task), work);
+        Some(Taken::Aside)
+    }
+
+    fn lay_aside(&mut self, shape: ShapeId, gone: Waiter, work: &mut Work) {
         self.admission.finish(shape);
         self.tombstones = self.tombstones.saturating_sub(1);
-        work.buried.push(task);
-        Some(Taken::Buried)
+        work.buried.push(gone);
     }
 
     fn grant(&mut self, work: &mut Work) {
-        while let Some(task) = self.admission.grant() {
+        while let Some(task) = self.admission.grant().and_then(Waiter::into_task) {
             task.take_seat(Seat::Holding);
             work.granted.push(task);
         }
@@ -102,8 +121,9 @@ impl Core {
     }
 
     fn plan_starts(&mut self, config: &SchedulerConfig, work: &mut Work) {
-        while let Some((_, task)) = self.admission.peek() {
-            if task.is_blocking && task.phase() == Phase::Queued {
+        while let Some((_, waiter)) = self.admission.peek() {
+            let is_call = |task: &Arc<OneShot>| task.is_blocking && task.phase() == Phase::Queued;
+            if waiter.task().is_some_and(is_call) {
                 return self.plan_thread(config, work);
             }
             if let Some(Taken::Starts(task)) = self.take(work) {
@@ -163,18 +183,22 @@ impl Core {
         self.is_searched
     }
 
-    /// A queued task was cancelled where it lies. Gives back what was swept out, to be dropped without
+    /// Somebody queued was cancelled where it lies. Gives back what was swept out, to be dropped without
     /// the lock.
     #[must_use]
-    pub(crate) fn bury(&mut self) -> Vec<Arc<OneShot>> {
+    pub(crate) fn bury(&mut self) -> Vec<Waiter> {
         self.tombstones += 1;
         if self.tombstones <= TOMBSTONES_MAX || self.tombstones <= self.admission.ready_count() / 2
         {
             return Vec::new();
         }
         self.tombstones = 0;
-        let swept = self.admission.sweep(|task| task.phase() == Phase::Queued);
-        let visitors = swept.iter().filter(|task| task.is_visitor()).count();
+        let swept = self.admission.sweep(|waiter| match waiter {
+            Waiter::Task(task) => task.phase() == Phase::Queued,
+            Waiter::Actor(claimant) => !claimant.is_gone(),
+        });
+        let tasks = swept.iter().filter_map(Waiter::task);
+        let visitors = tasks.filter(|task| task.is_visitor()).count();
         self.visitors = self.visitors.saturating_sub(visitors);
         swept
     }
@@ -194,7 +218,8 @@ impl Core {
         match task.seat() {
             Seat::Holding => self.admission.finish(task.shape),
             Seat::GivenBack | Seat::Returning => {
-                self.admission.finish_blocked(task.shape, |other| other.id == task.id);
+                let is_it = |other: &Waiter| other.task().is_some_and(|other| other.id == task.id);
+                self.admission.finish_blocked(task.shape, is_it);
             }
         }
         task.take_seat(Seat::Holding);

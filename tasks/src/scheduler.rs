@@ -28,6 +28,7 @@ use crate::{
     one_shot::{Host, OneShot},
     plan::Core,
     resources::{Demand, Quantity, QuantityError},
+    waiter::Waiter,
 };
 
 /// The scheduler of one node; hangs in its [`System`] as an extension.
@@ -79,7 +80,7 @@ impl Scheduler {
     /// [`QuantityError`] for an amount that cannot be counted; nothing changed.
     pub fn add_resource(&self, resource: &str, amount: f64) -> Result<(), QuantityError> {
         let amount = Quantity::try_new(amount)?;
-        self.change(|core| core.admission.grow(resource, amount));
+        self.shared.change(|core| core.admission.grow(resource, amount));
         Ok(())
     }
 
@@ -118,8 +119,14 @@ impl Scheduler {
     /// nodes; gives their results' objects.
     #[must_use = "what was taken out of the queue must be cancelled, or it never ends"]
     pub fn withdraw_visitors(&self) -> Vec<ObjectId> {
-        let swept = self.shared.core.lock().admission.sweep(|task| !task.may_go_back());
-        let outputs = swept.iter().flat_map(|task| task.outputs.as_slice());
+        let swept = self
+            .shared
+            .core
+            .lock()
+            .admission
+            .sweep(|waiter| waiter.task().is_none_or(|task| !task.may_go_back()));
+        let tasks = swept.iter().filter_map(Waiter::task);
+        let outputs = tasks.flat_map(|task| task.outputs.as_slice());
         outputs.map(|entry| entry.id()).collect()
     }
 
@@ -193,12 +200,12 @@ impl Scheduler {
 
     /// Gives back what was held.
     pub fn give_back(&self, demand: &Demand) {
-        self.change(|core| core.admission.give_back(demand));
+        self.shared.change(|core| core.admission.give_back(demand));
     }
 
     /// Makes what is held the room of a placement group: its bundles on this node, by their indices.
     pub fn open_group(&self, group: GroupId, bundles: &[(u32, Demand)]) {
-        self.change(|core| core.admission.open_group(group, bundles));
+        self.shared.change(|core| core.admission.open_group(group, bundles));
     }
 
     /// Ends a group's room: its actors and tasks here are ended, and what they held is the node's again when their bodies have
@@ -206,7 +213,7 @@ impl Scheduler {
     #[must_use]
     pub fn close_group(&self, group: GroupId) -> bool {
         let mut is_closed = false;
-        self.change(|core| is_closed = core.admission.close_group(group));
+        self.shared.change(|core| is_closed = core.admission.close_group(group));
         self.cancel_group(group);
         is_closed
     }
@@ -219,15 +226,6 @@ impl Scheduler {
     /// A group's room is known now: its tasks that wait here are placed.
     pub fn place_group(&self, group: GroupId) {
         self.shared.place_group(group);
-    }
-
-    /// Changes the books, and starts what may start now.
-    fn change(&self, change: impl FnOnce(&mut Core)) {
-        let mut core = self.shared.core.lock();
-        change(&mut core);
-        let work = core.plan(&self.shared.config);
-        drop(core);
-        self.shared.perform(work);
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Shared> {
@@ -264,6 +262,10 @@ impl Host for Shared {
 
     fn forget_shape(&self, shape: ShapeId) {
         self.core.lock().admission.forget(shape);
+    }
+
+    fn free_shape(self: Arc<Self>, shape: ShapeId) {
+        self.change(|core| core.admission.finish(shape));
     }
 
     fn why(&self, shape: ShapeId) -> String {

@@ -17,6 +17,7 @@ use crate::{
     far::{self, Journey},
     one_shot::{OneShot, Phase},
     resources::Demand,
+    waiter::Waiter,
 };
 
 /// How long what waits is left to this node.
@@ -134,11 +135,14 @@ impl Shared {
     pub(crate) fn waiting(&self) -> Vec<Waiting> {
         let core = self.core.lock();
         let waiting = core.admission.waiting(is_movable);
-        let waiting = waiting.map(|(demand, count, last)| Waiting {
-            demand: demand.clone(),
-            function: last.function_hash,
-            name: last.function,
-            count,
+        let waiting = waiting.filter_map(|(demand, count, last)| {
+            let last = last.task()?;
+            Some(Waiting {
+                demand: demand.clone(),
+                function: last.function_hash,
+                name: last.function,
+                count,
+            })
         });
         waiting.collect()
     }
@@ -153,9 +157,10 @@ impl Shared {
     ) -> bool {
         let Some(port) = self.elsewhere.get() else { return false };
         loop {
-            let movable = |task: &Arc<OneShot>| is_movable(task) && may_go(task.function_hash);
+            let may = |task: &Arc<OneShot>| may_go(task.function_hash);
+            let movable = |waiter: &Waiter| is_movable(waiter) && waiter.task().is_some_and(may);
             let taken = self.core.lock().admission.take_last(demand, movable);
-            let Some(task) = taken else { return false };
+            let Some(task) = taken.and_then(Waiter::into_task) else { return false };
             if far::spawn(self, task, port, Journey { node, only: false, lease }) {
                 return true;
             }
@@ -166,7 +171,18 @@ impl Shared {
     pub(crate) fn place_group(self: &Arc<Self>, group: GroupId) {
         let Some(port) = self.elsewhere.get() else { return };
         let waiting = self.core.lock().admission.take_group(group);
-        for task in waiting {
+        for waiter in waiting {
+            let task = match waiter {
+                Waiter::Task(task) => task,
+                // It lives here, whatever becomes of the group's other bundles.
+                Waiter::Actor(claimant) => {
+                    let (shape, depth) = claimant.place();
+                    self.change(|core| {
+                        let _ = core.admission.enqueue(shape, depth, Waiter::Actor(claimant));
+                    });
+                    continue;
+                }
+            };
             // Cancelled ones are Done already, and fall.
             if task.advance(Phase::Queued, Phase::Waiting) {
                 self.enqueue_among(port, task, Phase::Waiting);
@@ -183,6 +199,6 @@ fn task_unprovided(task: &OneShot, seen: String) {
     task.stop(false, || TaskError::NoProvider { task: task.label(), seen: seen.into() });
 }
 
-fn is_movable(task: &Arc<OneShot>) -> bool {
-    task.may_move() && task.phase() == Phase::Queued
+fn is_movable(waiter: &Waiter) -> bool {
+    waiter.task().is_some_and(|task| task.may_move() && task.phase() == Phase::Queued)
 }

@@ -59,6 +59,16 @@ pub(crate) const ACTOR: &[Builder] = &[
         &[("events", "usize")],
         "Keeps the last events of the actor for its post-mortem.",
     ),
+    row(
+        "num_cpus",
+        &[("num_cpus", "f64")],
+        "CPUs that the actor holds while it lives; none otherwise. It starts when they are free.",
+    ),
+    row(
+        "resource",
+        &[("name", "impl ::core::convert::AsRef<str>"), ("amount", "f64")],
+        "An amount of a named resource that the actor holds while it lives.",
+    ),
     row("on", &[("placement", "::mobula::__macro::Placement")], "Where the actor should run."),
     row(
         "in_group",

@@ -142,6 +142,9 @@ impl<A: Actor> Cell<A> {
             self.system.names().release(&self.system, name, self.id);
         }
         self.system.directory().remove(self.id);
+        if let Some(holding) = self.settings().and_then(|settings| settings.holding.as_ref()) {
+            holding.give_back();
+        }
         let left = self.lanes.close();
         for envelope in batch.into_iter().chain(left) {
             self.reject(envelope, Undelivered::ActorGone(reason.clone()));

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use mobula_actor_core::remote::{Remote, SpawnKind};
 use mobula_actor_core::wire::baggage;
 use mobula_actor_core::{
-    Actor, ActorRef, Current, NodeId, Placement, SpawnError, System, scope, sync_scope,
+    Actor, ActorDemand, ActorRef, Current, NodeId, Placement, SpawnError, System, scope, sync_scope,
 };
 use mobula_cluster::exchange::rights::Rights;
 use mobula_cluster::exchange::{Courier, CourierError, Exchange, Placer};
@@ -78,6 +78,7 @@ impl Placer for AsSaid {
         &self,
         placement: &Placement,
         _kind: &SpawnKind,
+        _demand: &ActorDemand,
     ) -> Result<Option<NodeId>, SpawnError> {
         match placement {
             Placement::OnNode { node, .. } => Ok(Some(*node)),

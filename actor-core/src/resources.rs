@@ -1,0 +1,121 @@
+//! What an actor holds of its node while it lives: CPUs, devices, anything that is counted.
+//!
+//! Most actors hold nothing: they run when they have something to do, and a hundred thousand of them share two CPUs.
+//! One that owns a device, or computes all day, must be counted, or two of them get the same device. Such an actor is
+//! there at once, with its name and its mailbox, but its constructor runs only when the node has what it demands; from
+//! then on it holds that over restarts, until its end.
+//!
+//! The floor keeps no books: whoever does implements [`ResourceBook`] and hangs it into the
+//! [`System`](crate::System::set_resource_book).
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::task::Poll;
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::id::GroupId;
+
+/// CPUs, as demands name them.
+pub const CPU: &str = "cpu";
+
+/// What one actor is to hold. Empty for most.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ActorDemand {
+    amounts: Vec<(String, f64)>,
+    /// The placement group whose room it is taken from, and which bundle of it.
+    within: Option<(GroupId, Option<u32>)>,
+}
+
+impl ActorDemand {
+    /// Sets the amount of one resource.
+    pub(crate) fn set(&mut self, resource: &str, amount: f64) {
+        self.amounts.retain(|(name, _)| !name.eq_ignore_ascii_case(resource));
+        self.amounts.push((resource.to_owned(), amount));
+    }
+
+    pub(crate) fn set_within(&mut self, within: Option<(GroupId, Option<u32>)>) {
+        self.within = within;
+    }
+
+    /// Whether nothing is demanded, not even nothing of something.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.amounts.is_empty()
+    }
+
+    /// The amounts by name, as they were given.
+    pub fn amounts(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.amounts.iter().map(|(name, amount)| (name.as_str(), *amount))
+    }
+
+    /// The placement group whose room it takes from.
+    #[must_use]
+    pub const fn within(&self) -> Option<(GroupId, Option<u32>)> {
+        self.within
+    }
+}
+
+/// What was taken of a node's resources; given back when it is dropped.
+pub type Held = Box<dyn Any + Send>;
+
+/// Keeps the books of what a node has.
+pub trait ResourceBook: Send + Sync + 'static {
+    /// Stands in line for what an actor is to hold; the future gives it. Dropped before, the place in line is given up.
+    ///
+    /// # Errors
+    /// What is wrong with the demand. What is only more than this node has waits.
+    fn take(
+        &self,
+        actor: &'static str,
+        demand: &ActorDemand,
+    ) -> Result<BoxFuture<'static, Held>, String>;
+
+    /// Whether this node could ever give as much.
+    fn can_ever(&self, demand: &ActorDemand) -> bool;
+}
+
+/// What one actor waits for, then holds.
+pub(crate) struct Holding(Mutex<Stage>);
+
+enum Stage {
+    InLine(BoxFuture<'static, Held>),
+    Held(#[expect(dead_code, reason = "kept to be dropped")] Held),
+    Over,
+}
+
+impl fmt::Debug for Holding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_waiting() { "Holding(in line)" } else { "Holding" })
+    }
+}
+
+impl Holding {
+    pub(crate) fn in_line(taking: BoxFuture<'static, Held>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Stage::InLine(taking))))
+    }
+
+    /// The actor has ended for good.
+    pub(crate) fn give_back(&self) {
+        let last = std::mem::replace(&mut *self.0.lock(), Stage::Over);
+        drop(last);
+    }
+
+    /// Whether it still stands in line.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(*self.0.lock(), Stage::InLine(_))
+    }
+
+    /// Ready when it holds what it waited for.
+    pub(crate) fn poll(&self, cx: &mut std::task::Context<'_>) -> Poll<()> {
+        let mut stage = self.0.lock();
+        if let Stage::InLine(taking) = &mut *stage {
+            let held = std::task::ready!(taking.as_mut().poll(cx));
+            *stage = Stage::Held(held);
+        }
+        Poll::Ready(())
+    }
+}

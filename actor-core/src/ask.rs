@@ -16,13 +16,14 @@ use crate::actor::{Actor, Receive};
 use crate::actor_ref::Address;
 use crate::cancel::CallToken;
 use crate::current::MessageContext;
-use crate::envelope::{BoxedEnvelope, Meta, Payload, Retry, seal};
+use crate::envelope::{BoxedEnvelope, Meta, Nature, Payload, Retry, seal};
 use crate::error::{AskError, Returned, Undelivered, UnknownOutcome};
+use crate::id::CallerId;
 use crate::mailbox::Mailbox;
 use crate::mailbox::lanes::{Admission, InLine, Refused};
 use crate::message::Message;
 use crate::reply::{Answer, AnswerReceiver, Missing, ReplySlot, Slot, reply_cell};
-use crate::send::{ask_meta, light_ask_meta, post};
+use crate::send::{ask_meta, light_ask, post, post_plain};
 
 /// A message about to be sent, whose reply is wanted. Await it: it is sent when polled.
 ///
@@ -103,9 +104,15 @@ impl<'a, A: Receive<M>, M: Message> IntoFuture for Ask<'a, A, M> {
 
     #[inline]
     fn into_future(self) -> AskFuture<'a, A, M> {
+        let (message, careful) = match (self.payload, self.retry) {
+            (Payload::Now(message), None) => (Some(message), None),
+            careful => (None, Some(careful)),
+        };
         AskFuture {
             address: self.address,
-            state: AskState::Start(self.payload, self.retry),
+            message,
+            careful,
+            state: AskState::Start,
             reply: None,
             timeout: self.timeout,
             alarm: None,
@@ -114,16 +121,23 @@ impl<'a, A: Receive<M>, M: Message> IntoFuture for Ask<'a, A, M> {
 }
 
 /// The future of an [`Ask`].
+///
+/// The message lies in a field of its own, so that the usual ask moves it once: from here into the mailbox.
 pub struct AskFuture<'a, A: Actor, M: Message> {
     address: &'a Address<A>,
-    state: AskState<M>,
+    /// What is there and runs once.
+    message: Option<M>,
+    /// What waits for arguments, or may be retried.
+    careful: Option<(Payload<M>, Option<Retry<M>>)>,
+    state: AskState,
     reply: Option<AnswerReceiver<Answer<M>>>,
     timeout: Option<Duration>,
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
-enum AskState<M: Message> {
-    Start(Payload<M>, Option<Retry<M>>),
+#[derive(Clone, Copy)]
+enum AskState {
+    Start,
     InLine(u64),
     Sent,
     Done,
@@ -134,12 +148,7 @@ impl<A: Actor, M: Message> Unpin for AskFuture<'_, A, M> {}
 
 impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
     /// Sends; an error is final.
-    fn start(
-        &mut self,
-        payload: Payload<M>,
-        retry: Option<Retry<M>>,
-        cx: &TaskContext<'_>,
-    ) -> Result<(), AskError<M>> {
+    fn start(&mut self, cx: &TaskContext<'_>) -> Result<(), AskError<M>> {
         let cell = self.address.cell();
         let now = self.timeout.map(|_| Instant::now());
         let own = now.zip(self.timeout).and_then(|(now, timeout)| now.checked_add(timeout));
@@ -148,31 +157,39 @@ impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
         if let Some(deadline) = meta.context.as_ref().and_then(|context| context.deadline) {
             let left = deadline.saturating_duration_since(now.unwrap_or_else(Instant::now));
             if left.is_zero() {
-                let message = match payload {
-                    Payload::Now(message) => Some(message),
-                    Payload::Gated(_) => None,
-                };
+                let message = self.message.take().or_else(|| match self.careful.take() {
+                    Some((Payload::Now(message), _)) => Some(message),
+                    Some((Payload::Gated(_), _)) | None => None,
+                });
                 return Err(self.not_delivered(message, Undelivered::Expired));
             }
             self.timeout = Some(left);
             self.alarm = Some(Box::pin(tokio::time::sleep_until(deadline)));
         }
-        self.send(payload, retry, meta, cx)
+        self.send(meta.caller, meta.context, cx)
     }
 
+    // Not given a `Meta`: it would come by way of memory, written and read in different parts, and that is waited for.
     #[inline]
     fn send(
         &mut self,
-        payload: Payload<M>,
-        retry: Option<Retry<M>>,
-        meta: Meta,
+        caller: CallerId,
+        context: Option<Arc<MessageContext>>,
         cx: &TaskContext<'_>,
     ) -> Result<(), AskError<M>> {
+        let meta = Meta { caller, context, nature: Nature::Plain };
         let cell = self.address.cell();
+        let message = self.message.take();
         let (sender, receiver) = reply_cell(cx.waker());
         self.reply = Some(receiver);
         self.state = AskState::Sent;
-        match post(cell, payload, retry, sender, meta) {
+        let posted = match (message, self.careful.take()) {
+            (Some(message), _) => post_plain(cell, message, sender, meta),
+            (None, Some((payload, retry))) => post(cell, payload, retry, sender, meta),
+            // Nothing to send: the sender's end says that no answer will come.
+            (None, None) => Ok(None),
+        };
+        match posted {
             Ok(None) => Ok(()),
             Ok(Some(displaced)) => {
                 cell.displaced(displaced);
@@ -237,18 +254,19 @@ impl<A: Receive<M>, M: Message> AskFuture<'_, A, M> {
     }
 
     #[inline]
-    fn poll_reply(&self, cx: &TaskContext<'_>) -> Poll<Result<M::Value, AskError<M>>> {
-        let Some(reply) = &self.reply else {
+    fn poll_reply(&mut self, cx: &TaskContext<'_>) -> Poll<Result<M::Value, AskError<M>>> {
+        let Some(reply) = self.reply.take() else {
             return Poll::Pending;
         };
-        match reply.poll(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(None) => Poll::Ready(Err(self.unknown(UnknownOutcome::NoReply))),
-            Poll::Ready(Some(Answer::Replied(result))) => {
-                Poll::Ready(result.map_err(AskError::Refused))
+        Poll::Ready(match reply.poll(cx) {
+            Err(reply) => {
+                self.reply = Some(reply);
+                return Poll::Pending;
             }
-            Poll::Ready(Some(Answer::Missing(why))) => Poll::Ready(Err(self.missing(*why))),
-        }
+            Ok(None) => Err(self.unknown(UnknownOutcome::NoReply)),
+            Ok(Some(Answer::Replied(result))) => result.map_err(AskError::Refused),
+            Ok(Some(Answer::Missing(why))) => Err(self.missing(*why)),
+        })
     }
 
     /// The deadline has passed: what is still in line comes back, what was sent has an unknown outcome.
@@ -268,12 +286,12 @@ impl<A: Receive<M>, M: Message> Future for AskFuture<'_, A, M> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        match std::mem::replace(&mut this.state, AskState::Done) {
-            AskState::Start(payload, retry) => {
-                let light = if this.timeout.is_none() { light_ask_meta() } else { None };
+        match this.state {
+            AskState::Start => {
+                let light = if this.timeout.is_none() { light_ask() } else { None };
                 let started = match light {
-                    Some(meta) => this.send(payload, retry, meta, cx),
-                    None => this.start(payload, retry, cx),
+                    Some(caller) => this.send(caller, None, cx),
+                    None => this.start(cx),
                 };
                 match started {
                     // The reply cell and the line know whom to wake.
@@ -287,15 +305,12 @@ impl<A: Receive<M>, M: Message> Future for AskFuture<'_, A, M> {
             }
             AskState::Sent if this.alarm.is_none() => {
                 let polled = this.poll_reply(cx);
-                if polled.is_pending() {
-                    this.state = AskState::Sent;
+                if polled.is_ready() {
+                    this.state = AskState::Done;
                 }
                 polled
             }
-            other @ (AskState::Sent | AskState::InLine(_) | AskState::Done) => {
-                this.state = other;
-                this.poll_alarmed(cx)
-            }
+            AskState::Sent | AskState::InLine(_) | AskState::Done => this.poll_alarmed(cx),
         }
     }
 }
@@ -338,7 +353,7 @@ impl<A: Actor, M: Message> Drop for AskFuture<'_, A, M> {
                     reply.give_up();
                 }
             }
-            AskState::Start(..) | AskState::Done => {}
+            AskState::Start | AskState::Done => {}
         }
     }
 }

@@ -8,6 +8,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,7 +20,10 @@ use crate::id::{ActorId, CallerId, NodeId};
 use crate::system::System;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Box<Current>>> = const { RefCell::new(None) };
+    /// Nothing to drop when the thread ends: whoever put something in takes it out again. So it is reached without a look
+    /// whether it is still there.
+    static CURRENT: RefCell<ManuallyDrop<Option<Box<Current>>>> =
+        const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
 /// What the running code belongs to.
@@ -198,13 +202,13 @@ struct Swapped<'a>(&'a mut Option<Box<Current>>);
 
 impl<'a> Swapped<'a> {
     fn new(mine: &'a mut Option<Box<Current>>) -> Self {
-        CURRENT.with(|slot| std::mem::swap(&mut *slot.borrow_mut(), mine));
+        CURRENT.with(|slot| std::mem::swap(&mut **slot.borrow_mut(), mine));
         Self(mine)
     }
 }
 
 impl Drop for Swapped<'_> {
     fn drop(&mut self) {
-        CURRENT.with(|slot| std::mem::swap(&mut *slot.borrow_mut(), self.0));
+        CURRENT.with(|slot| std::mem::swap(&mut **slot.borrow_mut(), self.0));
     }
 }

@@ -25,12 +25,24 @@ pub(crate) fn post<A: Receive<M>, M: Message, R: ReplyTo<M> + 'static>(
     meta: Meta,
 ) -> Result<Option<BoxedEnvelope<A>>, Refused<BoxedEnvelope<A>>> {
     match (payload, retry) {
-        (Payload::Now(message), None) if const { lies_inline::<M, R>() } => {
-            cell.lanes.push_made(|| seal_plain(message, reply, meta))
-        }
-        // To allocate for it would keep the others from the mailbox.
-        (Payload::Now(message), None) => cell.lanes.push(seal_plain(message, reply, meta)),
+        (Payload::Now(message), None) => post_plain(cell, message, reply, meta),
         (payload, retry) => cell.lanes.push(seal(payload, retry, reply, meta)),
+    }
+}
+
+/// The same for a message that is there and runs once.
+#[inline(always)]
+pub(crate) fn post_plain<A: Receive<M>, M: Message, R: ReplyTo<M> + 'static>(
+    cell: &Cell<A>,
+    message: M,
+    reply: R,
+    meta: Meta,
+) -> Result<Option<BoxedEnvelope<A>>, Refused<BoxedEnvelope<A>>> {
+    if const { lies_inline::<M, R>() } {
+        cell.lanes.push_made(|| seal_plain(message, reply, meta))
+    } else {
+        // To allocate for it would keep the others from the mailbox.
+        cell.lanes.push(seal_plain(message, reply, meta))
     }
 }
 
@@ -42,15 +54,11 @@ pub(crate) fn tell_meta() -> Meta {
     Meta { caller, context, nature: Nature::Plain }
 }
 
-/// What a driver's ask without a deadline takes along, where nobody traces; `None` for any other ask.
+/// The caller of a driver's ask without a deadline, where nobody traces: it takes nothing else along. `None` for any other.
 #[inline]
-pub(crate) fn light_ask_meta() -> Option<Meta> {
+pub(crate) fn light_ask() -> Option<CallerId> {
     let caller = current::caller();
-    (caller.citizen().is_none() && !is_traced()).then_some(Meta {
-        caller,
-        context: None,
-        nature: Nature::Plain,
-    })
+    (caller.citizen().is_none() && !is_traced()).then_some(caller)
 }
 
 /// What an ask takes along: besides, the asks that led here and the deadline, its own or the one inherited.

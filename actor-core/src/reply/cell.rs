@@ -4,16 +4,16 @@
 //! when it sends, so its waker lies in the cell from the start and nobody need look for the answer before being woken.
 //! The sender is one pointer, so that a call with its reply lies in place in the mailbox.
 //!
-//! Invariant: the sender answers at most once; dropped without, the asker learns that no answer will come.
+//! Invariant: the sender answers at most once; dropped without, the asker learns that no answer will come. `is_settled` is
+//! set when the answer lies there. An asker that sees it, and has the cell to itself, as it has where both are on one
+//! thread, takes the answer without the lock.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
-use crate::sync::Mutex;
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 
 struct ReplyCell<T> {
-    /// Whether the sender has said its last. Its own note: nobody else reads it.
+    /// Whether the sender has said its last.
     is_settled: AtomicBool,
     inner: Mutex<Inner<T>>,
 }
@@ -27,10 +27,10 @@ struct Inner<T> {
 impl<T> ReplyCell<T> {
     #[inline]
     fn settle(&self, answer: Option<T>) {
-        self.is_settled.store(true, Ordering::Relaxed);
         let mut inner = self.inner.lock();
         inner.answer = answer;
         let asker = inner.asker.take();
+        self.is_settled.store(true, Ordering::Release);
         drop(inner);
         if let Some(asker) = asker {
             asker.wake();
@@ -69,18 +69,29 @@ impl<T> Drop for AnswerSender<T> {
 pub(crate) struct AnswerReceiver<T>(Arc<ReplyCell<T>>);
 
 impl<T> AnswerReceiver<T> {
-    /// The answer; `None` if there will be none.
+    /// The answer, `None` if there will be none; or whoever waits on.
     #[inline]
-    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Option<T>> {
-        let mut inner = self.0.inner.lock();
-        match &inner.asker {
-            None => Poll::Ready(inner.answer.take()),
-            Some(asker) if asker.will_wake(cx.waker()) => Poll::Pending,
-            Some(_) => {
-                inner.asker = Some(cx.waker().clone());
-                Poll::Pending
-            }
+    pub(crate) fn poll(self, cx: &Context<'_>) -> Result<Option<T>, Self> {
+        if !self.0.is_settled.load(Ordering::Acquire) && self.is_waiting(cx) {
+            return Err(self);
         }
+        Ok(match Arc::try_unwrap(self.0) {
+            Ok(cell) => cell.inner.into_inner().answer,
+            Err(cell) => cell.inner.lock().answer.take(),
+        })
+    }
+
+    /// Whether there is nothing yet; then whoever polls is woken.
+    fn is_waiting(&self, cx: &Context<'_>) -> bool {
+        let mut inner = self.0.inner.lock();
+        let is_known = match &inner.asker {
+            None => return false,
+            Some(asker) => asker.will_wake(cx.waker()),
+        };
+        if !is_known {
+            inner.asker = Some(cx.waker().clone());
+        }
+        true
     }
 
     /// Nobody waits any more.

@@ -61,11 +61,12 @@ impl<A: Actor> Run<'_, A> {
         }
         if self.rest == Rest::Awake {
             self.rest = Rest::Working;
-            if self.ctx.extras.is_none()
-                && let Some(envelope) = self.cell.lanes.take_only(&mut self.unreleased)
-            {
-                self.rest = Rest::Resting;
-                return self.handle_only(state, envelope);
+            if self.ctx.extras.is_none() {
+                let mut only = self.cell.lanes.take_only(&mut self.unreleased);
+                if only.is_some() {
+                    self.rest = Rest::Resting;
+                    return self.handle_only(state, &mut only);
+                }
             }
         }
         let from_source = self.ctx.extras.as_mut().and_then(|extras| extras.from_source.take());
@@ -152,16 +153,17 @@ impl<A: Actor> Run<'_, A> {
         }
     }
 
-    /// The other common case: the one envelope that woke the actor.
+    /// The other common case: the one envelope that woke the actor. It runs where it was laid down.
     #[inline]
     fn handle_only<'r>(
         &'r mut self,
         state: &'r mut StateOf<A>,
-        mut envelope: BoxedEnvelope<A>,
+        only: &mut Option<BoxedEnvelope<A>>,
     ) -> Turn<'r, A> {
+        let Some(envelope) = only else { return Turn::Idle };
         let Meta { caller, context, nature } = envelope.meta();
         if context.is_some() || *nature == Nature::Careful {
-            return match self.in_turn(envelope) {
+            return match only.take().and_then(|envelope| self.in_turn(envelope)) {
                 Some(envelope) => self.handle(state, envelope),
                 None => Turn::Handled,
             };

@@ -1,0 +1,91 @@
+//! The cell between an asker and its answer, under every order of events that the memory model allows.
+//!
+//! The source file itself is compiled here, over loom's checked twins of its primitives.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test may fail by a panic"
+)]
+
+#[path = "../src/reply/cell.rs"]
+mod cell;
+
+mod sync {
+    pub(crate) use loom::sync::Arc;
+    pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
+
+    /// The checked mutex, with the manners of the real one.
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0.lock().expect("no thread of the model panics")
+        }
+        pub(crate) fn into_inner(self) -> T {
+            self.0.into_inner().expect("no thread of the model panics")
+        }
+    }
+}
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use cell::{AnswerReceiver, AnswerSender, reply_cell};
+use loom::future::block_on;
+use loom::thread;
+
+/// Asks of a thread that does `answer`, and waits for what comes of it.
+fn ask(answer: impl FnOnce(AnswerSender<Box<u32>>) + Clone + Send + 'static) -> Option<Box<u32>> {
+    let mut asked: Option<AnswerReceiver<Box<u32>>> = None;
+    let mut answerer = None;
+    let mut answer = Some(answer);
+    let got = block_on(poll_fn(|cx| {
+        let Some(receiver) = asked.take() else {
+            let (sender, receiver) = reply_cell(cx.waker());
+            let answer = answer.take().expect("asked once");
+            answerer = Some(thread::spawn(move || answer(sender)));
+            asked = Some(receiver);
+            return Poll::Pending;
+        };
+        match receiver.poll(cx) {
+            Ok(answer) => Poll::Ready(answer),
+            Err(receiver) => {
+                asked = Some(receiver);
+                Poll::Pending
+            }
+        }
+    }));
+    answerer.expect("somebody was asked").join().unwrap();
+    got
+}
+
+#[test]
+fn an_answer_comes_once_and_whole() {
+    loom::model(|| {
+        assert_eq!(ask(|sender| sender.send(Box::new(7))), Some(Box::new(7)));
+    });
+}
+
+#[test]
+fn a_sender_that_is_dropped_ends_the_wait() {
+    loom::model(|| {
+        assert_eq!(ask(drop), None);
+    });
+}
+
+#[test]
+fn whoever_gives_up_leaves_nothing_behind() {
+    loom::model(|| {
+        let waker = std::task::Waker::noop();
+        let (sender, receiver) = reply_cell(waker);
+        let answerer = thread::spawn(move || sender.send(Box::new(7)));
+        receiver.give_up();
+        drop(receiver);
+        answerer.join().unwrap();
+    });
+}

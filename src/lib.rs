@@ -107,11 +107,11 @@ pub use mobula_actor_core::{
     Actor, ActorHandle, ActorId, ActorListing, ActorOptions, ActorRef, AsHandle, AskError, Call,
     CallerId, Calls, ChildExited, Context, DEFAULT_NAMESPACE, DeadLetter, DeadLetterReason,
     DeadLetterTap, DeadLetters, DeadlockPath, Deferred, Denied, ErrorText, Exclusive, ExitReason,
-    Factory, FlightRecord, Group, GroupError, GroupId, Grouped, Handler, Hook, IntoArg, IntoStart,
-    Kind, Local, LocalHandler, LookupError, Mailbox, Message, Method, MonitorRef, NoCalls, NodeId,
-    Overflow, PanicReport, Pin, Placement, Receive, Recipient, Reply, Returned, Right, RouteError,
-    Router, Routing, Shared, SharedHandler, SpawnError, System, Target, TellError, TimerKey,
-    Undelivered, UnknownOutcome, WeakRef, spawn,
+    Factory, FencingToken, FlightRecord, Group, GroupError, GroupId, Grouped, Handler, Hook,
+    IntoArg, IntoStart, Kind, Local, LocalHandler, LookupError, Mailbox, Message, Method,
+    MonitorRef, NoCalls, NodeId, Overflow, PanicReport, Pin, Placement, Receive, Recipient, Reply,
+    Returned, Right, RouteError, Router, Routing, Shared, SharedHandler, SpawnError, System,
+    Target, TellError, TimerKey, Undelivered, UnknownOutcome, WeakRef, spawn,
 };
 
 // Supervision.

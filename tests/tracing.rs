@@ -110,6 +110,10 @@ impl Player {
         other.span().await.unwrap()
     }
 
+    pub fn whose(&mut self, ctx: &mut Context<Self>) -> Option<u64> {
+        ctx.trace().map(|span| span.into_u64())
+    }
+
     pub async fn boom(&self) {
         tokio::task::yield_now().await;
         panic!("boom");
@@ -140,6 +144,16 @@ async fn a_handlers_span_is_a_root_that_follows_from_its_senders() {
     assert!(seen.is_root, "{seen:?}");
     assert_eq!(seen.depth, 1);
     assert_eq!(seen.follows, [request.id().unwrap().into_u64()]);
+}
+
+#[mobula::test]
+async fn a_handler_can_ask_for_its_senders_span() {
+    let (_spans, _collecting) = Spans::collect();
+    let player = Player::remote();
+    let request = info_span!("request");
+    let inside = async { player.whose().await }.instrument(request.clone()).await.unwrap();
+    assert_eq!(inside, request.id().map(|id| id.into_u64()));
+    assert_eq!(player.whose().await.unwrap(), None, "sent from no span");
 }
 
 #[mobula::test]

@@ -28,6 +28,8 @@ use crate::spawn::ActorOptions;
 use crate::system::System;
 use crate::timers::TimerKey;
 
+mod message;
+
 /// How a handler asked for the actor's end.
 pub(crate) enum Ending {
     /// After what waits has been handled.
@@ -115,12 +117,6 @@ impl<A: Actor> Context<A> {
     #[must_use]
     pub fn handle(&self) -> ActorHandle {
         self.cell.handle()
-    }
-
-    /// Who sent the message that is being handled; `None` in a hook or for a caller outside any node.
-    #[must_use]
-    pub fn sender(&self) -> Option<CallerId> {
-        (self.sender != CallerId::NOBODY).then_some(self.sender)
     }
 
     // The end.

@@ -98,6 +98,31 @@ impl fmt::Debug for CallerId {
     }
 }
 
+/// Grows with each actor of a node, and with each life of it; see [`Context::fencing_token`](crate::Context::fencing_token).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FencingToken {
+    actor: u64,
+    generation: u64,
+}
+
+impl FencingToken {
+    pub(crate) const fn new(actor: ActorId, generation: u64) -> Self {
+        Self { actor: actor.as_u64(), generation }
+    }
+
+    /// One number of the same order, for stores that compare numbers.
+    #[must_use]
+    pub fn as_u128(self) -> u128 {
+        (u128::from(self.actor) << 64) | u128::from(self.generation)
+    }
+}
+
+impl fmt::Display for FencingToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.actor, self.generation)
+    }
+}
+
 /// A node: one process of a cluster. It keeps its id over restarts if it keeps its key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub u64);

@@ -80,7 +80,7 @@ pub use factory::{ArgsPolicy, Factory, IntoStart, Once, Restartable};
 pub use flight_recorder::FlightRecord;
 pub use groups::{Group, Groups, Router, Routing};
 pub use handle::{ActorHandle, AsHandle};
-pub use id::{ActorId, CallerId, GroupId, MonitorRef, NodeId};
+pub use id::{ActorId, CallerId, FencingToken, GroupId, MonitorRef, NodeId};
 pub use mailbox::{Mailbox, Overflow};
 pub use message::{Message, Method, MethodTag};
 pub use names::{DEFAULT_NAMESPACE, FullName, Names};

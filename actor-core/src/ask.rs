@@ -348,12 +348,8 @@ impl<A: Actor, M: Message> Drop for AskFuture<'_, A, M> {
     fn drop(&mut self) {
         match self.state {
             AskState::InLine(ticket) => drop(self.address.cell().lanes.withdraw(ticket)),
-            AskState::Sent => {
-                if let Some(reply) = &self.reply {
-                    reply.give_up();
-                }
-            }
-            AskState::Start | AskState::Done => {}
+            // The reply's own end says that nobody waits.
+            AskState::Start | AskState::Sent | AskState::Done => {}
         }
     }
 }

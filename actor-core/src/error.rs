@@ -83,12 +83,13 @@ impl fmt::Display for Undelivered {
     }
 }
 
-/// A message that came back. `Sync` whatever the message is, so that errors can travel anywhere.
-pub struct Returned<M>(SyncWrapper<M>);
+/// A message that came back. `Sync` whatever the message is, so that errors can travel anywhere; boxed, so that an answer
+/// is no larger for a large question.
+pub struct Returned<M>(Box<SyncWrapper<M>>);
 
 impl<M> Returned<M> {
-    pub(crate) const fn new(message: M) -> Self {
-        Self(SyncWrapper::new(message))
+    pub(crate) fn new(message: M) -> Self {
+        Self(Box::new(SyncWrapper::new(message)))
     }
 
     /// The message.

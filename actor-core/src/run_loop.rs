@@ -142,7 +142,7 @@ fn live<A: Actor>(
                 let end = if is_rare {
                     Box::pin(run.see_to(&mut state)).await
                 } else {
-                    poll_fn(|cx| run.poll_next(cx)).await
+                    sources::Next(&mut run).await
                 };
                 if let Some(reason) = end {
                     break 'served reason;

@@ -1,6 +1,7 @@
 //! The cell between an asker and its answer, under every order of events that the memory model allows.
 //!
-//! The source file itself is compiled here, over loom's checked twins of its primitives.
+//! The source file itself is compiled here, over loom's checked twins of its primitives. What is left undropped fails the
+//! model: loom counts its own pointers, of which each answer is one.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -37,11 +38,12 @@ use std::task::Poll;
 
 use cell::{AnswerReceiver, AnswerSender, reply_cell};
 use loom::future::block_on;
+use loom::sync::Arc;
 use loom::thread;
 
 /// Asks of a thread that does `answer`, and waits for what comes of it.
-fn ask(answer: impl FnOnce(AnswerSender<Box<u32>>) + Clone + Send + 'static) -> Option<Box<u32>> {
-    let mut asked: Option<AnswerReceiver<Box<u32>>> = None;
+fn ask(answer: impl FnOnce(AnswerSender<Arc<u32>>) + Clone + Send + 'static) -> Option<Arc<u32>> {
+    let mut asked: Option<AnswerReceiver<Arc<u32>>> = None;
     let mut answerer = None;
     let mut answer = Some(answer);
     let got = block_on(poll_fn(|cx| {
@@ -67,14 +69,14 @@ fn ask(answer: impl FnOnce(AnswerSender<Box<u32>>) + Clone + Send + 'static) -> 
 #[test]
 fn an_answer_comes_once_and_whole() {
     loom::model(|| {
-        assert_eq!(ask(|sender| sender.send(Box::new(7))), Some(Box::new(7)));
+        assert!(ask(|sender| sender.send(Arc::new(7))).is_some_and(|answer| *answer == 7));
     });
 }
 
 #[test]
 fn a_sender_that_is_dropped_ends_the_wait() {
     loom::model(|| {
-        assert_eq!(ask(drop), None);
+        assert!(ask(drop).is_none());
     });
 }
 
@@ -83,8 +85,7 @@ fn whoever_gives_up_leaves_nothing_behind() {
     loom::model(|| {
         let waker = std::task::Waker::noop();
         let (sender, receiver) = reply_cell(waker);
-        let answerer = thread::spawn(move || sender.send(Box::new(7)));
-        receiver.give_up();
+        let answerer = thread::spawn(move || sender.send(Arc::new(7)));
         drop(receiver);
         answerer.join().unwrap();
     });

@@ -7,7 +7,12 @@
 //! Invariant: the sender answers at most once; dropped without, the asker learns that no answer will come. `is_settled` is
 //! set when the answer lies there. An asker that sees it, and has the cell to itself, as it has where both are on one
 //! thread, takes the answer without the lock.
+//!
+//! The cell itself drops nothing: else its parts would need a place on the stack, to be dropped from should there be no
+//! memory, and would be written there and copied. So both sides empty it: the sender takes the waker out when it says its
+//! last, which it always does, and the asker takes the answer out, or says that it wants none.
 
+use std::mem::ManuallyDrop;
 use std::task::{Context, Waker};
 
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
@@ -15,7 +20,7 @@ use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 struct ReplyCell<T> {
     /// Whether the sender has said its last.
     is_settled: AtomicBool,
-    inner: Mutex<Inner<T>>,
+    inner: Mutex<ManuallyDrop<Inner<T>>>,
 }
 
 struct Inner<T> {
@@ -28,22 +33,50 @@ impl<T> ReplyCell<T> {
     #[inline]
     fn settle(&self, answer: Option<T>) {
         let mut inner = self.inner.lock();
-        inner.answer = answer;
         let asker = inner.asker.take();
+        let unwanted = if asker.is_some() {
+            inner.answer = answer;
+            None
+        } else {
+            answer
+        };
         self.is_settled.store(true, Ordering::Release);
         drop(inner);
         if let Some(asker) = asker {
             asker.wake();
+        } else {
+            drop(unwanted);
         }
+    }
+
+    fn give_up(&self) {
+        let mut inner = self.inner.lock();
+        let (asker, answer) = (inner.asker.take(), inner.answer.take());
+        drop(inner);
+        drop((asker, answer));
+    }
+
+    /// Whether there is nothing yet; then whoever polls is woken.
+    fn is_waiting(&self, cx: &Context<'_>) -> bool {
+        let mut inner = self.inner.lock();
+        let is_known = match &inner.asker {
+            None => return false,
+            Some(asker) => asker.will_wake(cx.waker()),
+        };
+        if !is_known {
+            inner.asker = Some(cx.waker().clone());
+        }
+        true
     }
 }
 
 /// A cell whose asker is woken by `waker`.
 #[inline]
 pub(crate) fn reply_cell<T>(waker: &Waker) -> (AnswerSender<T>, AnswerReceiver<T>) {
-    let inner = Mutex::new(Inner { answer: None, asker: Some(waker.clone()) });
-    let cell = Arc::new(ReplyCell { is_settled: AtomicBool::new(false), inner });
-    (AnswerSender(Arc::clone(&cell)), AnswerReceiver(cell))
+    let inner = ManuallyDrop::new(Inner { answer: None, asker: Some(waker.clone()) });
+    let cell = ReplyCell { is_settled: AtomicBool::new(false), inner: Mutex::new(inner) };
+    let cell = Arc::new(cell);
+    (AnswerSender(Arc::clone(&cell)), AnswerReceiver(Some(cell)))
 }
 
 /// The side of whoever answers.
@@ -65,38 +98,30 @@ impl<T> Drop for AnswerSender<T> {
     }
 }
 
-/// The side of whoever asks.
-pub(crate) struct AnswerReceiver<T>(Arc<ReplyCell<T>>);
+/// The side of whoever asks. Dropped, it wants no answer any more.
+pub(crate) struct AnswerReceiver<T>(Option<Arc<ReplyCell<T>>>);
 
 impl<T> AnswerReceiver<T> {
     /// The answer, `None` if there will be none; or whoever waits on.
     #[inline]
-    pub(crate) fn poll(self, cx: &Context<'_>) -> Result<Option<T>, Self> {
-        if !self.0.is_settled.load(Ordering::Acquire) && self.is_waiting(cx) {
+    pub(crate) fn poll(mut self, cx: &Context<'_>) -> Result<Option<T>, Self> {
+        let Some(cell) = self.0.take() else { return Ok(None) };
+        if !cell.is_settled.load(Ordering::Acquire) && cell.is_waiting(cx) {
+            self.0 = Some(cell);
             return Err(self);
         }
-        Ok(match Arc::try_unwrap(self.0) {
-            Ok(cell) => cell.inner.into_inner().answer,
+        Ok(match Arc::try_unwrap(cell) {
+            Ok(cell) => ManuallyDrop::into_inner(cell.inner.into_inner()).answer,
             Err(cell) => cell.inner.lock().answer.take(),
         })
     }
+}
 
-    /// Whether there is nothing yet; then whoever polls is woken.
-    fn is_waiting(&self, cx: &Context<'_>) -> bool {
-        let mut inner = self.0.inner.lock();
-        let is_known = match &inner.asker {
-            None => return false,
-            Some(asker) => asker.will_wake(cx.waker()),
-        };
-        if !is_known {
-            inner.asker = Some(cx.waker().clone());
+impl<T> Drop for AnswerReceiver<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(cell) = self.0.take() {
+            cell.give_up();
         }
-        true
-    }
-
-    /// Nobody waits any more.
-    pub(crate) fn give_up(&self) {
-        let asker = self.0.inner.lock().asker.take();
-        drop(asker);
     }
 }

@@ -2,6 +2,18 @@
 
 use super::*;
 
+/// The wait for what comes next. No `poll_fn`: its closure would be called, where this becomes part of the run loop.
+pub(super) struct Next<'r, 'c, A: Actor>(pub(super) &'r mut Run<'c, A>);
+
+impl<A: Actor> Future for Next<'_, '_, A> {
+    type Output = Option<Box<ExitReason>>;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_next(cx)
+    }
+}
+
 impl<A: Actor> Run<'_, A> {
     /// Whether as many handlers run beside each other as may.
     pub(super) fn is_at_capacity(&self) -> bool {
@@ -14,6 +26,8 @@ impl<A: Actor> Run<'_, A> {
     }
 
     /// Waits for a signal, an envelope of a source, or a batch of messages; the end, if everything was handled before it.
+    // Called in one place, too.
+    #[inline(always)]
     pub(super) fn poll_next(
         &mut self,
         cx: &mut std::task::Context<'_>,

@@ -1,7 +1,5 @@
 //! Fencing tokens: of two holders of one name, and of two lives of one actor, the later one has the greater.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
-
 use mobula::FencingToken;
 use mobula::prelude::*;
 use mobula::testkit::RestartProbe;

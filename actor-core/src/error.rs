@@ -93,6 +93,7 @@ impl<M> Returned<M> {
     }
 
     /// The message.
+    #[must_use]
     pub fn into_inner(self) -> M {
         self.0.into_inner()
     }
@@ -236,6 +237,9 @@ pub enum AskError<M: Message> {
     RefusedElsewhere(String),
     /// The actor asked waits, by way of others, for the asker itself. Answer later (`ctx.defer`), tell
     /// instead of asking, or let one side hold the state that both need.
+    ///
+    /// What is found are asks, whose chain travels with them. A handler that waits for an object instead (`.remote()`, then
+    /// `get`) is no link of a chain: give such a wait a timeout.
     Deadlock(DeadlockPath),
 }
 

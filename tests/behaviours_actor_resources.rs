@@ -31,6 +31,12 @@ fn print() -> u32 {
     7
 }
 
+#[mobula::task]
+async fn hold_open(gate: Arc<tokio::sync::Semaphore>) -> u32 {
+    gate.acquire().await.unwrap().forget();
+    7
+}
+
 /// What is free of a resource.
 fn free(node: &Node, resource: &str) -> String {
     let all = node.resources();
@@ -98,11 +104,12 @@ fn r1_an_actor_that_ends_while_it_waits_gives_up_its_place() {
         first.draw().await.unwrap();
         let (stopped, killed, dropped, last) =
             (wants().remote(), wants().remote(), wants().remote(), wants().remote());
-        let unheard = stopped.draw().remote();
         assert!(matches!(stopped.stop().await.unwrap(), ExitReason::Shutdown));
-        let error = unheard.get().await.unwrap_err().to_string();
-        assert!(error.contains("was shut down"), "{error}");
+        let unheard = killed.draw().remote();
+        advance(secs(1)).await;
         assert!(matches!(killed.kill().await.unwrap(), ExitReason::Killed));
+        let error = unheard.get().await.unwrap_err().to_string();
+        assert!(error.contains("was killed"), "{error}");
         let watched = dropped.downgrade();
         drop(dropped);
         assert!(matches!(ends(&watched).await, ExitReason::Normal));
@@ -114,6 +121,79 @@ fn r1_an_actor_that_ends_while_it_waits_gives_up_its_place() {
         assert_eq!(last.draw().await.unwrap(), 1);
         last.stop().await.unwrap();
         assert_eq!(free(&node, "gpu"), "1");
+    });
+}
+
+#[test]
+fn what_an_actor_was_told_before_it_was_stopped_or_left_is_handled_when_it_has_what_it_needs() {
+    testkit::run_with(with_a_device(), |_node| async move {
+        let wants = || Plotter::options().resource("gpu", 1.0);
+        let first = wants().remote();
+        first.draw().await.unwrap();
+        let (left, stopped) = (wants().remote(), wants().remote());
+        let (last_wish, last_order) = (left.draw().remote(), stopped.draw().remote());
+        drop(left);
+        let stopping = tokio::task::spawn({
+            let stopped = stopped.clone();
+            async move { stopped.stop().await }
+        });
+        advance(secs(1)).await;
+        assert!(!last_wish.is_ready() && !last_order.is_ready());
+        let late = stopped.draw().await.unwrap_err();
+        assert!(late.is_safe_to_retry(), "it takes nothing new: {late}");
+        first.stop().await.unwrap();
+        assert_eq!(*last_wish.get().await.unwrap(), 1);
+        assert_eq!(*last_order.get().await.unwrap(), 1);
+        assert!(matches!(stopping.await.unwrap().unwrap(), ExitReason::Shutdown));
+    });
+}
+
+#[test]
+fn nobody_is_held_back_for_one_who_waits_for_what_an_actor_holds_or_who_is_gone() {
+    testkit::run_with(Node::builder().num_cpus(2.0), |node| async move {
+        let holder = Plotter::options().num_cpus(1.0).remote();
+        holder.draw().await.unwrap();
+        let large = print::options().num_cpus(2.0).remote();
+        for _ in 0..200 {
+            assert_eq!(*print::remote().get().await.unwrap(), 7, "small ones go on");
+        }
+        assert!(!large.is_ready());
+        holder.stop().await.unwrap();
+        assert_eq!(*large.get().await.unwrap(), 7);
+
+        // One that has lost its patience, and is cancelled then.
+        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        let mut running = vec![hold_open::remote(Arc::clone(&gate))];
+        let large = print::options().num_cpus(2.0).remote();
+        for _ in 0..200 {
+            running.push(print::remote());
+        }
+        advance(secs(1)).await;
+        let waiting = running.iter().filter(|task| !task.is_ready()).count();
+        assert!(waiting > 1, "others make room for it");
+        large.cancel();
+        for task in running.drain(1..) {
+            assert_eq!(*task.get().await.unwrap(), 7, "and no longer");
+        }
+        gate.add_permits(1);
+        assert_eq!(*running[0].get().await.unwrap(), 7);
+        assert_eq!(free(&node, "cpu"), "2");
+    });
+}
+
+#[test]
+fn to_look_an_actor_up_takes_no_place_in_line() {
+    testkit::run_with(Node::builder().num_cpus(3.0), |node| async move {
+        let named = || Plotter::options().name("plotter").num_cpus(2.0).get_if_exists().remote();
+        let first = named();
+        first.draw().await.unwrap();
+        for _ in 0..100 {
+            assert_eq!(named(), first);
+        }
+        assert_eq!(free(&node, "cpu"), "1");
+        for _ in 0..200 {
+            assert_eq!(*print::remote().get().await.unwrap(), 7);
+        }
     });
 }
 

@@ -15,7 +15,8 @@
 //! the message it handles, so that a deadline holds and a cycle of asks is found. The one exception is what a handler
 //! returns as a `ResponseFuture` (or a `Response` of a future): that is a task of actix's own. It runs on after a kill, and
 //! outside the node unless it is wrapped in `Node::enter`; a `ResponseActFuture` runs inside. A panic in it ends the guest
-//! all the same: actix drops the reply, and the host looks why.
+//! all the same: actix drops the reply, and the host looks why. It knows the arbiter's last panic that nothing guarded, not
+//! whose it was: a guest that drops a reply while a stray task beside it panics is ended for that one.
 
 use std::any::{Any, type_name};
 use std::borrow::Cow;

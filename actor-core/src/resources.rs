@@ -64,15 +64,15 @@ pub type Held = Box<dyn Any + Send>;
 
 /// Keeps the books of what a node has.
 pub trait ResourceBook: Send + Sync + 'static {
-    /// Stands in line for what an actor is to hold; the future gives it. Dropped before, the place in line is given up.
+    /// Whether the demand can be counted.
     ///
     /// # Errors
-    /// What is wrong with the demand. What is only more than this node has waits.
-    fn take(
-        &self,
-        actor: &'static str,
-        demand: &ActorDemand,
-    ) -> Result<BoxFuture<'static, Held>, String>;
+    /// What is wrong with it. What is only more than this node has waits.
+    fn check(&self, demand: &ActorDemand) -> Result<(), String>;
+
+    /// Stands in line for what an actor is to hold, which was [checked](Self::check); the future gives it. Dropped before,
+    /// the place in line is given up.
+    fn take(&self, actor: &'static str, demand: &ActorDemand) -> BoxFuture<'static, Held>;
 
     /// Whether this node could ever give as much.
     fn can_ever(&self, demand: &ActorDemand) -> bool;
@@ -82,6 +82,8 @@ pub trait ResourceBook: Send + Sync + 'static {
 pub(crate) struct Holding(Mutex<Stage>);
 
 enum Stage {
+    /// It has not been started.
+    Chosen(ActorDemand),
     InLine(BoxFuture<'static, Held>),
     Held(#[expect(dead_code, reason = "kept to be dropped")] Held),
     Over,
@@ -94,8 +96,18 @@ impl fmt::Debug for Holding {
 }
 
 impl Holding {
-    pub(crate) fn in_line(taking: BoxFuture<'static, Held>) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Stage::InLine(taking))))
+    pub(crate) fn of(demand: ActorDemand) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Stage::Chosen(demand))))
+    }
+
+    /// The actor starts, and stands in line.
+    pub(crate) fn stand(&self, take: impl FnOnce(&ActorDemand) -> BoxFuture<'static, Held>) {
+        let demand = match &*self.0.lock() {
+            Stage::Chosen(demand) => demand.clone(),
+            Stage::InLine(_) | Stage::Held(_) | Stage::Over => return,
+        };
+        let taking = take(&demand);
+        *self.0.lock() = Stage::InLine(taking);
     }
 
     /// The actor has ended for good.

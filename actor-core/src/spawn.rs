@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::actor::{Actor, BoxFuture, Mode};
+use crate::actor::{Actor, Mode};
 use crate::actor_ref::{ActorRef, Address};
 use crate::arbiters::Pin;
 use crate::cell::{Cell, Settings};
@@ -16,7 +16,7 @@ use crate::handle::ActorHandle;
 use crate::mailbox::Mailbox;
 use crate::names::{DEFAULT_NAMESPACE, FullName};
 use crate::placement::{Grouped, Placement};
-use crate::resources::{ActorDemand, CPU, Held, Holding};
+use crate::resources::{ActorDemand, CPU, Holding};
 use crate::system::System;
 
 mod elsewhere;
@@ -219,7 +219,7 @@ impl<A: Actor> ActorOptions<A> {
             return Err(SpawnError::ShuttingDown);
         }
         if !self.demand.is_empty() {
-            self.settings.holding = Some(Holding::in_line(self.take()?));
+            self.settings.holding = Some(Holding::of(self.checked_demand()?));
         }
         let Some(name) = name else {
             return Ok(start(Address::new(Cell::new(self.system, self.settings)), factory));
@@ -255,13 +255,15 @@ impl<A: Actor> ActorOptions<A> {
         }
     }
 
-    /// Stands in line for what the actor is to hold.
-    fn take(&self) -> Result<BoxFuture<'static, Held>, SpawnError> {
+    /// What it is to hold, if that can be counted.
+    fn checked_demand(&self) -> Result<ActorDemand, SpawnError> {
         let refused = |why: String| SpawnError::InvalidDemand { actor: A::NAME, why };
         let Some(book) = self.system.resource_book() else {
             return Err(refused("nobody counts resources here; start a `Node`".to_owned()));
         };
-        book.take(A::NAME, &self.demand()).map_err(refused)
+        let demand = self.demand();
+        book.check(&demand).map_err(refused)?;
+        Ok(demand)
     }
 
     /// What it is to hold, of the room that it is to run in.
@@ -301,6 +303,11 @@ fn start<A: Actor>(address: Address<A>, factory: Factory<A>) -> ActorRef<A> {
     let cell = address.cell();
     let citizen = Arc::clone(cell) as Arc<dyn crate::directory::Citizen>;
     cell.system().directory().insert(citizen);
+    if let Some(holding) = cell.settings().and_then(|settings| settings.holding.as_ref())
+        && let Some(book) = cell.system().resource_book()
+    {
+        holding.stand(|demand| book.take(A::NAME, demand));
+    }
     A::Mode::launch(Arc::clone(cell), factory);
     ActorRef::from_address(address)
 }

@@ -65,6 +65,9 @@ pub(crate) enum Enqueued {
 #[derive(Debug)]
 pub(crate) struct Admission<T> {
     ledger: Ledger,
+    /// What would be free if all tasks ended: actors and groups hold what they hold for as long as they like. Who does not
+    /// fit here waits for one of those, and nobody is held back for that.
+    lasting: Ledger,
     shapes: Vec<Shape<T>>,
     by_demand: BTreeMap<Demand, ShapeId>,
     vacant: Vec<ShapeId>,
@@ -77,6 +80,7 @@ pub(crate) struct Admission<T> {
 impl<T> Admission<T> {
     pub(crate) fn new(ledger: Ledger) -> Self {
         let mut new = Self {
+            lasting: ledger.clone(),
             ledger,
             shapes: Vec::new(),
             by_demand: BTreeMap::new(),
@@ -200,6 +204,35 @@ impl<T> Admission<T> {
         Some((id, task))
     }
 
+    /// What was taken last is held by an actor.
+    pub(crate) fn hold_lastingly(&mut self, id: ShapeId) {
+        if let Some(shape) = self.shapes.get(id.0 as usize) {
+            let acquired = self.lasting.acquire(&shape.demand);
+            debug_assert!(acquired, "what tasks left over fits without them");
+        }
+    }
+
+    /// An actor that held what this shape demands ended.
+    pub(crate) fn finish_lasting(&mut self, id: ShapeId) {
+        if let Some(shape) = self.shapes.get(id.0 as usize) {
+            self.lasting.release(&shape.demand);
+        }
+        self.finish(id);
+    }
+
+    /// Takes out those at the heads of queues that are gone: nobody is held back for them.
+    pub(crate) fn drop_heads(&mut self, is_gone: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut gone = Vec::new();
+        for shape in &mut self.shapes {
+            while shape.ready.head().is_some_and(|(_, waiter)| is_gone(waiter)) {
+                gone.extend(shape.ready.pop());
+                shape.passed_over = 0;
+            }
+        }
+        self.ready -= gone.len();
+        gone
+    }
+
     /// A running task ended, however it ended.
     pub(crate) fn finish(&mut self, id: ShapeId) {
         if let Some(shape) = self.shapes.get(id.0 as usize) {
@@ -251,6 +284,7 @@ impl<T> Admission<T> {
     /// More of a resource becomes available; demands that could not be met are looked at again.
     pub(crate) fn grow(&mut self, resource: &str, amount: Quantity) {
         self.ledger.grow(resource, amount);
+        self.lasting.grow(resource, amount);
         for shape in &mut self.shapes {
             shape.warned &= !self.ledger.is_feasible(&shape.demand);
         }
@@ -328,7 +362,7 @@ impl<T> Admission<T> {
             shape.passed_over >= PATIENCE
                 && shape.ready.len() > 0
                 && !self.ledger.fits(&shape.demand)
-                && self.ledger.is_feasible(&shape.demand)
+                && self.lasting.fits(&shape.demand)
         };
         self.shapes.iter().find(waits).map(|shape| shape.demand.clone())
     }

@@ -52,23 +52,21 @@ impl Drop for Waiting {
         self.granted.close();
         match (self.granted.try_recv(), self.shared.upgrade()) {
             (Ok(grant), _) => drop(grant),
-            (Err(_), Some(shared)) => {
-                let swept = shared.core.lock().bury();
-                drop(swept);
-            }
+            (Err(_), Some(shared)) => shared.bury(),
             (Err(_), None) => {}
         }
     }
 }
 
 impl ResourceBook for Scheduler {
-    fn take(
-        &self,
-        actor: &'static str,
-        demand: &ActorDemand,
-    ) -> Result<BoxFuture<'static, Held>, String> {
+    fn check(&self, demand: &ActorDemand) -> Result<(), String> {
+        demand_of(demand).map(drop).map_err(|error| error.to_string())
+    }
+
+    fn take(&self, actor: &'static str, demand: &ActorDemand) -> BoxFuture<'static, Held> {
         let shared = self.shared();
-        let demand = demand_of(demand).map_err(|error| error.to_string())?;
+        // It was checked.
+        let Ok(demand) = demand_of(demand) else { return Box::pin(std::future::pending()) };
         let weak = Arc::downgrade(shared);
         let host: Weak<dyn Host> = Weak::<Shared>::clone(&weak) as _;
         let shape = UsedShape { host, shape: shared.intern(&demand) };
@@ -78,13 +76,14 @@ impl ResourceBook for Scheduler {
         let claimant = Claimant { shape, depth, granted: sender };
         let mut enqueued = Enqueued::Ready;
         shared.change(|core| {
+            core.count_claimant();
             enqueued = core.admission.enqueue(shape_id, depth, Waiter::Actor(claimant));
         });
         if enqueued == Enqueued::InfeasibleFirst {
             let why = shared.core.lock().admission.why(shape_id);
             tracing::warn!(actor, "actor `{actor}` stays pending: it {why}");
         }
-        Ok(Box::pin(Waiting { shared: weak, granted, is_over: false }))
+        Box::pin(Waiting { shared: weak, granted, is_over: false })
     }
 
     fn can_ever(&self, demand: &ActorDemand) -> bool {

@@ -100,7 +100,12 @@ impl Shared {
     }
 
     /// A task that does not run any more is over; it may still lie in a queue.
-    pub(crate) fn forget_unstarted(&self, task: &OneShot, was_queued: bool, error: &TaskError) {
+    pub(crate) fn forget_unstarted(
+        self: &Arc<Self>,
+        task: &OneShot,
+        was_queued: bool,
+        error: &TaskError,
+    ) {
         let mut job = task.job.lock().take();
         if let Some(job) = &mut job {
             quietly(|| job.release());
@@ -112,8 +117,7 @@ impl Shared {
         if !was_queued {
             return;
         }
-        let swept = self.core.lock().bury();
-        drop(swept);
+        self.bury();
     }
 
     /// Queues the next attempt after a pause.

@@ -130,6 +130,13 @@ impl Shared {
         self.perform(work);
     }
 
+    /// Somebody queued was cancelled where it lies. Whoever was held back for it may start.
+    pub(crate) fn bury(self: &Arc<Self>) {
+        let mut swept = Vec::new();
+        self.change(|core| swept = core.bury());
+        drop(swept);
+    }
+
     /// Does what the core planned.
     pub(crate) fn perform(self: &Arc<Self>, work: Work) {
         let Work { granted, futures, seated, buried, wake, ring, warn_of_threads } = work;

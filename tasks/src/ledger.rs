@@ -203,6 +203,12 @@ impl Ledger {
         });
     }
 
+    /// Whether the group has room here.
+    #[must_use]
+    pub fn has_group(&self, group: GroupId) -> bool {
+        self.groups.contains_key(&group)
+    }
+
     /// A group is no more: what is free of it is the node's again. `false` if there is no such group, or it was closed.
     pub fn close_group(&mut self, group: GroupId) -> bool {
         let Some(books) = self.groups.get_mut(&group).filter(|books| !books.is_closed) else {

@@ -51,7 +51,7 @@ pub(crate) trait Host: Send + Sync {
     fn come_back(&self, task: &OneShot) -> bool;
 
     /// A task that does not run any more is over with this error; it may still lie in a queue.
-    fn forget_unstarted(&self, task: &OneShot, was_queued: bool, error: &TaskError);
+    fn forget_unstarted(self: Arc<Self>, task: &OneShot, was_queued: bool, error: &TaskError);
 
     /// A task of this shape is gone; nothing names the shape on its behalf any more.
     fn forget_shape(&self, shape: ShapeId);

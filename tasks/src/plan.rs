@@ -29,6 +29,8 @@ pub(crate) struct Core {
     tombstones: usize,
     /// Attempts of other nodes' tasks that lie in queues.
     visitors: usize,
+    /// Actors that lie in queues.
+    claimants: usize,
     has_warned_of_threads: bool,
 }
 
@@ -70,6 +72,7 @@ impl Core {
             is_searched: false,
             tombstones: 0,
             visitors: 0,
+            claimants: 0,
             has_warned_of_threads: false,
         }
     }
@@ -81,6 +84,8 @@ impl Core {
         let task = match waiter {
             Waiter::Task(task) => task,
             Waiter::Actor(claimant) if !claimant.is_gone() => {
+                self.claimants = self.claimants.saturating_sub(1);
+                self.admission.hold_lastingly(shape);
                 work.seated.push(claimant);
                 return Some(Taken::Aside);
             }
@@ -101,7 +106,27 @@ impl Core {
     fn lay_aside(&mut self, shape: ShapeId, gone: Waiter, work: &mut Work) {
         self.admission.finish(shape);
         self.tombstones = self.tombstones.saturating_sub(1);
+        self.claimants -= usize::from(gone.task().is_none()).min(self.claimants);
         work.buried.push(gone);
+    }
+
+    /// Takes out those who were cancelled and are next: they will not run, and must not hold others back.
+    fn clear_heads(&mut self, work: &mut Work) {
+        if self.tombstones == 0 {
+            return;
+        }
+        let gone = self.admission.drop_heads(Waiter::is_gone);
+        self.tombstones = self.tombstones.saturating_sub(gone.len());
+        self.count_out(&gone);
+        work.buried.extend(gone);
+    }
+
+    /// They do not lie in queues any more.
+    fn count_out(&mut self, gone: &[Waiter]) {
+        let visitors = gone.iter().filter_map(Waiter::task).filter(|task| task.is_visitor());
+        self.visitors = self.visitors.saturating_sub(visitors.count());
+        let claimants = gone.iter().filter(|waiter| waiter.task().is_none()).count();
+        self.claimants = self.claimants.saturating_sub(claimants);
     }
 
     fn grant(&mut self, work: &mut Work) {
@@ -116,6 +141,7 @@ impl Core {
     pub(crate) fn plan(&mut self, config: &SchedulerConfig) -> Work {
         let mut work = Work::default();
         self.grant(&mut work);
+        self.clear_heads(&mut work);
         self.plan_starts(config, &mut work);
         work
     }
@@ -160,6 +186,7 @@ impl Core {
     pub(crate) fn next_call(&mut self, config: &SchedulerConfig) -> (Option<Arc<OneShot>>, Work) {
         let mut work = Work::default();
         self.grant(&mut work);
+        self.clear_heads(&mut work);
         while let Some(taken) = self.take(&mut work) {
             let Taken::Starts(task) = taken else { continue };
             if task.is_blocking {
@@ -193,13 +220,8 @@ impl Core {
             return Vec::new();
         }
         self.tombstones = 0;
-        let swept = self.admission.sweep(|waiter| match waiter {
-            Waiter::Task(task) => task.phase() == Phase::Queued,
-            Waiter::Actor(claimant) => !claimant.is_gone(),
-        });
-        let tasks = swept.iter().filter_map(Waiter::task);
-        let visitors = tasks.filter(|task| task.is_visitor()).count();
-        self.visitors = self.visitors.saturating_sub(visitors);
+        let swept = self.admission.sweep(|waiter| !waiter.is_gone());
+        self.count_out(&swept);
         swept
     }
 
@@ -208,9 +230,19 @@ impl Core {
         self.visitors += 1;
     }
 
+    /// An actor is queued.
+    pub(crate) const fn count_claimant(&mut self) {
+        self.claimants += 1;
+    }
+
+    /// Tasks that wait for resources.
+    pub(crate) const fn tasks_ready(&self) -> usize {
+        self.admission.ready_count().saturating_sub(self.claimants)
+    }
+
     /// Tasks of this node itself that wait for resources.
     pub(crate) const fn own_ready(&self) -> usize {
-        self.admission.ready_count().saturating_sub(self.visitors)
+        self.tasks_ready().saturating_sub(self.visitors)
     }
 
     /// A task's body is over: its resources are free.

@@ -256,8 +256,8 @@ impl Host for Shared {
         Self::come_back(self, task)
     }
 
-    fn forget_unstarted(&self, task: &OneShot, was_queued: bool, error: &TaskError) {
-        Self::forget_unstarted(self, task, was_queued, error);
+    fn forget_unstarted(self: Arc<Self>, task: &OneShot, was_queued: bool, error: &TaskError) {
+        Self::forget_unstarted(&self, task, was_queued, error);
     }
 
     fn forget_shape(&self, shape: ShapeId) {
@@ -265,7 +265,7 @@ impl Host for Shared {
     }
 
     fn free_shape(self: Arc<Self>, shape: ShapeId) {
-        self.change(|core| core.admission.finish(shape));
+        self.change(|core| core.admission.finish_lasting(shape));
     }
 
     fn why(&self, shape: ShapeId) -> String {

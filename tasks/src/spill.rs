@@ -112,10 +112,10 @@ impl Shared {
                 let Some(shared) = shared.upgrade() else { return };
                 let has_asked = shared.overflow();
                 patience = if has_asked { PATIENCE } else { (patience * 2).min(PATIENCE_MAX) };
-                if shared.core.lock().admission.ready_count() == 0 {
+                if shared.core.lock().tasks_ready() == 0 {
                     shared.is_spilling.store(false, Ordering::Release);
                     // What came in between is watched by nobody yet.
-                    if shared.core.lock().admission.ready_count() == 0
+                    if shared.core.lock().tasks_ready() == 0
                         || shared.is_spilling.swap(true, Ordering::AcqRel)
                     {
                         return;

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     admission::ShapeId,
-    one_shot::{Host, OneShot},
+    one_shot::{Host, OneShot, Phase},
 };
 
 /// Who waits for resources.
@@ -20,6 +20,14 @@ impl Waiter {
         match self {
             Self::Task(task) => Some(task),
             Self::Actor(_) => None,
+        }
+    }
+
+    /// Whether it was cancelled, or has ended, where it lies.
+    pub(crate) fn is_gone(&self) -> bool {
+        match self {
+            Self::Task(task) => task.phase() != Phase::Queued,
+            Self::Actor(claimant) => claimant.is_gone(),
         }
     }
 

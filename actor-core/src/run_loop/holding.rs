@@ -1,6 +1,7 @@
 //! Before the first constructor: the wait for what the actor is to hold.
 
 use super::*;
+use crate::handle::AnyCell;
 use crate::resources::Holding;
 
 /// What the actor has still to wait for, if anything.
@@ -9,31 +10,50 @@ pub(super) fn waits_for<A: Actor>(cell: &Cell<A>) -> Option<&Holding> {
     holding.is_waiting().then_some(holding)
 }
 
-/// Waits until the actor has what it demands; or gives the reason of its end, if that comes first. Whoever stops an actor
-/// that has not begun stops it at once: it has nothing to finish.
+/// Waits until the actor has what it demands; or gives the reason of its end, if that comes first. A kill ends it at once,
+/// as any actor. Asked to stop, or referred to no more, it still handles what waits, when it has what it needs; with
+/// nothing waiting it ends.
 pub(super) async fn taken<A: Actor>(
     cell: &Cell<A>,
     holding: &Holding,
 ) -> Result<(), Box<ExitReason>> {
+    // Heard already, and to be heard again by whoever handles messages.
+    let mut put_off = Vec::new();
     poll_fn(|cx| {
         cell.lanes.register(cx.waker());
-        if let Some(reason) = ended_in_line(cell) {
+        let has_it = holding.poll(cx).is_ready();
+        if let Some(reason) = ended_in_line(cell, &mut put_off) {
             return Poll::Ready(Err(Box::new(reason)));
         }
-        holding.poll(cx).map(Ok)
+        if has_it { Poll::Ready(Ok(())) } else { Poll::Pending }
     })
-    .await
+    .await?;
+    for signal in put_off {
+        cell.signal(signal);
+    }
+    Ok(())
 }
 
-fn ended_in_line<A: Actor>(cell: &Cell<A>) -> Option<ExitReason> {
+fn ended_in_line<A: Actor>(cell: &Cell<A>, put_off: &mut Vec<Signal>) -> Option<ExitReason> {
     while cell.lanes.is_signalled() {
         match cell.lanes.pop_signal()?.0 {
-            Signal::Kill(reason) | Signal::Shutdown(reason) | Signal::Stop(reason) => {
-                return Some(reason);
+            Signal::Kill(reason) | Signal::Shutdown(reason) => return Some(reason),
+            Signal::Stop(reason) => {
+                if cell.lanes.len() == 0 {
+                    return Some(reason);
+                }
+                cell.stopping(&reason);
+                for envelope in cell.lanes.seal() {
+                    cell.reject(envelope, Undelivered::ActorGone(reason.clone()));
+                }
+                put_off.push(Signal::Stop(reason));
             }
             Signal::Unreferenced if cell.is_unreferenced() => {
-                cell.tell_to_end();
-                return Some(ExitReason::Normal);
+                if cell.lanes.len() == 0 {
+                    cell.tell_to_end();
+                    return Some(ExitReason::Normal);
+                }
+                put_off.push(Signal::Unreferenced);
             }
             Signal::Exit { from, reason } if reason.is_abnormal() => {
                 return Some(ExitReason::Linked { from, reason: Arc::new(reason) });

@@ -64,10 +64,18 @@ impl<T> Admission<T> {
     /// Makes a group's room of what was held for it.
     pub(crate) fn open_group(&mut self, group: GroupId, bundles: &[(u32, Demand)]) {
         self.ledger.open_group(group, bundles);
+        if !self.lasting.has_group(group) {
+            for (_, bundle) in bundles {
+                let acquired = self.lasting.acquire(bundle);
+                debug_assert!(acquired, "what was held for it fits without tasks");
+            }
+            self.lasting.open_group(group, bundles);
+        }
     }
 
     /// A group is no more.
     pub(crate) fn close_group(&mut self, group: GroupId) -> bool {
+        self.lasting.close_group(group);
         self.ledger.close_group(group)
     }
 

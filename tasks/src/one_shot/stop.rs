@@ -4,6 +4,8 @@
 //! has its results failed at once, and its body ends when it can: a future at its await, a plain function
 //! when it looks at its token, or not before its end.
 
+use std::sync::Arc;
+
 use mobula_store::{Canceller, TaskError};
 
 use super::{OneShot, Phase};
@@ -42,7 +44,11 @@ impl OneShot {
             match phase {
                 Phase::Waiting | Phase::Queued | Phase::BackingOff => {
                     if self.advance(phase, Phase::Done) {
-                        self.host.forget_unstarted(self, phase == Phase::Queued, &error());
+                        Arc::clone(&self.host).forget_unstarted(
+                            self,
+                            phase == Phase::Queued,
+                            &error(),
+                        );
                         return true;
                     }
                 }

@@ -64,6 +64,10 @@ fn r1_actors_and_tasks_together_never_hold_more_than_the_node_has() {
         advance(secs(3600)).await;
         assert!(!drawn.is_ready() && !task.is_ready());
         assert!(mobula::actor::<Plotter>("second").await.is_ok(), "it has its name");
+        let listing = node.actors().into_iter().find(|actor| actor.id == second.id()).unwrap();
+        assert_eq!((listing.state, listing.mailbox_len), ("waiting", 2));
+        let citizen = node.system().directory().get(second.id()).unwrap();
+        assert_eq!(citizen.why().unwrap(), "waiting for 0.5 gpu (0 of 1 free)");
 
         first.stop().await.unwrap();
         assert_eq!(*drawn.get().await.unwrap(), 1);

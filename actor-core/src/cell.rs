@@ -30,7 +30,7 @@ use crate::mailbox::lanes::Lanes;
 use crate::mailbox::{Mailbox, Overflow};
 use crate::names::FullName;
 use crate::remote::Home;
-use crate::resources::Holding;
+use crate::resources::{ActorDemand, Holding};
 use crate::signal::{ChildExited, Signal};
 use crate::system::System;
 
@@ -249,6 +249,11 @@ impl<A: Actor> Cell<A> {
 
     fn parent(&self) -> Option<&ActorHandle> {
         self.settings().and_then(|settings| settings.parent.as_ref())
+    }
+
+    /// The resources that it waits for.
+    fn awaited(&self) -> Option<ActorDemand> {
+        self.settings()?.holding.as_ref()?.awaited()
     }
 
     pub(crate) fn is_supervised(&self) -> bool {

@@ -74,6 +74,9 @@ pub trait ResourceBook: Send + Sync + 'static {
     /// the place in line is given up.
     fn take(&self, actor: &'static str, demand: &ActorDemand) -> BoxFuture<'static, Held>;
 
+    /// Why whoever waits for this waits, as text.
+    fn why(&self, demand: &ActorDemand) -> String;
+
     /// Whether this node could ever give as much.
     fn can_ever(&self, demand: &ActorDemand) -> bool;
 }
@@ -84,7 +87,7 @@ pub(crate) struct Holding(Mutex<Stage>);
 enum Stage {
     /// It has not been started.
     Chosen(ActorDemand),
-    InLine(BoxFuture<'static, Held>),
+    InLine(ActorDemand, BoxFuture<'static, Held>),
     Held(#[expect(dead_code, reason = "kept to be dropped")] Held),
     Over,
 }
@@ -104,10 +107,10 @@ impl Holding {
     pub(crate) fn stand(&self, take: impl FnOnce(&ActorDemand) -> BoxFuture<'static, Held>) {
         let demand = match &*self.0.lock() {
             Stage::Chosen(demand) => demand.clone(),
-            Stage::InLine(_) | Stage::Held(_) | Stage::Over => return,
+            Stage::InLine(..) | Stage::Held(_) | Stage::Over => return,
         };
         let taking = take(&demand);
-        *self.0.lock() = Stage::InLine(taking);
+        *self.0.lock() = Stage::InLine(demand, taking);
     }
 
     /// The actor has ended for good.
@@ -118,13 +121,21 @@ impl Holding {
 
     /// Whether it still stands in line.
     pub(crate) fn is_waiting(&self) -> bool {
-        matches!(*self.0.lock(), Stage::InLine(_))
+        matches!(*self.0.lock(), Stage::InLine(..))
+    }
+
+    /// What it stands in line for.
+    pub(crate) fn awaited(&self) -> Option<ActorDemand> {
+        match &*self.0.lock() {
+            Stage::InLine(demand, _) => Some(demand.clone()),
+            Stage::Chosen(_) | Stage::Held(_) | Stage::Over => None,
+        }
     }
 
     /// Ready when it holds what it waited for.
     pub(crate) fn poll(&self, cx: &mut std::task::Context<'_>) -> Poll<()> {
         let mut stage = self.0.lock();
-        if let Stage::InLine(taking) = &mut *stage {
+        if let Stage::InLine(_, taking) = &mut *stage {
             let held = std::task::ready!(taking.as_mut().poll(cx));
             *stage = Stage::Held(held);
         }

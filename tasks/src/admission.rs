@@ -305,8 +305,11 @@ impl<T> Admission<T> {
 
     /// Why a ready task of this shape does not run, as text.
     pub(crate) fn why(&self, id: ShapeId) -> String {
-        let Some(shape) = self.shapes.get(id.0 as usize) else { return String::new() };
-        let demand = &shape.demand;
+        self.shapes.get(id.0 as usize).map_or_else(String::new, |shape| self.why_not(&shape.demand))
+    }
+
+    /// Why such a demand is not met now, as text.
+    pub(crate) fn why_not(&self, demand: &Demand) -> String {
         if !self.ledger.is_feasible(demand)
             && let Some(within) = demand.place()
         {

@@ -86,6 +86,13 @@ impl ResourceBook for Scheduler {
         Box::pin(Waiting { shared: weak, granted, is_over: false })
     }
 
+    fn why(&self, demand: &ActorDemand) -> String {
+        match demand_of(demand) {
+            Ok(demand) => self.shared().core.lock().admission.why_not(&demand),
+            Err(error) => error.to_string(),
+        }
+    }
+
     fn can_ever(&self, demand: &ActorDemand) -> bool {
         demand_of(demand).is_ok_and(|demand| self.is_feasible(&demand))
     }

@@ -245,10 +245,11 @@ impl Demand {
 
 impl fmt::Display for Demand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} CPU", self.cpus)?;
-        for (name, amount) in self.parts() {
-            write!(f, " and {amount} {name}")?;
-        }
+        let cpus =
+            (!self.cpus.is_zero() || self.others.is_empty()).then(|| format!("{} CPU", self.cpus));
+        let others = self.parts().map(|(name, amount)| format!("{amount} {name}"));
+        let parts: Vec<String> = cpus.into_iter().chain(others).collect();
+        f.write_str(&parts.join(" and "))?;
         if let Some(within) = self.within {
             write!(f, " in {within}")?;
         }

@@ -27,7 +27,15 @@ impl<A: Actor> Citizen for Cell<A> {
     }
 
     fn state(&self) -> &'static str {
-        self.phase().as_str()
+        match self.awaited() {
+            Some(_) => "waiting",
+            None => self.phase().as_str(),
+        }
+    }
+
+    fn why(&self) -> Option<String> {
+        let (awaited, book) = (self.awaited()?, self.system().resource_book()?);
+        Some(book.why(&awaited))
     }
 
     fn mailbox_len(&self) -> usize {

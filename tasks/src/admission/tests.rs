@@ -101,7 +101,7 @@ fn an_infeasible_demand_warns_once_and_runs_when_the_node_grows() {
     assert_eq!(admission.next(), None);
     assert_eq!(
         admission.why(shape),
-        "needs 0 CPU and 1 tpu, which no node can ever meet; this node has 1 cpu"
+        "needs 1 tpu, which no node can ever meet; this node has 1 cpu"
     );
     admission.grow("tpu", Quantity::ONE);
     assert_eq!(take_all(&mut admission), [1]);

@@ -46,7 +46,7 @@ use crate::spawn::ActorOptions;
 
 mod hosted;
 
-use hosted::{Handled, Hosted, InHand, Life, panicked};
+use hosted::{Handled, Hosted, InHand, Life};
 
 /// How often [`host`] has a guest restarted.
 pub const RESTARTS_DEFAULT: u32 = 10;
@@ -104,7 +104,7 @@ impl<G: Hostable> Guest<G> {
                 match guard(|| Pin::new(&mut life.0).poll(cx)) {
                     Ok(Poll::Pending) => Poll::Pending,
                     Ok(Poll::Ready(())) => Poll::Ready(ExitReason::Normal),
-                    Err(report) => Poll::Ready(panicked(report, name)),
+                    Err(report) => Poll::Ready(report.during(name)),
                 }
             })
             .await;
@@ -265,7 +265,7 @@ where
                     // The future that its handler returned, a task of its own, has panicked.
                     Some(report) => {
                         hosted.task.abort();
-                        panicked(report, Some(type_name::<M>()))
+                        report.during(Some(type_name::<M>()))
                     }
                     // It will not answer, and lives on.
                     None => {

@@ -14,7 +14,7 @@ use crate::actor::Actor;
 use crate::cancel::CallToken;
 use crate::cell::Cell;
 use crate::ending;
-use crate::exit::{ExitReason, PanicReport};
+use crate::exit::ExitReason;
 use crate::panic_capture::guard;
 use crate::signal::Signal;
 
@@ -87,9 +87,7 @@ impl<A: Actor, F: Future + Unpin> Future for Drive<'_, A, F> {
         match polled {
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(Some(output))),
             Err(report) => {
-                let while_handling = this.message.map(Into::into);
-                let report = PanicReport { while_handling, ..report };
-                let reason = ExitReason::Panic(Arc::new(report));
+                let reason = report.during(this.message);
                 this.end(reason)
             }
             Ok(Poll::Pending) => {

@@ -98,6 +98,14 @@ pub struct PanicReport {
     pub while_handling: Option<Cow<'static, str>>,
 }
 
+impl PanicReport {
+    /// The end of whoever panicked while it handled this message, if it handled one.
+    pub(crate) fn during(self, message: Option<&'static str>) -> ExitReason {
+        let while_handling = message.map(Into::into);
+        ExitReason::Panic(Arc::new(Self { while_handling, ..self }))
+    }
+}
+
 impl fmt::Display for PanicReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;

@@ -151,7 +151,8 @@ impl<A: Actor> ActorOptions<A> {
         self
     }
 
-    /// Where it should run; on this node otherwise, unless it is to hold what this node does not have. Another node needs constructor arguments that can travel.
+    /// Where it should run; on this node otherwise, unless it is to hold what this node does not have. Another node needs
+    /// constructor arguments that can travel.
     pub fn on(mut self, placement: Placement) -> Self {
         self.placement = Some(placement);
         self

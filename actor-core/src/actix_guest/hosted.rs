@@ -13,7 +13,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 
 use super::Hostable;
 use crate::current::{self, MessageContext};
-use crate::exit::{ExitReason, PanicReport};
+use crate::exit::ExitReason;
 
 /// How long a guest whose host stops may take to run its own `stopping` and `stopped`.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -98,9 +98,4 @@ impl Drop for Evict {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-pub(super) fn panicked(report: PanicReport, handling: Option<&'static str>) -> ExitReason {
-    let while_handling = handling.map(Into::into);
-    ExitReason::Panic(Arc::new(PanicReport { while_handling, ..report }))
 }

@@ -115,7 +115,8 @@ impl<A: Actor> Run<'_, A> {
                 }
             }
         });
-        let handled = handled.map_err(|report| during(report, batch[begun - 1].message_name()));
+        let handled =
+            handled.map_err(|report| report.during(Some(batch[begun - 1].message_name())));
         batch.drain(..begun);
         match handled {
             Ok(()) => Turn::Handled,
@@ -148,7 +149,7 @@ impl<A: Actor> Run<'_, A> {
                 Turn::Waits(Box::new(Drive::new(self.cell, future, owed, Some(name), None)))
             }
             Err(report) => {
-                let reason = during(report, envelope.message_name());
+                let reason = report.during(Some(envelope.message_name()));
                 batch.pop_front();
                 Turn::Ended(Box::new(reason))
             }
@@ -174,7 +175,7 @@ impl<A: Actor> Run<'_, A> {
         if *nature == Nature::Prompt {
             return match guard(|| envelope.run_now(state, &mut self.ctx)) {
                 Ok(()) => Turn::Idle,
-                Err(report) => Turn::Ended(Box::new(during(report, envelope.message_name()))),
+                Err(report) => Turn::Ended(Box::new(report.during(Some(envelope.message_name())))),
             };
         }
         match guard(|| envelope.run(state, &mut self.ctx)) {
@@ -184,7 +185,7 @@ impl<A: Actor> Run<'_, A> {
                 let owed = &mut self.unreleased;
                 Turn::Waits(Box::new(Drive::new(self.cell, future, owed, Some(name), None)))
             }
-            Err(report) => Turn::Ended(Box::new(during(report, envelope.message_name()))),
+            Err(report) => Turn::Ended(Box::new(report.during(Some(envelope.message_name())))),
         }
     }
 
@@ -271,7 +272,7 @@ impl<A: Actor> Run<'_, A> {
                 Turn::Waits(Box::new(Drive::new(self.cell, future, owed, Some(name), watch)))
             }
             Err(report) => {
-                let reason = during(report, envelope.message_name());
+                let reason = report.during(Some(envelope.message_name()));
                 Turn::Ended(Box::new(reason))
             }
         }
@@ -350,7 +351,7 @@ impl<A: Actor> Run<'_, A> {
                 let owed = &mut self.unreleased;
                 Drive::new(self.cell, future, owed, Some(name), watch).await.map(drop)
             }
-            Err(report) => Err(during(report, name)),
+            Err(report) => Err(report.during(Some(name))),
         }
     }
 
@@ -363,9 +364,4 @@ impl<A: Actor> Run<'_, A> {
         span.follows_from(sender);
         span
     }
-}
-
-/// A handler's panic, with the message that it handled.
-fn during(report: PanicReport, message: &'static str) -> ExitReason {
-    ExitReason::Panic(Arc::new(PanicReport { while_handling: Some(message.into()), ..report }))
 }

@@ -19,21 +19,8 @@
 #[path = "../src/mailbox/lanes.rs"]
 mod lanes;
 
-mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicU8, Ordering};
-
-    /// The checked mutex, with the manners of the real one.
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
-
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::Mutex::new(value))
-        }
-        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
-            self.0.lock().expect("no thread of the model panics")
-        }
-    }
-}
+#[path = "fixture/checked.rs"]
+mod sync;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -13,25 +13,8 @@
 #[path = "../src/reply/cell.rs"]
 mod cell;
 
-mod sync {
-    pub(crate) use loom::sync::Arc;
-    pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
-
-    /// The checked mutex, with the manners of the real one.
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
-
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::Mutex::new(value))
-        }
-        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
-            self.0.lock().expect("no thread of the model panics")
-        }
-        pub(crate) fn into_inner(self) -> T {
-            self.0.into_inner().expect("no thread of the model panics")
-        }
-    }
-}
+#[path = "fixture/checked.rs"]
+mod sync;
 
 use std::future::poll_fn;
 use std::task::Poll;

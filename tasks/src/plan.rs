@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use crate::{
-    admission::{Admission, ShapeId},
+    admission::Admission,
     config::SchedulerConfig,
     ledger::Ledger,
     one_shot::{OneShot, Phase, Seat},
@@ -81,33 +81,23 @@ impl Core {
     /// queue is laid aside, to be dropped without the lock. `None` when nothing may start.
     fn take(&mut self, work: &mut Work) -> Option<Taken> {
         let (shape, waiter) = self.admission.next()?;
-        let task = match waiter {
-            Waiter::Task(task) => task,
+        self.count_out(std::slice::from_ref(&waiter));
+        let gone = match waiter {
+            Waiter::Task(task) if task.try_start() => {
+                task.take_seat(Seat::Holding);
+                return Some(Taken::Starts(task));
+            }
             Waiter::Actor(claimant) if !claimant.is_gone() => {
-                self.claimants = self.claimants.saturating_sub(1);
                 self.admission.hold_lastingly(shape);
                 work.seated.push(claimant);
                 return Some(Taken::Aside);
             }
-            Waiter::Actor(claimant) => {
-                self.lay_aside(shape, Waiter::Actor(claimant), work);
-                return Some(Taken::Aside);
-            }
+            gone @ (Waiter::Task(_) | Waiter::Actor(_)) => gone,
         };
-        self.visitors = self.visitors.saturating_sub(usize::from(task.is_visitor()));
-        if task.try_start() {
-            task.take_seat(Seat::Holding);
-            return Some(Taken::Starts(task));
-        }
-        self.lay_aside(shape, Waiter::Task(task), work);
-        Some(Taken::Aside)
-    }
-
-    fn lay_aside(&mut self, shape: ShapeId, gone: Waiter, work: &mut Work) {
         self.admission.finish(shape);
         self.tombstones = self.tombstones.saturating_sub(1);
-        self.claimants -= usize::from(gone.task().is_none()).min(self.claimants);
         work.buried.push(gone);
+        Some(Taken::Aside)
     }
 
     /// Takes out those who were cancelled and are next: they will not run, and must not hold others back.

@@ -163,8 +163,11 @@ impl Seats {
 
     /// The arbiter of the pinned actors without a group.
     fn of_nobody(&mut self, arbiters: usize) -> usize {
+        if let Some(arbiter) = self.of_nobody {
+            return arbiter;
+        }
         let emptiest = self.emptiest(arbiters);
-        *self.of_nobody.get_or_insert(emptiest)
+        *self.of_nobody.insert(emptiest)
     }
 
     fn emptiest(&self, arbiters: usize) -> usize {

@@ -20,10 +20,20 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T, BenchError>> + Send + 'static,
 {
-    let runtime = runtime(executor)?;
-    // A task, not the blocked thread itself, which would be a third worker.
-    let outcome = runtime.block_on(async { tokio::spawn(drive).await });
-    outcome.unwrap_or(Err(BenchError::DriverLost))
+    on_thread(move || {
+        let runtime = runtime(executor)?;
+        // A task, not the blocked thread itself, which would be a third worker.
+        let outcome = runtime.block_on(async { tokio::spawn(drive).await });
+        outcome.unwrap_or(Err(BenchError::DriverLost))
+    })
+}
+
+/// Each run has a thread of its own, whoever is at play. A system of actix stays the current one of its thread; and the
+/// allocator gives the main thread a heap that grows more cheaply than those of all others, arbiters among them.
+fn on_thread<T: Send + 'static>(
+    run: impl FnOnce() -> Result<T, BenchError> + Send + 'static,
+) -> Result<T, BenchError> {
+    std::thread::spawn(run).join().unwrap_or(Err(BenchError::DriverLost))
 }
 
 fn runtime(executor: Executor) -> Result<Runtime, BenchError> {
@@ -49,8 +59,7 @@ where
     F: Future<Output = Result<T, BenchError>> + 'static,
     D: FnOnce() -> F + Send + 'static,
 {
-    // A system stays the current one of its thread: give each run a thread of its own.
-    let run = move || {
+    on_thread(move || {
         ::actix::System::new().block_on(async {
             let (done, outcome) = oneshot::channel();
             let driver = make();
@@ -60,6 +69,5 @@ where
             });
             outcome.await.unwrap_or(Err(BenchError::DriverLost))
         })
-    };
-    std::thread::spawn(run).join().unwrap_or(Err(BenchError::DriverLost))
+    })
 }

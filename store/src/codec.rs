@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use mobula_actor_core::wire::check;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -125,7 +126,7 @@ fn decode<T: Object>(bytes: Vec<u8>) -> Result<Held<AnyValue>, String> {
         let value: AnyValue = Arc::new(bytes);
         return Ok(Held { value, bytes: charge, contained: Box::default() });
     }
-    mobula_actor_core::wire::check(&bytes).map_err(|error| error.to_string())?;
+    check(&bytes).map_err(|error| error.to_string())?;
     let value: T = rmp_serde::from_slice(&bytes).map_err(|error| error.to_string())?;
     drop(bytes);
     Ok(held(Arc::new(value)))
@@ -135,6 +136,7 @@ fn decode_portable<T: Portable>(bytes: Vec<u8>) -> Result<Held<AnyValue>, String
     if TypeId::of::<T>() == TypeId::of::<Vec<u8>>() {
         return decode::<Vec<u8>>(bytes);
     }
+    check(&bytes).map_err(|error| error.to_string())?;
     let mut reader = rmp_serde::Deserializer::new(bytes.as_slice());
     let value = T::deserialize(&mut reader).map_err(|error| error.to_string())?;
     drop(bytes);
@@ -146,4 +148,28 @@ pub(crate) fn held<T: Portable>(value: Arc<T>) -> Held<AnyValue> {
     let Estimate { bytes, contained, is_reference: _ } = estimate(&*value);
     let value: Arc<dyn Any + Send + Sync> = value;
     Held { value, bytes, contained: contained.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    enum Chain {
+        End,
+        More(Box<Self>),
+    }
+
+    #[test]
+    fn a_value_of_another_node_cannot_end_the_stack_whoever_reads_it() {
+        let short = [b"\x81\xa4More".as_slice(), b"\xa3End"].concat();
+        let deep = [b"\x81\xa4More".repeat(1_000_000), b"\xa3End".to_vec()].concat();
+        for value_type in [ValueType::of::<Chain>(), ValueType::portable::<Chain>()] {
+            let read = (value_type.decode)(short.clone()).ok().unwrap();
+            let chain = read.value.downcast::<Chain>().ok().unwrap();
+            assert!(matches!(&*chain, Chain::More(rest) if matches!(**rest, Chain::End)));
+            let error = (value_type.decode)(deep.clone()).err().unwrap();
+            assert!(error.contains("deeper"), "{error}");
+        }
+    }
 }

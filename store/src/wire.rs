@@ -5,7 +5,11 @@
 
 use std::sync::Arc;
 
-use serde::{Serialize, de::DeserializeOwned};
+use mobula_actor_core::wire::check;
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, Error as _},
+};
 
 use crate::{codec::Object, error::WireError, object_ref::ObjectRef};
 
@@ -35,11 +39,38 @@ fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, rmp_serde::encode
 /// The value that [`ObjectRef::bytes`] gave these bytes for. References in it are looked up in the store of the
 /// node that the running code belongs to.
 ///
+/// The bytes may be anybody's: they are walked before the type sees them, so that a length that lies takes no memory, and
+/// nesting deeper than 64 is refused before it can exhaust the stack.
+///
 /// # Errors
-/// [`WireError::Decode`]: the bytes are of another type or damaged, or a reference in them leads nowhere here.
+/// [`WireError::Decode`]: the bytes are of another type, damaged, nested too deep or more than one value, or a reference
+/// in them leads nowhere here.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, WireError> {
-    rmp_serde::from_slice(bytes).map_err(|source| WireError::Decode {
+    let read = check(bytes).map_err(rmp_serde::decode::Error::custom);
+    read.and_then(|()| rmp_serde::from_slice(bytes)).map_err(|source| WireError::Decode {
         type_name: std::any::type_name::<T>(),
         source: Arc::new(source),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    enum Chain {
+        End,
+        More(Box<Self>),
+    }
+
+    #[test]
+    fn what_is_nested_without_end_or_goes_on_after_its_end_is_refused() {
+        // To the reader each of these is a map of one, which it does not count.
+        let bytes = [b"\x81\xa4More".repeat(1_000_000), b"\xa3End".to_vec()].concat();
+        assert!(decode::<Chain>(&bytes).is_err());
+        let short = [b"\x81\xa4More".as_slice(), b"\xa3End"].concat();
+        let Ok(Chain::More(rest)) = decode(&short) else { panic!("a short one is read") };
+        assert!(matches!(*rest, Chain::End));
+        assert!(decode::<Chain>(&[short.as_slice(), &[0xc0]].concat()).is_err());
+    }
 }

@@ -27,7 +27,7 @@ use crate::{
     entry::Entry,
     error::TaskError,
     exchange::Exchange,
-    hold::LocalHold,
+    hold::FarHold,
     lineage::Recipe,
     message::{Message, Parcel, PinId},
     object_id::{ObjectId, StoreId},
@@ -184,16 +184,15 @@ impl Store {
     pub fn make_durable<T>(&self, object: &ObjectRef<T>) -> Result<(), TransferError> {
         let id = object.id();
         let exchange = self.exchange().ok_or(TransferError::Alone { object: id })?;
-        exchange.make_durable(object.hold())
+        exchange.make_durable(object.hold().entry())
     }
 
     /// The same for an object without its type, once it has a value; not at all on a node on its own.
     pub fn make_entry_durable(&self, entry: &Arc<Entry>) {
-        if let (Some(exchange), Some(hold)) =
-            (self.exchange(), LocalHold::revive(Arc::clone(entry)))
+        if let (Some(exchange), Some(hold)) = (self.exchange(), FarHold::revive(Arc::clone(entry)))
         {
             // Too many objects are known to others: this one is not.
-            let _as_it_was = exchange.make_durable(&hold);
+            let _as_it_was = exchange.make_durable(hold.entry());
         }
     }
 
@@ -205,7 +204,7 @@ impl Store {
     pub fn transfer<T>(&self, object: &ObjectRef<T>, to: StoreId) -> Result<(), TransferError> {
         let id = object.id();
         let exchange = self.exchange().ok_or(TransferError::Alone { object: id })?;
-        exchange.transfer(object.hold(), to)
+        exchange.transfer(object.hold().entry(), to)
     }
 
     /// Offers every object with a value that is kept here and needed by other stores to one of those; gives how many

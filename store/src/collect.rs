@@ -7,19 +7,19 @@
 //!
 //! Invariant: what a scope set is taken back when the scope ends, also by a panic; scopes nest.
 
-use std::{cell::RefCell, fmt, mem};
+use std::{cell::RefCell, fmt, mem, sync::Arc};
 
-use crate::{hold::LocalHold, object_id::ObjectId, store::Store};
+use crate::{entry::Entry, hold::FarHold, object_id::ObjectId, store::Store};
 
 thread_local! {
-    static COLLECTED: RefCell<Option<Vec<LocalHold>>> = const { RefCell::new(None) };
+    static COLLECTED: RefCell<Option<Vec<FarHold>>> = const { RefCell::new(None) };
     static ARRIVING: RefCell<Option<Store>> = const { RefCell::new(None) };
 }
 
 /// The references that were met while something was encoded; they keep their objects until dropped, or until
 /// [`Store::pin`] has taken them.
 #[derive(Default)]
-pub struct Collected(pub(crate) Vec<LocalHold>);
+pub struct Collected(pub(crate) Vec<FarHold>);
 
 impl Collected {
     /// The objects, in the order met, each as often as it was met.
@@ -52,7 +52,7 @@ impl fmt::Debug for Collected {
 /// assert_eq!(met.objects().collect::<Vec<_>>(), [object.id()]);
 /// ```
 pub fn collect_refs<R>(encode: impl FnOnce() -> R) -> (R, Collected) {
-    struct Restore(Option<Vec<LocalHold>>);
+    struct Restore(Option<Vec<FarHold>>);
     impl Drop for Restore {
         fn drop(&mut self) {
             let outer = self.0.take();
@@ -68,10 +68,10 @@ pub fn collect_refs<R>(encode: impl FnOnce() -> R) -> (R, Collected) {
 }
 
 /// A reference is being encoded.
-pub(crate) fn met(hold: &LocalHold) {
+pub(crate) fn met(entry: &Arc<Entry>) {
     COLLECTED.with(|collected| {
         if let Some(collected) = &mut *collected.borrow_mut() {
-            collected.push(hold.clone());
+            collected.push(FarHold::of(entry));
         }
     });
 }

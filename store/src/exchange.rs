@@ -25,7 +25,7 @@ use crate::{
     effect::{Effect, Loss},
     entry::{Entry, Holding, Home},
     error::{GetError, failure},
-    hold::LocalHold,
+    hold::FarHold,
     lineage::{Lineage, LineageLimits},
     message::{Carried, LossReason, Message, PinId},
     object_id::{ObjectId, StoreId},
@@ -66,7 +66,7 @@ struct State {
     core: Ownership,
     lineage: Lineage,
     rng: SmallRng,
-    exports: BTreeMap<ObjectId, LocalHold>,
+    exports: BTreeMap<ObjectId, FarHold>,
     pins: BTreeMap<PinId, Vec<Kept>>,
     /// Copies kept for others, without an entry.
     copies: BTreeMap<ObjectId, Copy>,
@@ -85,7 +85,7 @@ struct State {
 
 /// A need of an object: with an entry, or of one whose type nobody here knows.
 enum Kept {
-    Entry(LocalHold),
+    Entry(FarHold),
     Bare(ObjectId),
 }
 
@@ -94,9 +94,9 @@ enum Todo {
     Send(StoreId, Message),
     /// A message of this store to itself.
     Hear(Message),
-    LetGo(LocalHold),
+    LetGo(FarHold),
     /// Somebody else keeps it now; those who wait here want it from there.
-    Foreign(LocalHold),
+    Foreign(FarHold),
     Discard(Copy),
     Inline {
         to: StoreId,
@@ -201,8 +201,8 @@ impl Exchange {
     }
 
     /// A need of a living entry.
-    fn revive(&self, object: ObjectId) -> Option<LocalHold> {
-        LocalHold::revive(self.find(object)?)
+    fn revive(&self, object: ObjectId) -> Option<FarHold> {
+        FarHold::revive(self.find(object)?)
     }
 
     // Effects become things to do, and more effects.

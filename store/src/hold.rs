@@ -1,7 +1,7 @@
 //! Guards that count: as long as one lives, the object it points at is needed.
 //!
-//! References, running gets and arguments of tasks all keep an object; each would have to remember to count
-//! down on every path. The two guards here do it in their drop, and nothing else touches the counts.
+//! References, running gets, arguments of tasks and what travels to other nodes all keep an object; each would have to
+//! remember to count down on every path. The three guards here do it in their drop, and nothing else touches the counts.
 
 use std::{fmt, sync::Arc};
 
@@ -47,6 +47,38 @@ impl Clone for LocalHold {
 impl Drop for LocalHold {
     fn drop(&mut self) {
         self.0.release(Need::Local);
+    }
+}
+
+/// A need of another node, or of what is on its way to one: counted as *elsewhere* until dropped.
+pub(crate) struct FarHold(Arc<Entry>);
+
+impl FarHold {
+    /// A further need of an object that the caller keeps.
+    pub(crate) fn of(entry: &Arc<Entry>) -> Self {
+        entry.retain(Need::Elsewhere);
+        Self(Arc::clone(entry))
+    }
+
+    /// A further need of an object found by name; `None` if its last reference is gone.
+    pub(crate) fn revive(entry: Arc<Entry>) -> Option<Self> {
+        entry.try_retain(Need::Elsewhere).then_some(Self(entry))
+    }
+
+    pub(crate) const fn entry(&self) -> &Arc<Entry> {
+        &self.0
+    }
+}
+
+impl Clone for FarHold {
+    fn clone(&self) -> Self {
+        Self::of(&self.0)
+    }
+}
+
+impl Drop for FarHold {
+    fn drop(&mut self) {
+        self.0.release(Need::Elsewhere);
     }
 }
 

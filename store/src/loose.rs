@@ -21,7 +21,7 @@ use crate::{
     codec::{Portable, ValueType},
     collect,
     error::ReferenceError,
-    hold::{ArgPin, LocalHold},
+    hold::{ArgPin, FarHold},
     object_id::ObjectId,
     object_ref::ObjectRef,
     store::Store,
@@ -31,7 +31,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Loose {
     address: Address,
-    hold: Option<LocalHold>,
+    hold: Option<FarHold>,
     ticket: Option<Ticket>,
 }
 
@@ -39,7 +39,7 @@ impl Loose {
     /// The object that an argument pins.
     #[must_use]
     pub fn of(pin: &ArgPin) -> Self {
-        let hold = LocalHold::revive(Arc::clone(pin.entry()));
+        let hold = Some(FarHold::of(pin.entry()));
         Self { address: pin.entry().address(), hold, ticket: None }
     }
 
@@ -79,7 +79,7 @@ impl fmt::Debug for Loose {
 impl Serialize for Loose {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if let Some(hold) = &self.hold {
-            collect::met(hold);
+            collect::met(hold.entry());
             let hold = hold.clone();
             baggage::pack(|| Box::new(hold));
         }

@@ -24,7 +24,7 @@ use crate::{
     collect,
     error::ReferenceError,
     get::Get,
-    hold::LocalHold,
+    hold::{FarHold, LocalHold},
     object_id::ObjectId,
     refcount::RefCounts,
     size::REFERENCE_NAME,
@@ -60,7 +60,10 @@ impl<T> ObjectRef<T> {
         self.hold.entry().is_ready()
     }
 
-    /// Who needs the object: references, and tasks submitted with it.
+    /// Who needs the object, as this node sees it: references that live here, tasks submitted here with it, and other nodes.
+    ///
+    /// Exact at the moment of asking, on a node of many, too: copying, dropping, submitting and the end of a task show at
+    /// once. What other nodes hold themselves is counted there; see [`RefCounts`].
     #[must_use]
     pub fn counts(&self) -> RefCounts {
         self.hold.entry().counts()
@@ -175,8 +178,8 @@ impl<T> fmt::Debug for ObjectRef<T> {
 
 impl<T> Serialize for ObjectRef<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        collect::met(&self.hold);
-        baggage::pack(|| Box::new(self.hold.clone()));
+        collect::met(self.hold.entry());
+        baggage::pack(|| Box::new(FarHold::of(self.hold.entry())));
         serializer.serialize_newtype_struct(REFERENCE_NAME, &self.hold.entry().address())
     }
 }

@@ -20,7 +20,7 @@ fn store() -> Store {
 }
 
 fn counts(local: u32, submitted: u32) -> RefCounts {
-    RefCounts { local, submitted }
+    RefCounts { local, submitted, elsewhere: 0 }
 }
 
 async fn resolved<T>(mut arg: Arg<T>) -> T {

@@ -164,7 +164,7 @@ impl<T> Input<T> {
 fn is_last(pin: &Dependency) -> bool {
     pin.downcast_ref::<ArgPin>().is_some_and(|pin| {
         let counts = pin.entry().counts();
-        counts.local == 0 && counts.submitted == 1
+        counts.local == 0 && counts.submitted == 1 && counts.elsewhere == 0
     })
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mobula::prelude::*;
+use mobula::{NodeId, ObjectId, Placement};
 use serde::{Deserialize, Serialize};
 
 use super::town::{House, LARGE, LIMIT, Shelf, Town, length, until};
@@ -39,9 +40,51 @@ mod gates {
     }
 }
 
-fn counts<T>(object: &ObjectRef<T>) -> (u64, u64) {
+/// (local, submitted, elsewhere) as this node counts them.
+fn counts<T>(object: &ObjectRef<T>) -> (u32, u32, u32) {
     let counts = object.counts();
-    (u64::from(counts.local), u64::from(counts.submitted))
+    (counts.local, counts.submitted, counts.elsewhere)
+}
+
+/// Without what is on its way, or needed elsewhere.
+const fn here((local, submitted, _): (u32, u32, u32)) -> (u32, u32) {
+    (local, submitted)
+}
+
+/// The same of a node that has a reference, or had one.
+fn counts_at(house: &House, object: ObjectId) -> (u32, u32, u32) {
+    let rows = house.node.store().list();
+    let counts = rows.iter().find(|row| row.id == object).map(|row| row.counts).unwrap_or_default();
+    (counts.local, counts.submitted, counts.elsewhere)
+}
+
+/// Submits tasks with a reference of its own, which run elsewhere.
+pub struct Clerk {
+    object: ObjectRef<Vec<u8>>,
+    tasks: Vec<ObjectRef<usize>>,
+}
+
+#[mobula::actor]
+impl Clerk {
+    pub fn new(object: Vec<ObjectRef<Vec<u8>>>) -> Self {
+        Self { object: object.into_iter().next().unwrap(), tasks: Vec::new() }
+    }
+    pub fn submit(&mut self, gates: Vec<String>, node: NodeId) {
+        let on = || Placement::OnNode { node, or_elsewhere: false };
+        let tasks =
+            gates.into_iter().map(|gate| behind::options().on(on()).remote(gate, &self.object));
+        self.tasks.extend(tasks);
+    }
+    /// How many of them succeeded, and of those how many bytes they saw.
+    pub async fn ended(&mut self) -> (usize, usize) {
+        let mut seen = (0, 0);
+        for task in self.tasks.drain(..) {
+            if let Ok(length) = task.get().await {
+                seen = (seen.0 + 1, seen.1 + *length);
+            }
+        }
+        seen
+    }
 }
 
 /// All nodes but the first, each entered from the first.
@@ -102,7 +145,7 @@ async fn o5_counts_follow_submission_to_other_nodes_completion_and_failure() {
             .node
             .enter(async {
                 let object = mobula::put(vec![7_u8; LARGE]).await.unwrap();
-                assert_eq!(counts(&object), (1, 0));
+                assert_eq!(counts(&object), (1, 0, 0));
                 let (gate, bad) = (format!("o5 {size}"), format!("o5 {size} fails"));
                 let place = |place: usize| town.at(1 + place % (size - 1)).only();
                 let good: Vec<_> = (0..3)
@@ -111,24 +154,83 @@ async fn o5_counts_follow_submission_to_other_nodes_completion_and_failure() {
                 let fail: Vec<_> = (0..3)
                     .map(|at| behind::options().on(place(at)).remote(bad.clone(), &object))
                     .collect();
-                assert_eq!(counts(&object).1, 6);
-                // What is on its way, and what other nodes need of it, counts as local.
-                until(|| counts(&object).0 > 1).await;
-                assert_eq!(counts(&object).1, 6);
+                assert_eq!(here(counts(&object)), (1, 6));
+                // What is on its way, and what other nodes need of it, is counted apart.
+                until(|| counts(&object).2 > 0).await;
+                assert_eq!(here(counts(&object)), (1, 6));
                 gates::open(&gate);
-                for task in &good {
+                for (done, task) in good.iter().enumerate() {
                     task.get().await.unwrap();
+                    assert!(
+                        here(counts(&object)).1 <= 5 - done as u32,
+                        "what has ended is counted no more"
+                    );
                 }
-                assert_eq!(counts(&object).1, 3);
+                assert_eq!(here(counts(&object)), (1, 3));
                 gates::open(&bad);
                 for task in &fail {
                     let error = task.get().await.unwrap_err();
                     assert!(error.to_string().contains("on purpose"), "{error}");
                 }
-                assert_eq!(counts(&object).1, 0);
-                until(|| counts(&object) == (1, 0)).await;
+                assert_eq!(here(counts(&object)), (1, 0));
+                until(|| counts(&object) == (1, 0, 0)).await;
             })
             .await;
+        town.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn o5_each_node_counts_its_own_and_the_keeper_that_others_need_it() {
+    for size in SIZES {
+        let town = Town::with(size, || Node::builder().num_cpus(8.0)).await;
+        let first = town.at(0);
+        first
+            .node
+            .enter(async {
+                let object = mobula::put(vec![7_u8; LARGE]).await.unwrap();
+                let id = object.id();
+
+                // References that travel are counted where they arrive.
+                let mut shelves = Vec::new();
+                for house in others(&town) {
+                    let shelf = Shelf::options().on(house.only()).remote();
+                    shelf.keep(vec![object.clone(); 3]).await.unwrap();
+                    assert_eq!(counts_at(house, id), (3, 0, 0));
+                    shelves.push(shelf);
+                }
+                until(|| counts(&object) == (1, 0, 1)).await;
+                let copies = vec![object.clone(); 3];
+                assert_eq!(counts(&object), (4, 0, 1));
+                drop(copies);
+                assert_eq!(counts(&object), (1, 0, 1), "of all who need it elsewhere there is one");
+                for (house, shelf) in others(&town).zip(&shelves) {
+                    shelf.drop_one().await.unwrap();
+                    assert_eq!(counts_at(house, id), (2, 0, 0));
+                }
+
+                // Tasks are counted where they were submitted, wherever they run.
+                let last = town.at(size - 1);
+                let clerk = Clerk::options().on(last.only()).remote(vec![object.clone()]);
+                let (good, bad) = (format!("o5 far {size}"), format!("o5 far {size} fails"));
+                let all = vec![good.clone(), bad.clone(), good.clone(), bad.clone()];
+                clerk.submit(all, first.id()).await.unwrap();
+                assert_eq!(here(counts_at(last, id)), (3, 4), "two are kept, one is the clerk's");
+                until(|| counts(&object).0 == 1).await;
+                gates::open(&good);
+                gates::open(&bad);
+                assert_eq!(clerk.ended().await.unwrap(), (2, 2 * LARGE));
+                assert_eq!(here(counts_at(last, id)), (3, 0));
+                until(|| counts_at(last, id) == (3, 0, 0)).await;
+                until(|| counts(&object) == (1, 0, 1)).await;
+
+                // The last reference elsewhere is gone.
+                drop((shelves, clerk));
+                until(|| counts(&object) == (1, 0, 0)).await;
+                assert!(others(&town).all(|house| counts_at(house, id) == (0, 0, 0)));
+            })
+            .await;
+        town.is_empty().await;
         town.end().await;
     }
 }
@@ -157,7 +259,7 @@ async fn o6_a_task_that_fails_or_is_cancelled_on_another_node_releases_its_argum
                     task.get().await.unwrap_err();
                 }
                 drop(tasks);
-                until(|| counts(&object) == (1, 0)).await;
+                until(|| counts(&object) == (1, 0, 0)).await;
             })
             .await;
         town.is_empty().await;
@@ -171,7 +273,7 @@ async fn pass_on(path: Vec<u64>, object: Vec<ObjectRef<Vec<u8>>>) -> usize {
     let Some((next, rest)) = path.split_first() else {
         return object[0].get().await.unwrap().len();
     };
-    let node = mobula::NodeId(*next);
+    let node = NodeId(*next);
     let there = Placement::OnNode { node, or_elsewhere: false };
     let further = pass_on::options().on(there).remote(rest.to_vec(), object);
     *further.get().await.unwrap()

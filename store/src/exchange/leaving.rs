@@ -9,7 +9,7 @@ impl Exchange {
         for (object, to) in &lent {
             if let Some(hold) = self.revive(*object) {
                 // One that cannot go yet stays among the lent, and is offered again.
-                let _ = self.transfer(&hold, *to);
+                let _ = self.transfer(hold.entry(), *to);
             }
         }
         lent.len()

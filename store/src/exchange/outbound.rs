@@ -1,8 +1,8 @@
 //! What this node asks of its store about objects that others know.
 
-use super::{Exchange, LocalHold, ObjectId, State, StoreId};
+use super::{Exchange, ObjectId, State, StoreId};
 use crate::{
-    entry::Holding,
+    entry::{Entry, Holding},
     remote::{TransferError, Whereabouts},
 };
 
@@ -12,8 +12,8 @@ impl Exchange {
     }
 
     /// The object is kept here, and others may know it from now on.
-    fn own(&self, hold: &LocalHold) -> Result<(), TransferError> {
-        let object = hold.entry().id();
+    fn own(&self, entry: &Entry) -> Result<(), TransferError> {
+        let object = entry.id();
         self.decide(|desk| {
             let core = &mut desk.state.core;
             if !core.keeps(object) {
@@ -23,19 +23,19 @@ impl Exchange {
                 return Err(TransferError::NotOurs { object, keeper });
             }
             core.owner.share(object).map_err(|_full| TransferError::NotNow { object })?;
-            hold.entry().set_known();
+            entry.set_known();
             Ok(())
         })
     }
 
-    pub(crate) fn make_durable(&self, hold: &LocalHold) -> Result<(), TransferError> {
-        self.own(hold)?;
-        let object = hold.entry().id();
+    pub(crate) fn make_durable(&self, entry: &Entry) -> Result<(), TransferError> {
+        self.own(entry)?;
+        let object = entry.id();
         let backup = crate::backup::choose(self.me, self.port.members());
         self.decide(|desk| {
             let State { core, rng, .. } = &mut *desk.state;
             core.owner.back_up(object, backup, &mut desk.effects);
-            if let Holding::Value { bytes, .. } = hold.entry().holding() {
+            if let Holding::Value { bytes, .. } = entry.holding() {
                 core.owner.located(self.me, object, bytes, rng, &mut desk.effects);
             } else {
                 desk.listen_if_awaited(object);
@@ -44,12 +44,12 @@ impl Exchange {
         Ok(())
     }
 
-    pub(crate) fn transfer(&self, hold: &LocalHold, to: StoreId) -> Result<(), TransferError> {
-        self.own(hold)?;
-        let object = hold.entry().id();
+    pub(crate) fn transfer(&self, entry: &Entry, to: StoreId) -> Result<(), TransferError> {
+        self.own(entry)?;
+        let object = entry.id();
         self.decide(|desk| {
             let State { core, rng, .. } = &mut *desk.state;
-            if let Holding::Value { bytes, .. } = hold.entry().holding() {
+            if let Holding::Value { bytes, .. } = entry.holding() {
                 core.owner.located(self.me, object, bytes, rng, &mut desk.effects);
             }
             if core.owner.hand_over(object, to, desk.now, &mut desk.effects) {

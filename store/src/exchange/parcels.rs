@@ -1,6 +1,6 @@
 //! References that leave, and references that come.
 
-use super::{Exchange, Kept, LocalHold, State, StoreId};
+use super::{Exchange, FarHold, Kept, State, StoreId};
 use crate::{
     collect,
     message::{Parcel, PinId},
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Exchange {
-    pub(crate) fn pin(&self, to: StoreId, holds: Vec<LocalHold>) -> Result<Parcel, PinError> {
+    pub(crate) fn pin(&self, to: StoreId, holds: Vec<FarHold>) -> Result<Parcel, PinError> {
         self.pin_kept(to, holds.into_iter().map(Kept::Entry).collect())
     }
 

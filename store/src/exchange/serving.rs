@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Exchange, GetError, Holding, Kept, LocalHold, LossReason, Message, ObjectId, StoreId, Todo,
+    Exchange, FarHold, GetError, Holding, Kept, LossReason, Message, ObjectId, StoreId, Todo,
 };
 use crate::{
     codec::{Encoded, Object, ValueType, held},
@@ -51,16 +51,16 @@ pub(super) enum CopyValue {
 
 /// Encoded values, kept while somebody pulls them.
 #[derive(Default)]
-pub(super) struct Served(BTreeMap<ObjectId, (Time, Encoded, Vec<LocalHold>)>);
+pub(super) struct Served(BTreeMap<ObjectId, (Time, Encoded, Vec<FarHold>)>);
 
 impl Served {
     /// Gives what was held for the encoded value, to be dropped without the lock.
     #[must_use]
-    pub(super) fn remove(&mut self, object: ObjectId) -> Vec<LocalHold> {
+    pub(super) fn remove(&mut self, object: ObjectId) -> Vec<FarHold> {
         self.0.remove(&object).map(|(_, _, holds)| holds).unwrap_or_default()
     }
 
-    fn get(&mut self, object: ObjectId, now: Time) -> Option<(Encoded, Vec<LocalHold>)> {
+    fn get(&mut self, object: ObjectId, now: Time) -> Option<(Encoded, Vec<FarHold>)> {
         let (used, encoded, holds) = self.0.get_mut(&object)?;
         *used = now;
         Some((encoded.clone(), holds.clone()))
@@ -72,8 +72,8 @@ impl Served {
         object: ObjectId,
         now: Time,
         encoded: Encoded,
-        holds: Vec<LocalHold>,
-    ) -> Vec<LocalHold> {
+        holds: Vec<FarHold>,
+    ) -> Vec<FarHold> {
         let mut old = self.remove(object);
         if self.0.len() >= SERVED_MAX {
             let oldest = self.0.iter().min_by_key(|(_, (used, ..))| *used).map(|(id, _)| *id);
@@ -84,7 +84,7 @@ impl Served {
     }
 
     #[must_use]
-    pub(super) fn tick(&mut self, now: Time) -> Vec<LocalHold> {
+    pub(super) fn tick(&mut self, now: Time) -> Vec<FarHold> {
         let is_idle = |used: &Time| now.since(*used) >= SERVED_FOR;
         let idle = self.0.iter().filter(|(_, (used, ..))| is_idle(used));
         let idle: Vec<ObjectId> = idle.map(|(object, _)| *object).collect();
@@ -278,7 +278,7 @@ impl Exchange {
     }
 
     /// A value that is here already, for an entry of the same store.
-    pub(super) fn seal_typed(&self, object: ObjectId, hold: &LocalHold, held: Held<AnyValue>) {
+    pub(super) fn seal_typed(&self, object: ObjectId, hold: &FarHold, held: Held<AnyValue>) {
         let Some(home) = self.home.upgrade() else { return };
         if home.ledger.charge(held.bytes) {
             hold.entry().seal(held);

@@ -47,6 +47,9 @@ pub(crate) struct FlightRecorder {
 }
 
 impl FlightRecorder {
+    /// The ring is taken whole when the actor starts, and its size may be another node's wish.
+    pub(crate) const RECORDS_MAX: usize = 1 << 16;
+
     pub(crate) fn new(capacity: NonZeroUsize) -> Self {
         let (sender, receiver) = ring_channel(capacity);
         Self { sender, receiver, sequence: 0 }

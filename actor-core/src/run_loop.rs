@@ -326,9 +326,8 @@ impl<'c, A: Actor> Run<'c, A> {
         let settings = cell.settings();
         let mut ctx = Context::new(Arc::clone(cell));
         cell.set_trap_exits(false);
-        if let Some(records) =
-            settings.and_then(|settings| NonZeroUsize::new(settings.flight_records))
-        {
+        let records = settings.map_or(0, |settings| settings.flight_records);
+        if let Some(records) = NonZeroUsize::new(records.min(FlightRecorder::RECORDS_MAX)) {
             ctx.extras().recorder = Some(FlightRecorder::new(records));
         }
         let counted = cell.lanes.counted_capacity();

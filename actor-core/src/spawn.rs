@@ -128,7 +128,8 @@ impl<A: Actor> ActorOptions<A> {
         self
     }
 
-    /// Keeps the metadata of the last `count` handled messages for the crash report; 0 is off, the default.
+    /// Keeps the metadata of the last `count` handled messages for the crash report; 0 is off, the default. At most 65 536
+    /// are kept, of 32 bytes or so each, whatever is asked for.
     pub const fn flight_recorder(mut self, count: usize) -> Self {
         self.settings.flight_records = count;
         self

@@ -104,6 +104,17 @@ async fn a_panic_ends_that_actor_only_and_says_where() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_actor_that_is_to_record_without_end_lives_and_records_within_reason() {
+    on_node(async {
+        let counter = Counter::options().flight_recorder(usize::MAX).remote(1);
+        assert_eq!(counter.add(1).await.unwrap(), 2);
+        let text = counter.boom().await.unwrap_err().to_string();
+        assert!(text.contains("boom 2"), "{text}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_actor_ends_when_its_last_reference_has_gone_and_its_calls_are_done() {
     on_node(async {
         let closed = {

@@ -125,7 +125,8 @@ impl FromStr for PublicKey {
 
     fn from_str(text: &str) -> Result<Self, IdentityError> {
         let wrong = || IdentityError::PublicKey { text: text.chars().take(80).collect() };
-        if text.len() != 64 || !text.is_ascii() {
+        // A number may begin with a sign; a key may not.
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(wrong());
         }
         let mut key = [0; 32];
@@ -164,6 +165,7 @@ mod tests {
         assert!("".parse::<PublicKey>().is_err());
         assert!("zz".repeat(32).parse::<PublicKey>().is_err());
         assert!("é".repeat(32).parse::<PublicKey>().is_err());
+        assert!("+1".repeat(32).parse::<PublicKey>().is_err());
         assert!(Identity::from_seed(&[1; 31]).is_err());
     }
 }

@@ -162,8 +162,9 @@ impl<S: Statement> Signed<S> {
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         let text = text.trim();
-        if !text.len().is_multiple_of(2) || text.len() > 4 * STATEMENT_BYTES_MAX || !text.is_ascii()
-        {
+        // A number may begin with a sign; what is signed has one text.
+        let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !text.len().is_multiple_of(2) || text.len() > 4 * STATEMENT_BYTES_MAX || !is_hex {
             return None;
         }
         let bytes: Option<Vec<u8>> = (0..text.len() / 2)

@@ -34,6 +34,11 @@ fn text_keeps_the_statement() {
     assert_eq!(again.open(&authority().public()), signed.open(&authority().public()));
     assert!(Signed::<Certificate>::from_text("0").is_none());
     assert!(Signed::<Certificate>::from_text("zz").is_none());
+    // What is signed has one text: `0f` cannot be written as `+f`.
+    let mut text = signed.to_text();
+    let first_zero = (0..text.len()).step_by(2).find(|at| text[*at..].starts_with('0')).unwrap();
+    text.replace_range(first_zero..=first_zero, "+");
+    assert!(Signed::<Certificate>::from_text(&text).is_none());
 }
 
 #[test]

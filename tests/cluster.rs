@@ -13,31 +13,16 @@
     reason = "a test's actors are public for the macro's sake alone, and a test may fail by a panic"
 )]
 
-use std::time::Duration;
-
+use mobula::Placement;
 use mobula::prelude::*;
-use mobula::{ClusterConfig, Placement};
 
-/// Far more than anything here takes: a bound on failure, not a measure.
-const LIMIT: Duration = Duration::from_secs(30);
+#[path = "fixture/nodes.rs"]
+mod fixture;
 
-async fn node(join: &[String]) -> Node {
-    let mut config = ClusterConfig::listen("127.0.0.1:0".parse().unwrap());
-    config.join = join.to_vec();
-    config.secret = Some("a secret of the test's own".to_owned());
-    Node::builder().num_cpus(1.0).cluster(config).start().await.unwrap()
-}
+use fixture::{LIMIT, stop};
 
 async fn nodes(count: usize) -> Vec<Node> {
-    let mut nodes = vec![node(&[]).await];
-    while nodes.len() < count {
-        let addresses = nodes[0].addresses();
-        nodes.push(node(&addresses).await);
-    }
-    for one in &nodes {
-        one.wait_for_nodes(count, LIMIT).await.unwrap();
-    }
-    nodes
+    fixture::nodes(count, |_| Node::builder().num_cpus(1.0)).await
 }
 
 pub struct Counter(u64);
@@ -87,9 +72,7 @@ async fn an_actor_is_spawned_on_another_node_asked_told_and_passed_on() {
         .await;
     let status = nodes[2].cluster_status().await;
     assert_eq!(status.answers.len(), 3, "{status:?}");
-    for node in &nodes {
-        node.shutdown().await;
-    }
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,9 +92,7 @@ async fn objects_are_read_where_their_references_arrive() {
             assert_eq!(made.get().await.unwrap().len(), 1000);
         })
         .await;
-    for node in &nodes {
-        node.shutdown().await;
-    }
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,7 +114,5 @@ async fn the_first_node_may_be_the_first_to_go() {
             assert_eq!(Counter::options().on(on).remote(1).add(1).await.unwrap(), 2);
         })
         .await;
-    for node in &nodes {
-        node.shutdown().await;
-    }
+    stop(&nodes).await;
 }

@@ -12,6 +12,11 @@
     reason = "a test's actors are public for the macro's sake alone, and a test may fail by a panic"
 )]
 
+#[path = "fixture/nodes.rs"]
+mod fixture;
+#[path = "fixture/until.rs"]
+mod until;
+
 #[path = "cluster_actors/cast.rs"]
 mod cast;
 #[path = "cluster_actors/loss.rs"]

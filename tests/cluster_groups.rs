@@ -12,43 +12,19 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mobula::prelude::*;
-use mobula::{Bundle, ClusterConfig, GroupStrategy, NodeId, PlacementGroup, TaskError};
+use mobula::{Bundle, GroupStrategy, NodeId, PlacementGroup, TaskError};
 use tokio::sync::Semaphore;
 
-const LIMIT: Duration = Duration::from_secs(60);
+#[path = "fixture/nodes.rs"]
+mod fixture;
+#[path = "fixture/until.rs"]
+mod until;
 
-async fn node(join: &[String], cpus: f64) -> Node {
-    let mut config = ClusterConfig::listen("127.0.0.1:0".parse().unwrap());
-    config.join = join.to_vec();
-    config.secret = Some("a secret of the test's own".to_owned());
-    Node::builder().num_cpus(cpus).cluster(config).start().await.unwrap()
-}
+use fixture::{LIMIT, stop};
+use until::until;
 
 async fn nodes(count: usize) -> Vec<Node> {
-    let mut nodes = vec![node(&[], 2.0).await];
-    while nodes.len() < count {
-        let addresses = nodes[0].addresses();
-        nodes.push(node(&addresses, 2.0).await);
-    }
-    for one in &nodes {
-        one.wait_for_nodes(count, LIMIT).await.unwrap();
-    }
-    nodes
-}
-
-async fn stop(nodes: Vec<Node>) {
-    for node in &nodes {
-        node.shutdown().await;
-    }
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let waited = async {
-        while !holds() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(LIMIT, waited).await.unwrap_or_else(|_| panic!("never: {what}"));
+    fixture::nodes(count, |_| Node::builder().num_cpus(2.0)).await
 }
 
 fn free_cpus(nodes: &[Node]) -> f64 {
@@ -138,13 +114,13 @@ async fn r9_on_two_nodes_each_strategy_keeps_its_word_or_waits() {
         })
         .await;
     // A node that has room for both.
-    let third = node(&addresses, 4.0).await;
+    let third = fixture::node(Node::builder().num_cpus(4.0), &addresses).await;
     assert!(tall.wait(LIMIT).await && wide.wait(LIMIT).await);
     assert!(tall.nodes().iter().all(|place| *place == third.id()));
     let places: Vec<NodeId> = wide.nodes().into_iter().flatten().collect();
     assert_eq!(distinct(&places), 3);
     nodes.push(third);
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -161,7 +137,7 @@ async fn r9_on_five_nodes_strict_spread_uses_each_and_pack_few() {
         })
         .await;
     until("all is free again", || (free_cpus(&nodes) - 10.0).abs() < 1e-9).await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -196,7 +172,7 @@ async fn r10_a_group_is_all_or_nothing_and_ready_is_a_reference() {
             assert!(matches!(error, GetError::Task(TaskError::Invalid { .. })), "{error:?}");
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -238,7 +214,7 @@ async fn r11_tasks_and_actors_run_in_the_bundle_they_name_or_in_any() {
             late.remove().await;
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -291,7 +267,7 @@ async fn r13_removing_a_group_ends_what_is_in_it_and_returns_its_resources() {
                 pending.remove().await;
             })
             .await;
-        stop(nodes).await;
+        stop(&nodes).await;
     }
 }
 

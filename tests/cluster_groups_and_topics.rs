@@ -18,40 +18,25 @@ use std::time::Duration;
 
 use mobula::prelude::*;
 use mobula::{
-    ClusterConfig, Group, GroupError, Home, LookupError, NodeId, Placement, RouteError, Routing,
+    Group, GroupError, Home, LookupError, NodeBuilder, NodeId, Placement, RouteError, Routing,
     Topic, TopicError,
 };
 
-/// Far more than anything here takes: a bound on failure, not a measure.
-const LIMIT: Duration = Duration::from_secs(30);
+#[path = "fixture/nodes.rs"]
+mod fixture;
 
-async fn alone() -> Node {
-    Node::builder().num_cpus(1.0).start().await.unwrap()
+use fixture::{LIMIT, stop};
+
+fn of_one_cpu() -> NodeBuilder {
+    Node::builder().num_cpus(1.0)
 }
 
-async fn node(join: &[String]) -> Node {
-    let mut config = ClusterConfig::listen("127.0.0.1:0".parse().unwrap());
-    config.join = join.to_vec();
-    config.secret = Some("a secret of the test's own".to_owned());
-    Node::builder().num_cpus(1.0).cluster(config).start().await.unwrap()
+async fn alone() -> Node {
+    of_one_cpu().start().await.unwrap()
 }
 
 async fn nodes(count: usize) -> Vec<Node> {
-    let mut nodes = vec![node(&[]).await];
-    while nodes.len() < count {
-        let addresses = nodes[0].addresses();
-        nodes.push(node(&addresses).await);
-    }
-    for one in &nodes {
-        one.wait_for_nodes(count, LIMIT).await.unwrap();
-    }
-    nodes
-}
-
-async fn stop(nodes: Vec<Node>) {
-    for node in &nodes {
-        node.shutdown().await;
-    }
+    fixture::nodes(count, |_| of_one_cpu()).await
 }
 
 async fn soon<F: IntoFuture>(future: F) -> F::Output {
@@ -217,14 +202,14 @@ async fn members_are_known_on_all_nodes_and_the_dead_are_not() {
     for group in &groups {
         soon(group.wait_until(|members| members.len() == 1)).await;
     }
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_comes_late_learns_of_all_members_and_a_lost_one_takes_its_own_along() {
     let mut nodes = nodes(2).await;
     let (mut workers, _) = staffed(&nodes, "workers").await;
-    let late = node(&nodes[0].addresses()).await;
+    let late = fixture::node(of_one_cpu(), &nodes[0].addresses()).await;
     late.wait_for_nodes(3, LIMIT).await.unwrap();
     let group = late.enter_sync(|| mobula::group::<Worker>("workers"));
     soon(group.wait_until(|members| members.len() == 2)).await;
@@ -236,7 +221,7 @@ async fn a_node_that_comes_late_learns_of_all_members_and_a_lost_one_takes_its_o
     let left = soon(group.wait_until(|members| members.len() == 1)).await;
     assert!(left.iter().all(|home| home.node != gone));
     nodes.push(late);
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -259,7 +244,7 @@ async fn an_actor_of_another_node_joins_and_leaves_where_it_lives() {
             soon(group.wait_until(<[Home]>::is_empty)).await;
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -294,7 +279,7 @@ async fn a_router_takes_turns_over_nodes_and_skips_the_dead() {
             assert!(matches!(error, RouteError::NoMember { .. }));
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -331,7 +316,7 @@ async fn one_key_goes_to_one_member_from_every_node() {
             }
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -358,7 +343,7 @@ async fn the_shortest_mailbox_is_found_here_and_elsewhere() {
             drop(rest);
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 /// What a task of this process waits for.
@@ -409,7 +394,7 @@ async fn an_actor_is_found_by_its_name_from_any_node() {
         let found = node.enter(soon(async { mobula::actor::<Worker>("clerk").await }));
         assert!(matches!(found.await, Err(LookupError::NoSuchName(_))));
     }
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Message)]
@@ -464,7 +449,7 @@ async fn a_topic_reaches_its_subscribers_on_all_nodes() {
     let heard = async { other.recv().await };
     let own = nodes[1].enter_sync(|| mobula::topic::<Price>("other"));
     assert_eq!(publish_until(&own, price(1), heard).await, Some(price(1)));
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 pub struct Watcher {
@@ -518,7 +503,7 @@ async fn an_actor_hears_a_topic_as_messages_on_a_node_alone() {
 
 #[tokio::test]
 async fn a_slow_subscriber_counts_what_it_missed_and_an_unreadable_value_is_left_out() {
-    for node in [alone().await, node(&[]).await] {
+    for node in [alone().await, fixture::node(of_one_cpu(), &[]).await] {
         node.enter(async {
             let prices = mobula::topic::<Price>("prices");
             let mut feed = prices.subscribe().unwrap();
@@ -543,7 +528,7 @@ async fn a_slow_subscriber_counts_what_it_missed_and_an_unreadable_value_is_left
 
 #[tokio::test]
 async fn topics_have_the_same_limits_with_and_without_others() {
-    for node in [alone().await, node(&[]).await] {
+    for node in [alone().await, fixture::node(of_one_cpu(), &[]).await] {
         node.enter(async {
             let blobs = mobula::topic::<Vec<u32>>("blobs");
             let error = blobs.publish(&vec![u32::MAX; 20_000]).unwrap_err();

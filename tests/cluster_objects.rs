@@ -15,6 +15,9 @@
     reason = "a test's actors are public for the macro's sake alone, and a test may fail by a panic"
 )]
 
+#[expect(dead_code, reason = "each node of a town lives on a runtime of its own")]
+#[path = "fixture/nodes.rs"]
+mod fixture;
 #[path = "cluster_objects/town.rs"]
 mod town;
 

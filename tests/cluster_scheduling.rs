@@ -14,48 +14,27 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mobula::prelude::*;
-use mobula::{ClusterConfig, NodeId, Placement, TaskError};
+use mobula::{NodeBuilder, NodeId, Placement, TaskError};
 use tokio::sync::Semaphore;
 
-const LIMIT: Duration = Duration::from_secs(60);
+#[path = "fixture/nodes.rs"]
+mod fixture;
+#[path = "fixture/until.rs"]
+mod until;
+
+use fixture::{LIMIT, stop};
+use until::until;
+
 /// No resources but CPUs.
 const NONE: &[(&str, f64)] = &[];
 
-async fn node_with(join: &[String], cpus: f64, resources: &[(&str, f64)]) -> Node {
-    let mut config = ClusterConfig::listen("127.0.0.1:0".parse().unwrap());
-    config.join = join.to_vec();
-    config.secret = Some("a secret of the test's own".to_owned());
-    let builder = Node::builder().num_cpus(cpus).cluster(config);
-    let builder =
-        resources.iter().fold(builder, |builder, (name, amount)| builder.resource(*name, *amount));
-    builder.start().await.unwrap()
+fn builder((cpus, resources): (f64, &[(&str, f64)])) -> NodeBuilder {
+    let builder = Node::builder().num_cpus(cpus);
+    resources.iter().fold(builder, |builder, (name, amount)| builder.resource(*name, *amount))
 }
 
 async fn nodes(plans: &[(f64, &[(&str, f64)])]) -> Vec<Node> {
-    let mut nodes: Vec<Node> = Vec::new();
-    for (cpus, resources) in plans {
-        let join = nodes.first().map(Node::addresses).unwrap_or_default();
-        nodes.push(node_with(&join, *cpus, resources).await);
-    }
-    for one in &nodes {
-        one.wait_for_nodes(plans.len(), LIMIT).await.unwrap();
-    }
-    nodes
-}
-
-async fn stop(nodes: Vec<Node>) {
-    for node in &nodes {
-        node.shutdown().await;
-    }
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let waited = async {
-        while !holds() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(LIMIT, waited).await.unwrap_or_else(|_| panic!("never: {what}"));
+    fixture::nodes(plans.len(), |number| builder(plans[number])).await
 }
 
 fn free(node: &Node, resource: &str) -> f64 {
@@ -156,7 +135,7 @@ async fn a25_thirty_actors_over_three_equal_nodes_give_each_at_least_five() {
             }
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 /// Halves of CPUs in use, and the most there ever were.
@@ -212,7 +191,7 @@ async fn r1_what_runs_on_a_node_never_exceeds_it_whoever_sent_it() {
         })
         .await;
     }
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -239,12 +218,12 @@ async fn r2_custom_resources_steer_and_what_no_node_has_waits_for_one_that_does(
             (waits, name(&nodes[1]), name(&nodes[0]))
         })
         .await;
-    let third = node_with(&addresses, 1.0, &[("tpu", 1.0)]).await;
+    let third = fixture::node(builder((1.0, &[("tpu", 1.0)])), &addresses).await;
     let place = tokio::time::timeout(LIMIT, later.get()).await.unwrap().unwrap();
     assert_eq!(*place, name(&third));
     assert!(*place != gpu_node && *place != first_name);
     nodes.push(third);
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -267,7 +246,7 @@ async fn r2_an_actor_goes_where_there_is_what_it_is_to_hold_and_holds_it_there()
         })
         .await;
     until("the device is given back", || free(&nodes[1], "gpu") > 0.5).await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -287,7 +266,7 @@ async fn r3_nodes_without_cpus_run_what_asks_for_none_and_get_no_default_actors(
             whereabouts::remote()
         })
         .await;
-    nodes.push(node_with(&first.addresses(), 1.0, &[]).await);
+    nodes.push(fixture::node(builder((1.0, &[])), &first.addresses()).await);
     let place = tokio::time::timeout(LIMIT, waits.get()).await.unwrap().unwrap();
     assert_eq!(*place, name(&nodes[2]), "the only one with a CPU");
     first.wait_for_nodes(3, LIMIT).await.unwrap();
@@ -297,7 +276,7 @@ async fn r3_nodes_without_cpus_run_what_asks_for_none_and_get_no_default_actors(
             assert_eq!(housed.place().await.unwrap(), name(&nodes[2]));
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -318,7 +297,7 @@ async fn r4_a_task_that_waits_on_another_node_lends_its_cpu_there_and_keeps_the_
     for resource in ["cpu", "licence"] {
         until("all of it is free again", || (free(&nodes[1], resource) - 1.0).abs() < 1e-9).await;
     }
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -343,7 +322,7 @@ async fn r7_affinity_that_cannot_be_met_fails_if_hard_and_falls_back_if_soft() {
             assert_eq!(*wished.get().await.unwrap(), name(&nodes[1]));
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -374,7 +353,7 @@ async fn a_task_runs_where_its_largest_arguments_are_if_they_are_worth_the_way()
             assert_eq!(*ran, (name(&nodes[0]), 3 * MIB + MIB / 2));
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -410,7 +389,7 @@ async fn r8_spread_takes_turns_default_stays_until_it_is_full_and_near_follows_t
             assert!(counts.len() == 3 && counts.values().all(|count| *count == 2), "{counts:?}");
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -435,5 +414,5 @@ async fn a_node_that_becomes_idle_takes_what_waits_elsewhere() {
             busy_here.get().await.unwrap();
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }

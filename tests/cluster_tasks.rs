@@ -9,36 +9,17 @@
 )]
 
 use std::sync::mpsc;
-use std::time::Duration;
 
 use mobula::prelude::*;
-use mobula::{ClusterConfig, NodeId, Placement, TaskError};
+use mobula::{NodeId, Placement, TaskError};
 
-const LIMIT: Duration = Duration::from_secs(30);
+#[path = "fixture/nodes.rs"]
+mod fixture;
 
-async fn node(join: &[String]) -> Node {
-    let mut config = ClusterConfig::listen("127.0.0.1:0".parse().unwrap());
-    config.join = join.to_vec();
-    config.secret = Some("a secret of the test's own".to_owned());
-    Node::builder().num_cpus(2.0).cluster(config).start().await.unwrap()
-}
+use fixture::{LIMIT, stop};
 
 async fn nodes(count: usize) -> Vec<Node> {
-    let mut nodes = vec![node(&[]).await];
-    while nodes.len() < count {
-        let addresses = nodes[0].addresses();
-        nodes.push(node(&addresses).await);
-    }
-    for one in &nodes {
-        one.wait_for_nodes(count, LIMIT).await.unwrap();
-    }
-    nodes
-}
-
-async fn stop(nodes: Vec<Node>) {
-    for node in &nodes {
-        node.shutdown().await;
-    }
+    fixture::nodes(count, |_| Node::builder().num_cpus(2.0)).await
 }
 
 const fn on(node: NodeId) -> Placement {
@@ -112,7 +93,7 @@ async fn r7_a_task_runs_where_it_was_placed_and_its_result_is_here() {
             assert_eq!(*doubled.get().await.unwrap(), 42);
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,7 +109,7 @@ async fn r7_what_must_run_here_waits_here_however_free_the_others_are() {
             }
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -149,7 +130,7 @@ async fn t4_a_chain_of_dependent_tasks_goes_over_nodes() {
             assert_eq!(*length.get().await.unwrap(), 5_000_000);
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -174,7 +155,7 @@ async fn failures_on_another_node_say_what_they_would_say_here() {
             assert!(error.contains("moon"), "{error}");
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -197,7 +178,7 @@ async fn c2_a_cancelled_task_ends_on_the_node_where_it_runs() {
             tokio::time::timeout(LIMIT, ended).await.unwrap();
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -215,19 +196,19 @@ async fn what_is_too_much_for_one_node_is_done_by_all() {
             assert_eq!(places.len(), 3, "{places:?}");
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f4_a_task_whose_node_is_lost_is_retried_or_says_so() {
-    let first = node(&[]).await;
+    let first = fixture::node(Node::builder().num_cpus(2.0), &[]).await;
     let addresses = first.addresses();
     // A node on a runtime of its own, which ends without a word.
     let (tell, hear) = mpsc::channel();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.spawn(async move {
-        let second = node(&addresses).await;
+        let second = fixture::node(Node::builder().num_cpus(2.0), &addresses).await;
         tell.send(second.clone()).unwrap();
         std::future::pending::<()>().await;
     });

@@ -13,28 +13,15 @@
 use std::time::Duration;
 
 use mobula::prelude::*;
-use mobula::{ClusterConfig, Drained, NodeId, Placement};
+use mobula::{Drained, NodeId, Placement};
 
-/// Far more than anything here takes: a bound on failure, not a measure.
-const LIMIT: Duration = Duration::from_secs(60);
+#[path = "fixture/nodes.rs"]
+mod fixture;
 
-async fn node(join: &[String]) -> Node {
-    let mut config = ClusterConfig::listen("127.0.0.1:0".parse().unwrap());
-    config.join = join.to_vec();
-    config.secret = Some("a secret of the test's own".to_owned());
-    Node::builder().num_cpus(2.0).cluster(config).start().await.unwrap()
-}
+use fixture::{LIMIT, stop};
 
 async fn nodes(count: usize) -> Vec<Node> {
-    let mut nodes = vec![node(&[]).await];
-    while nodes.len() < count {
-        let addresses = nodes[0].addresses();
-        nodes.push(node(&addresses).await);
-    }
-    for one in &nodes {
-        one.wait_for_nodes(count, LIMIT).await.unwrap();
-    }
-    nodes
+    fixture::nodes(count, |_| Node::builder().num_cpus(2.0)).await
 }
 
 const fn on(node: NodeId) -> Placement {
@@ -145,9 +132,7 @@ async fn f30_a_node_that_is_drained_in_a_burst_fails_no_task_and_is_down_for_nob
     // What is left goes on.
     let still = driver.enter(async { *work::remote(7).get().await.unwrap() }).await;
     assert_eq!(still, 7);
-    for node in &nodes {
-        node.shutdown().await;
-    }
+    stop(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

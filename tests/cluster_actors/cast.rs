@@ -6,25 +6,21 @@ use std::time::Duration;
 
 use mobula::prelude::*;
 use mobula::{
-    AskError, ClusterConfig, Context, Deferred, ExitReason, Handler, Mailbox, Message, MonitorRef,
-    NodeId, Placement, Reply,
+    AskError, Context, Deferred, ExitReason, Handler, Mailbox, Message, MonitorRef, NodeId,
+    Placement, Reply,
 };
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, MutexGuard};
 
-/// Far more than anything here takes: a bound on failure, not a measure.
-pub const LIMIT: Duration = Duration::from_secs(60);
+use crate::fixture;
+pub(crate) use crate::fixture::LIMIT;
+pub(crate) use crate::until::until;
 
 /// The sizes of cluster that rows are held on.
 pub const SIZES: [usize; 2] = [2, 5];
 
-pub async fn node(join: &[String]) -> Node {
-    let mut config = ClusterConfig::listen("127.0.0.1:0".parse().unwrap());
-    config.join = join.to_vec();
-    config.secret = Some("a secret of the test's own".to_owned());
-    Node::builder().num_cpus(2.0).cluster(config).start().await.unwrap()
-}
+const CPUS: f64 = 2.0;
 
 /// One cluster at a time: twenty nodes that share two cores starve each other until some seem dead.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -51,21 +47,12 @@ impl DerefMut for Stage {
 
 pub async fn nodes(count: usize) -> Stage {
     let turn = TURN.lock().await;
-    let mut nodes = vec![node(&[]).await];
-    while nodes.len() < count {
-        let addresses = nodes[0].addresses();
-        nodes.push(node(&addresses).await);
-    }
-    for one in &nodes {
-        one.wait_for_nodes(count, LIMIT).await.unwrap();
-    }
+    let nodes = fixture::nodes(count, |_| Node::builder().num_cpus(CPUS)).await;
     Stage { nodes, _turn: turn }
 }
 
 pub async fn stop(stage: Stage) {
-    for node in stage.iter() {
-        node.shutdown().await;
-    }
+    fixture::stop(&stage).await;
 }
 
 /// A node on a runtime of its own, which can end without a word.
@@ -83,7 +70,8 @@ impl Doomed {
             .build()
             .unwrap();
         runtime.spawn(async move {
-            tell.send(node(&addresses).await).unwrap();
+            let builder = Node::builder().num_cpus(CPUS);
+            tell.send(fixture::node(builder, &addresses).await).unwrap();
             std::future::pending::<()>().await;
         });
         let node = tokio::task::spawn_blocking(move || hear.recv().unwrap()).await.unwrap();
@@ -106,16 +94,6 @@ pub const fn on(node: NodeId) -> Placement {
 
 pub fn id(node: &Node) -> NodeId {
     node.id().unwrap()
-}
-
-/// Waits until `holds`, in the node's own time.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let waiting = async {
-        while !holds() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(LIMIT, waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 /// How many actors of a type a node has.

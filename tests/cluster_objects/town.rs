@@ -5,12 +5,12 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use mobula::prelude::*;
-use mobula::{ClusterConfig, NodeBuilder, NodeId, ObjectId, Placement};
+use mobula::{NodeBuilder, NodeId, ObjectId, Placement};
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
 
-/// Far more than anything here takes: a bound on failure, not a measure.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) use crate::fixture::LIMIT;
+use crate::fixture::listening;
 
 /// More than travels as a value.
 pub const LARGE: usize = 300_000;
@@ -23,9 +23,7 @@ pub struct House {
 
 impl House {
     async fn build(works: bool, join: Vec<String>, builder: NodeBuilder) -> Self {
-        let mut config = ClusterConfig::listen("127.0.0.1:0".parse().unwrap());
-        config.join = join;
-        config.secret = Some("a secret of the test's own".to_owned());
+        let mut config = listening(&join);
         if works {
             config.labels.insert("zone".to_owned(), "works".to_owned());
         }

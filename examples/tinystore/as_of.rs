@@ -7,7 +7,8 @@
 //!
 //! **Invariant:** for a point at time `t`, an event counts only if it happened in
 //! `[t - within, t)` *and* its value and its key were known at or before `t`. The row itself never
-//! counts. The key of the *point* is part of the question, and taken as it is.
+//! counts. The key of the *point* must be of a sort that is known at the row's own moment: whoever
+//! asks at `t` for the past of late flights, because this one will be late, has been told the future.
 //!
 //! Events are sorted by event time once per key; each point then finds its stretch by binary
 //! search and skips in it what was not known yet.
@@ -54,11 +55,16 @@ pub(crate) struct Events {
 pub(crate) type EventsByKey = BTreeMap<Key, Events>;
 
 impl History {
-    /// Says what is wrong with the question, if anything.
-    pub(crate) fn check(&self, features: &[Feature]) -> Result<(), QueryError> {
+    /// Says what is wrong with the question, asked for rows of the table `points`, if anything.
+    pub(crate) fn check(&self, features: &[Feature], points: &str) -> Result<(), QueryError> {
         let feature = query::find(features, &self.table, &self.feature)?;
         for name in &self.by {
             query::find(features, &self.table, name)?;
+            let of_point = query::find(features, points, name)?;
+            if of_point.known.is_later() {
+                let (feature, known) = (name.clone(), of_point.known);
+                return Err(QueryError::LateKey { feature, known });
+            }
         }
         self.definitions.iter().try_for_each(|definition| definition.check(feature))
     }

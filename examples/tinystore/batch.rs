@@ -90,17 +90,16 @@ impl Batch {
     }
 
     /// When each row happened, from the columns that are there: `time_hour` plus `minute` (UTC),
-    /// else `year`, `month`, `day` with `sched_dep_time` (HHMM) or `hour`, else the first column
+    /// which may be a fraction, and must be known if there is such a column; else `year`, `month`, `day` with `sched_dep_time` (HHMM) or `hour`, else the first column
     /// of times, else never.
     fn event_times(&self) -> Vec<i64> {
         let row_count = self.columns.first().map_or(0, Column::len);
         let ints = |name: &str| self.column(name).and_then(Column::ints);
         if let Some(hours) = self.column("time_hour").and_then(Column::times) {
-            let Some(minutes) = ints("minute") else {
-                return hours.to_vec();
+            return match self.column("minute") {
+                Some(minutes) => minutes_later(hours.to_vec(), minutes),
+                None => hours.to_vec(),
             };
-            let add = |(hour, minute): (&i64, &i64)| offset(*hour, *minute, moment::MINUTE);
-            return hours.iter().zip(minutes).map(add).collect();
         }
         if let (Some(years), Some(months), Some(days)) = (ints("year"), ints("month"), ints("day"))
         {
@@ -135,6 +134,30 @@ pub(crate) fn offset(start: i64, count: i64, unit: i64) -> i64 {
         return NULL;
     }
     count.checked_mul(unit).and_then(|seconds| start.checked_add(seconds)).unwrap_or(NULL)
+}
+
+/// Each time and its cell of minutes, which may be a fraction; [`NULL`] where there is none.
+pub(crate) fn minutes_later(times: Vec<i64>, minutes: &Column) -> Vec<i64> {
+    match minutes {
+        Column::Int(cells) => {
+            let later = |(time, cell): (i64, &i64)| offset(time, *cell, moment::MINUTE);
+            times.into_iter().zip(cells).map(later).collect()
+        }
+        Column::Float(cells) => {
+            // Rounded up, so that nothing is known a moment too early.
+            let seconds = |minutes: f64| exact((minutes * 60.0).ceil()).unwrap_or(NULL);
+            let later = |(time, cell): (i64, &f64)| offset(time, seconds(*cell), 1);
+            times.into_iter().zip(cells).map(later).collect()
+        }
+        Column::Text(_) | Column::Time(_) => vec![NULL; times.len()],
+    }
+}
+
+/// A whole float as the number it is; `None` for NaN, and from 2^53 on, where floats leave some out.
+#[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
+pub(crate) fn exact(whole: f64) -> Option<i64> {
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    (whole.abs() < LIMIT).then_some(whole as i64)
 }
 
 /// Which shard keeps the entity with this key: the same in every process and on every machine.
@@ -190,6 +213,13 @@ mod tests {
         let int = |cell: i64| Column::Int(vec![cell]);
         assert_eq!(at(&["time_hour", "minute"], vec![Column::Time(vec![7200]), int(15)]), [8100]);
         assert_eq!(at(&["time_hour", "minute"], vec![Column::Time(vec![7200]), int(NULL)]), [NULL]);
+        // One fraction makes a column of them; a part of a second is rounded up.
+        let fractions = Column::Float(vec![15.0, 15.5, 15.51, f64::NAN]);
+        assert_eq!(
+            at(&["time_hour", "minute"], vec![Column::Time(vec![7200; 4]), fractions]),
+            [8100, 8130, 8131, NULL]
+        );
+        assert_eq!(at(&["time_hour"], vec![Column::Time(vec![7200])]), [7200]);
         assert_eq!(
             at(
                 &["year", "month", "day", "sched_dep_time"],

@@ -110,7 +110,7 @@ impl Engine {
         history: &History,
     ) -> anyhow::Result<Answer> {
         let features = self.registry.features().await?;
-        history.check(&features)?;
+        history.check(&features, &question.rows.table)?;
         let shown = question.features.len();
         // The points carry their key at the end; it is taken off again below.
         let mut with_key = question.clone();

@@ -17,9 +17,9 @@ use std::{borrow::Cow, collections::BTreeSet, fmt};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    batch::{Batch, offset},
+    batch::{Batch, exact, minutes_later, offset},
     column::{Column, NULL},
-    moment::{DAY, HOUR, MINUTE},
+    moment::{DAY, HOUR},
     value::{Kind, Scalar},
 };
 
@@ -44,7 +44,10 @@ impl Known {
 
     /// Known times of all rows; [`NULL`] for "never".
     fn times(self, batch: &Batch) -> Vec<i64> {
-        let minutes = |name: &str, times: Vec<i64>| minutes_later(times, batch.column(name));
+        let minutes = |name: &str, times: Vec<i64>| match batch.column(name) {
+            Some(minutes) => minutes_later(times, minutes),
+            None => vec![NULL; times.len()],
+        };
         let later = |seconds: i64, times: Vec<i64>| -> Vec<i64> {
             times.into_iter().map(|time| offset(time, seconds, 1)).collect()
         };
@@ -56,30 +59,6 @@ impl Known {
             Self::NextDay => later(DAY, event),
         }
     }
-}
-
-/// Each time and its cell of minutes, which may be a fraction; [`NULL`] where there is none.
-fn minutes_later(times: Vec<i64>, minutes: Option<&Column>) -> Vec<i64> {
-    match minutes {
-        Some(Column::Int(cells)) => {
-            let later = |(time, cell): (i64, &i64)| offset(time, *cell, MINUTE);
-            times.into_iter().zip(cells).map(later).collect()
-        }
-        Some(Column::Float(cells)) => {
-            // Rounded up, so that nothing is known a moment too early.
-            let seconds = |minutes: f64| exact((minutes * 60.0).ceil()).unwrap_or(NULL);
-            let later = |(time, cell): (i64, &f64)| offset(time, seconds(*cell), 1);
-            times.into_iter().zip(cells).map(later).collect()
-        }
-        Some(Column::Text(_) | Column::Time(_)) | None => vec![NULL; times.len()],
-    }
-}
-
-/// A whole float as the number it is; `None` for NaN, and from 2^53 on, where floats leave some out.
-#[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
-fn exact(whole: f64) -> Option<i64> {
-    const LIMIT: f64 = 9_007_199_254_740_992.0;
-    (whole.abs() < LIMIT).then_some(whole as i64)
 }
 
 impl fmt::Display for Known {

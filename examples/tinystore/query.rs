@@ -12,7 +12,7 @@ use super::{
     aggregate::{AggregationError, Definition},
     batch::Batch,
     column::NULL,
-    feature::{self, Feature},
+    feature::{self, Feature, Known},
     groups,
     value::Value,
 };
@@ -86,6 +86,14 @@ pub(crate) enum QueryError {
     /// The window makes no sense. Nothing was read.
     #[error("the step of a window must divide its length: {length}s is no multiple of {every}s")]
     Window { length: i64, every: i64 },
+    /// The key of a row's past is known only after the row's own moment. Nothing was read; choose
+    /// another.
+    #[error(
+        "no past can be looked up by `{feature}`: of a row it is known {known}, which is later than \
+         the moment that is asked about; choose keys that are known at event time (`features` says \
+         when each is)"
+    )]
+    LateKey { feature: String, known: Known },
     /// An aggregation function is at fault; see its text.
     #[error(transparent)]
     Aggregation(#[from] AggregationError),

@@ -207,6 +207,41 @@ fn delays_with_fractions_are_seen_once_they_are_known() {
 }
 
 #[test]
+fn minutes_with_fractions_are_part_of_the_time() {
+    // As programs write them that know no whole numbers beside missing ones.
+    let text = "origin,distance,time_hour,minute\nEWR,100,2013-01-01T10:00:00Z,59.0\n\
+                EWR,200,2013-01-01T10:00:00Z,59.5\nEWR,300,2013-01-01T11:00:00Z,0\n";
+    let path = file("minutes_with_fractions.csv", text.as_bytes());
+    let past = "--features distance --past distance --agg sum --by origin --within 1m";
+    let answer = lines(&format!("tinystore --json --data {} query {past}", path.display()));
+    let expected = |time: &str, distance: u32, sum: &str| {
+        format!(
+            "{{\"time\":\"2013-01-01T{time}Z\",\"distance\":{distance},\"sum_distance_1m\":{sum}}}"
+        )
+    };
+    let rows = [
+        expected("10:59:00", 100, "0"),
+        expected("10:59:30", 200, "100"),
+        expected("11:00:00", 300, "300"),
+    ];
+    assert_eq!(answer, rows);
+}
+
+#[test]
+fn a_past_is_not_looked_up_by_what_the_row_itself_does_not_know_yet() {
+    let query = "tinystore --json query --features flight --past distance --agg count";
+    for (key, known) in [("late", "at departure"), ("cancelled", "a day later")] {
+        let (out, _, result) = run(&format!("{query} --by origin,{key}"));
+        let error = result.unwrap_err().to_string();
+        assert!(out.is_empty(), "{out}");
+        assert!(error.contains(&format!("by `{key}`: of a row it is known {known}")), "{error}");
+        assert!(error.contains("choose keys that are known at event time"), "{error}");
+    }
+    // What is late may be summed up and shown; and another table's rows have keys of their own.
+    assert!(!lines(&format!("{query} --by origin --limit 3")).is_empty());
+}
+
+#[test]
 fn archives_are_read_as_they_are() {
     let csv = b"origin,dep_delay\nEWR,1\nJFK,2\n";
     let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));

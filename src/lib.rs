@@ -60,6 +60,9 @@ mod survey;
 mod warden;
 #[cfg(feature = "cluster")]
 mod leaving;
+#[cfg(all(fuzzing, feature = "cluster"))]
+#[doc(hidden)]
+pub mod strangers;
 mod entry;
 mod node;
 mod telemetry;

@@ -32,6 +32,8 @@ use crate::wire::baggage::Hold;
 pub mod inbound;
 pub(crate) mod outbound;
 pub mod stand_in;
+#[cfg(fuzzing)]
+mod strangers;
 pub mod table;
 
 /// Where an actor lives: its node, the life of that node, and its id there.

@@ -18,7 +18,7 @@ pub mod certificate;
 pub mod ledger;
 pub mod rules;
 pub mod clock;
-mod frames;
+pub(crate) mod frames;
 mod mode;
 
 pub use self::mode::{AdmissionMode, CaMode};

@@ -23,7 +23,7 @@ use tokio::task::AbortHandle;
 
 mod fetch;
 mod serve;
-mod wire;
+pub(crate) mod wire;
 
 pub(crate) use self::wire::{Answer, Request};
 pub use self::wire::{CHUNK_BYTES, KEY_BYTES_MAX};

@@ -7,20 +7,24 @@
 
 use std::fmt;
 
-use mobula_actor_core::remote::{Control, SpawnOptions, SpawnRequest, WireAnswer};
+use futures_util::FutureExt as _;
+use mobula_actor_core::remote::{Control, Home, SpawnOptions, SpawnRequest, WireAnswer};
 use mobula_actor_core::{ActorId, Denied, ExitReason, NodeId, Right};
 use mobula_proto::wire::codec;
+use mobula_proto::wire::frame::Frame;
+use mobula_proto::wire::parcel::{Parcel, Verb};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::admission::certificate::{
     Authority, Capabilities, Certificate, Revocation, Role, Signed, Token, UnixTime,
 };
+use crate::admission::frames;
 use crate::admission::rules::{
     Answer, Closing, Mode, Opening, Presence, Proof, Purpose, Refusal, Verdict,
 };
-use crate::bulk;
-use crate::exchange::message::{Extension, Signal};
+use crate::bulk::{self, wire};
+use crate::exchange::message::{Extension, Signal, answer_parcel, empty, encoded, signal_parcel};
 use crate::identity::Identity;
 
 /// Reads `bytes` as each kind of frame; how many it could be.
@@ -49,6 +53,65 @@ pub fn read_all(bytes: &[u8]) -> usize {
         again::<bulk::Answer>(bytes),
     ];
     signed.into_iter().chain(read).filter(|is_one| *is_one).count()
+}
+
+/// Reads `bytes` as the beginning of each kind of stream that is read frame by frame; how many frames that gave.
+///
+/// # Panics
+/// When a reader waits for more, though the stream has ended.
+#[must_use]
+pub fn read_stream(bytes: &[u8]) -> usize {
+    let (small, large) = (frames::SMALL_FRAME_BYTES_MAX, frames::LARGE_FRAME_BYTES_MAX);
+    let mut rest = bytes;
+    let admission = [
+        ends(frames::receive::<_, Opening>(&mut &*bytes, small)).is_ok(),
+        ends(frames::receive::<_, Answer>(&mut &*bytes, small)).is_ok(),
+        ends(frames::receive::<_, Proof>(&mut &*bytes, small)).is_ok(),
+        ends(frames::receive::<_, Verdict>(&mut &*bytes, large)).is_ok(),
+        ends(frames::receive::<_, Closing>(&mut &*bytes, large)).is_ok(),
+    ];
+    let mut count = admission.into_iter().filter(|is_one| *is_one).count();
+    // A reader that fails has taken what it looked at, so each begins where the last one that did not fail has ended.
+    while let Some(after) = one_of_bulk(rest) {
+        rest = after;
+        count += 1;
+    }
+    count
+}
+
+/// What follows the first frame of a bulk connection.
+fn one_of_bulk(bytes: &[u8]) -> Option<&[u8]> {
+    let (mut request, mut answer, mut chunk, mut taken) = (bytes, bytes, bytes, bytes);
+    let is_request = ends(wire::receive::<_, bulk::Request>(&mut request, wire::REQUEST));
+    let is_answer = ends(wire::receive::<_, bulk::Answer>(&mut answer, wire::ANSWER));
+    let is_chunk = ends(wire::receive_chunk(&mut chunk, bulk::CHUNK_BYTES));
+    let is_taken = ends(wire::receive_taken(&mut taken));
+    let read = [
+        (matches!(is_request, Ok(Some(_))), request),
+        (matches!(is_answer, Ok(Some(_))), answer),
+        (is_chunk.is_ok(), chunk),
+        (is_taken.is_ok(), taken),
+    ];
+    read.into_iter().find_map(|(is_one, after)| is_one.then_some(after))
+}
+
+/// Of a reader whose stream is memory.
+fn ends<T>(reader: impl Future<Output = T>) -> T {
+    let Some(read) = reader.now_or_never() else { panic!("a reader waits for what never comes") };
+    read
+}
+
+/// A body as each kind of stream would carry it.
+#[must_use]
+pub fn framed(body: &[u8]) -> Vec<Vec<u8>> {
+    let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    let bulk = [wire::REQUEST, wire::ANSWER, wire::CHUNK].map(|kind| {
+        let mut bytes = Vec::new();
+        Frame { kind, body }.encode_into(&mut bytes);
+        bytes
+    });
+    let admission = [&length.to_be_bytes(), body].concat();
+    bulk.into_iter().chain([admission]).collect()
 }
 
 /// What is compared with itself.
@@ -117,27 +180,70 @@ pub fn samples() -> Vec<Vec<u8>> {
         codec::encode(&bulk::Answer::Found { size_bytes: 9 }),
     ];
     samples.extend(values.into_iter().flatten());
-    samples.extend(actor.into_iter().flat_map(signals));
+    let called = |actor| Called { actor, life: 3, handlers: Vec::new(), constructor: 9 };
+    let signals = actor.into_iter().flat_map(|actor| signals(&called(actor)));
+    samples.extend(signals.filter_map(|signal| codec::encode(&signal).ok()));
     samples
 }
 
-fn signals(actor: ActorId) -> Vec<Vec<u8>> {
+/// What parcels may be addressed to: an actor of the receiving node, and what its program can do.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// The actor.
+    pub actor: ActorId,
+    /// In which life of its node.
+    pub life: u64,
+    /// Its handlers, by key.
+    pub handlers: Vec<u64>,
+    /// Its constructor, by key.
+    pub constructor: u64,
+}
+
+/// A sample of each kind of parcel, to be damaged: calls with one argument, answers, signals.
+#[must_use]
+pub fn parcels(called: &Called) -> Vec<Vec<u8>> {
+    let pin = Extension { chain: vec![(2, called.actor)], pin: Some(8) };
+    let extension = codec::encode(&pin).unwrap_or_default();
+    let call = |verb, key: &u64, payload: &[u8]| {
+        let call = Parcel { to: called.actor.as_u64(), message_type: *key, ..empty(verb) };
+        encoded(&Parcel { correlation: 3, extension: &extension, payload, ..call })
+    };
+    // One number, and one empty list.
+    let arguments: [&[u8]; 2] = [&[0x91, 1], &[0x91, 0x90]];
+    let keys = called.handlers.iter();
+    let calls = keys.flat_map(|key| {
+        arguments.map(|one| [Verb::TELL, Verb::ASK].map(|verb| call(verb, key, one)))
+    });
+    let answers = [WireAnswer::Value(vec![0xc0]), WireAnswer::RefusalText("no".to_owned())];
+    let answers = answers.iter().map(|answer| answer_parcel(3, answer, &extension));
+    let signals = signals(called);
+    let signals = signals.iter().map(signal_parcel);
+    calls.flatten().chain(answers).chain(signals).map(Into::into).collect()
+}
+
+fn signals(called: &Called) -> Vec<Signal> {
+    let Called { actor, life, constructor, .. } = *called;
     let linked = ExitReason::Linked { from: actor, reason: ExitReason::Killed.into() };
     let request = SpawnRequest {
-        key: 9,
-        args: vec![0x90],
+        key: constructor,
+        args: vec![0x91, 1],
         options: SpawnOptions::default(),
         baggage: mobula_actor_core::remote::Baggage::default(),
     };
     let why = Denied { by: NodeId(1), right: Right::Kill };
-    let signals = [
-        Signal::Hold { actor, life: 3 },
-        Signal::HoldAll { actors: vec![actor; 3], life: 3, again: true, starting: vec![7] },
+    vec![
+        Signal::Hold { actor, life },
+        Signal::HoldAll { actors: vec![actor; 3], life, again: true, starting: vec![7] },
+        Signal::Held { actor, elsewhere: Some(Home { node: NodeId(3), incarnation: 1, actor }) },
+        Signal::Unpin { pin: 8 },
+        Signal::Pause { actor },
+        Signal::Resume { actor },
         Signal::Ended { actor, reason: linked.clone(), for_good: true },
         Signal::Control { actor, control: Control::Linked { from: actor, reason: linked } },
         Signal::Denied { actor, why, was_end: true },
         Signal::Spawn { number: 1, request, pin: Some(2) },
         Signal::Spawned { number: 1, outcome: Err(ExitReason::Denied(why)) },
-    ];
-    signals.iter().filter_map(|signal| codec::encode(signal).ok()).collect()
+        Signal::Spawned { number: 1, outcome: Ok(actor) },
+        Signal::Release { actor, watches: true },
+    ]
 }

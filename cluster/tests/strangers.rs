@@ -5,7 +5,7 @@
 
 #![expect(clippy::print_stderr, reason = "a failing test prints its seed")]
 
-use mobula_cluster::strangers::{read_all, samples};
+use mobula_cluster::strangers::{framed, read_all, read_stream, samples};
 use rand::rngs::SmallRng;
 use rand::{Rng, RngCore, SeedableRng};
 
@@ -51,6 +51,22 @@ fn every_sample_is_read_as_what_it_is() {
 }
 
 #[test]
+fn frames_are_read_from_streams_and_nothing_waits_for_more_than_there_is() {
+    let framed: Vec<_> = samples().iter().flat_map(|sample| framed(sample)).collect();
+    let read: usize = framed.iter().map(|bytes| read_stream(bytes)).sum();
+    // Each at least as a chunk, but for what is larger than one.
+    assert!(read >= samples().len(), "{read}");
+    for bytes in &framed {
+        for end in 0..bytes.len() {
+            let _frames = read_stream(&bytes[..end]);
+        }
+    }
+    // A length that lies, and a frame of another kind.
+    assert_eq!(read_stream(&[0xff; 9]), 0);
+    assert_eq!(read_stream(&[1, 0, 0, 0, 77]), 0);
+}
+
+#[test]
 fn strangers_bytes_do_no_harm() {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let cases = if cfg!(debug_assertions) { 10_000 } else { 1_000_000 };
@@ -69,5 +85,6 @@ fn strangers_bytes_do_no_harm() {
         };
         damage(&mut rng, &mut bytes);
         let _kinds = read_all(&bytes);
+        let _kinds = read_stream(&bytes);
     }
 }

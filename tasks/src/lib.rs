@@ -51,6 +51,9 @@ mod spill;
 mod visitor;
 mod recipe;
 mod rebuild;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod strangers;
 
 pub use bind::{Bound, BoundArg, BoundArgs, IntoBound, bind};
 pub use body::Body;

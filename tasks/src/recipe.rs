@@ -63,6 +63,32 @@ impl Call {
         }
     }
 
+    /// One with everything, and one with nothing.
+    #[cfg(fuzzing)]
+    pub(crate) fn samples() -> [Self; 2] {
+        let nothing = || Self {
+            function: 7,
+            name: None,
+            args: Vec::new(),
+            cpus: 1.0,
+            resources: Vec::new(),
+            retries_errors: false,
+            timeout: None,
+            place: None,
+        };
+        let packed = mobula_actor_core::wire::packed::Packed::pack(&Codec::serde(), &5_u64);
+        let everything = Self {
+            name: Some("again".to_owned()),
+            args: packed.into_iter().map(FarArg::Value).collect(),
+            resources: vec![("gpu".to_owned(), 0.5)],
+            retries_errors: true,
+            timeout: Some(Duration::from_secs(1)),
+            place: Some(Place::OnNode { node: NodeId(2), or_elsewhere: true }),
+            ..nothing()
+        };
+        [nothing(), everything]
+    }
+
     /// The options of the task that runs again, with so many attempts after the first.
     pub(crate) fn options(&self, attempts_left: u32) -> TaskOptions {
         let mut options =

@@ -27,6 +27,18 @@ pub(crate) const HOUSE: &[(&str, &[&str])] = &[
     ),
     ("mobula-peers", &["mobula", "mobula-cluster", "mobula-proto"]),
     ("mobula-chaos", &["mobula"]),
+    // Decoders of every room, some of which only the rooms themselves can name.
+    (
+        "mobula-fuzz",
+        &[
+            "mobula",
+            "mobula-actor-core",
+            "mobula-cluster",
+            "mobula-proto",
+            "mobula-store",
+            "mobula-tasks",
+        ],
+    ),
 ];
 
 /// Edges that only tests draw: (from, to, why).
@@ -62,7 +74,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     (
         "bytes",
         "shared slices of frames and values",
-        &["cluster/", "src/wiring/", "store/", "benches/peers/"],
+        &["cluster/", "src/wiring/", "store/", "benches/peers/", "fuzz/"],
     ),
     (
         "clap",
@@ -96,6 +108,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("libp2p_of_kameo", "kameo's own version of it, to start a node of kameo", &["benches/peers/"]),
+    ("libfuzzer-sys", "what drives a fuzz target", &["fuzz/"]),
     ("libp2p-stream", "long-lived control streams", &["cluster/src/transport/libp2p"]),
     ("loom", "the model checker of the mailbox", &["actor-core/"]),
     ("memchr", "splits lines and fields", &["examples/tinystore/"]),
@@ -131,7 +144,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
     (
         "rmp-serde",
         "the wire format, with named fields",
-        &["actor-core/src/", "store/src/", "cluster/", "examples/", TEST_CODE],
+        &["actor-core/src/", "store/src/", "cluster/", "examples/", "fuzz/", TEST_CODE],
     ),
     ("serde", "every message, argument and result", EVERYWHERE),
     (
@@ -189,6 +202,7 @@ const EVERY_DRIVER: &[&str] = &[
     "tests/",
     "examples/",
     "benches/",
+    "fuzz/",
 ];
 
 /// Files that may hold more than 400 lines outside tests: path, lines now, why it is one concept.
@@ -210,6 +224,11 @@ pub(crate) const GRANTED_GLOBALS: &[(&str, &str, &str)] = &[
         "chaos/src/node/voice.rs",
         "VOICE",
         "there a process is one node, and says what happens on its one standard output",
+    ),
+    (
+        "fuzz/fuzz_targets/messages.rs",
+        "NODE",
+        "there a process has one node, and nothing hands a fuzz target anything but bytes",
     ),
 ];
 

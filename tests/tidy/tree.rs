@@ -12,8 +12,15 @@ use std::path::Path;
 use crate::source::Source;
 
 /// Folders that hold what was built or fetched rather than written.
-const NOT_OURS: &[&str] =
-    &["target", ".git", "fuzz", "tinystore-data", "mutants.out", "proptest-regressions"];
+const NOT_OURS: &[&str] = &[
+    "target",
+    ".git",
+    "corpus",
+    "artifacts",
+    "tinystore-data",
+    "mutants.out",
+    "proptest-regressions",
+];
 /// Larger files are data; they are known by name only.
 const TEXT_MAX_BYTES: u64 = 512 * 1024;
 

@@ -26,6 +26,9 @@ pub struct HandlerEntry {
     pub(crate) message: &'static str,
     pub(crate) is_portable: bool,
     pub(crate) deliver: Deliver,
+    /// Reads bytes as all that is said to and by the handler.
+    #[cfg(fuzzing)]
+    pub(crate) read: fn(&[u8]) -> usize,
 }
 
 impl HandlerEntry {
@@ -38,6 +41,8 @@ impl HandlerEntry {
             message: M::NAME,
             is_portable: M::WIRE.is_some(),
             deliver: deliver_to::<A, M>,
+            #[cfg(fuzzing)]
+            read: super::strangers::read_as::<M>,
         }
     }
 }
@@ -143,6 +148,12 @@ impl Table {
     /// The handler of this key.
     pub(crate) fn handler(&self, key: u64) -> Option<&'static HandlerEntry> {
         self.handlers.get(&key).copied()
+    }
+
+    /// All handlers.
+    #[cfg(fuzzing)]
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &'static HandlerEntry> {
+        self.handlers.values().copied()
     }
 
     /// Everything that this program does for others, by key: what nodes tell each other when they meet.

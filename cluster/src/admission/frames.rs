@@ -15,9 +15,9 @@ use super::rules::{HELLO_BYTES_MAX, Refusal};
 use crate::error::AdmissionError;
 
 /// Largest frame that carries no presence.
-pub(super) const SMALL_FRAME_BYTES_MAX: usize = 4 * 1024;
+pub(crate) const SMALL_FRAME_BYTES_MAX: usize = 4 * 1024;
 /// Largest frame that does.
-pub(super) const LARGE_FRAME_BYTES_MAX: usize = HELLO_BYTES_MAX + 2 * SMALL_FRAME_BYTES_MAX;
+pub(crate) const LARGE_FRAME_BYTES_MAX: usize = HELLO_BYTES_MAX + 2 * SMALL_FRAME_BYTES_MAX;
 
 pub(super) async fn within_limit<T>(
     handshake: impl Future<Output = Result<T, AdmissionError>>,
@@ -41,7 +41,7 @@ pub(super) async fn send<S: AsyncWrite + Unpin>(
     sent.await.map_err(AdmissionError::Broken)
 }
 
-pub(super) async fn receive<S: AsyncRead + Unpin, T: DeserializeOwned>(
+pub(crate) async fn receive<S: AsyncRead + Unpin, T: DeserializeOwned>(
     stream: &mut S,
     bytes_max: usize,
 ) -> Result<T, AdmissionError> {

@@ -23,10 +23,10 @@ pub const KEY_BYTES_MAX: usize = 256;
 /// Chunks that may be unacknowledged.
 pub(super) const CREDIT: u32 = 4;
 
-pub(super) const REQUEST: Kind = Kind(32);
-pub(super) const ANSWER: Kind = Kind(33);
-pub(super) const CHUNK: Kind = Kind(34);
-pub(super) const TAKEN: Kind = Kind(35);
+pub(crate) const REQUEST: Kind = Kind(32);
+pub(crate) const ANSWER: Kind = Kind(33);
+pub(crate) const CHUNK: Kind = Kind(34);
+pub(crate) const TAKEN: Kind = Kind(35);
 
 /// Largest frame that is no chunk.
 const SMALL_BYTES_MAX: usize = 1024;
@@ -87,7 +87,7 @@ async fn next<S: AsyncRead + Unpin>(
     Ok(Some(body.into()))
 }
 
-pub(super) async fn receive<S: AsyncRead + Unpin, T: DeserializeOwned>(
+pub(crate) async fn receive<S: AsyncRead + Unpin, T: DeserializeOwned>(
     stream: &mut S,
     kind: Kind,
 ) -> io::Result<Option<T>> {
@@ -95,7 +95,7 @@ pub(super) async fn receive<S: AsyncRead + Unpin, T: DeserializeOwned>(
     codec::decode(&body).map(Some).map_err(io::Error::other)
 }
 
-pub(super) async fn receive_chunk<S: AsyncRead + Unpin>(
+pub(crate) async fn receive_chunk<S: AsyncRead + Unpin>(
     stream: &mut S,
     bytes_max: u64,
 ) -> io::Result<Bytes> {
@@ -104,6 +104,6 @@ pub(super) async fn receive_chunk<S: AsyncRead + Unpin>(
     chunk.filter(|chunk| !chunk.is_empty()).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
-pub(super) async fn receive_taken<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<()> {
+pub(crate) async fn receive_taken<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<()> {
     next(stream, TAKEN, 0).await?.map(drop).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }

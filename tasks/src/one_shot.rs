@@ -13,7 +13,6 @@
 
 use std::{
     any::Any,
-    borrow::Cow,
     fmt,
     sync::{
         Arc, Weak,
@@ -24,11 +23,12 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
-use mobula_actor_core::{ActorId, Citizen, GroupId, Kind, NodeId, Placement, System, current};
+use mobula_actor_core::{ActorId, NodeId, Placement, System, current};
 use mobula_store::{BlockHook, Failure, TaskError, TaskLabel, TaskSlot};
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
+mod citizen;
 mod phase;
 mod stop;
 
@@ -311,44 +311,6 @@ impl Drop for OneShot {
         if self.shape != ShapeId::ONE_CPU {
             self.host.forget_shape(self.shape);
         }
-    }
-}
-
-impl Citizen for OneShot {
-    fn id(&self) -> ActorId {
-        self.id
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Task
-    }
-
-    fn type_name(&self) -> Cow<'static, str> {
-        Cow::Borrowed(short_name(self.function))
-    }
-
-    fn name(&self) -> Option<String> {
-        self.extras.as_ref().and_then(|extras| extras.name.clone())
-    }
-
-    fn state(&self) -> &'static str {
-        self.phase().word()
-    }
-
-    fn generation(&self) -> u64 {
-        u64::from(self.attempt())
-    }
-
-    fn group(&self) -> Option<GroupId> {
-        self.demand.place().map(|within| within.group)
-    }
-
-    fn kill(&self) {
-        Self::cancel(self, true);
-    }
-
-    fn why(&self) -> Option<String> {
-        Some(Self::why(self))
     }
 }
 

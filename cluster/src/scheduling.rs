@@ -30,6 +30,8 @@ pub use mobula_proto::placement::resources::{CPU, MEMORY, ONE};
 pub use mobula_proto::placement::task::{Arguments, Choice, Submission};
 pub use mobula_proto::placement::{LabelRule, Policy, Provision, Request, Resources, Site};
 pub use mobula_proto::placement_group::arrange::Room;
+pub use mobula_proto::placement_group::choose::{self, Misfit};
+pub use mobula_proto::placement_group::hints::{self, Hints};
 pub use mobula_proto::placement_group::{self as group, Group, Strategy};
 pub use mobula_proto::reservation::GrantId;
 pub use mobula_proto::reservation::grants::{self, Answer, Grants, Stock};

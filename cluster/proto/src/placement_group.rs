@@ -10,11 +10,15 @@
 //! contention somebody gets through, for who has the first contested node is not refused there.
 //!
 //! - [`mod@arrange`]: which bundle goes where.
+//! - [`choose`]: which bundle takes what.
+//! - [`hints`]: what a node knows of the groups of others.
 //! - The nodes' side is [`crate::reservation::grants::Grants`]: reserve, bind, release.
 //!
 //! Pure: no clock, no I/O, no tasks.
 
 pub mod arrange;
+pub mod choose;
+pub mod hints;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

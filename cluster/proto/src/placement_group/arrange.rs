@@ -11,11 +11,13 @@
 
 use std::cmp::Reverse;
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::NodeId;
 use crate::placement::Resources;
 
 /// How the bundles of a group lie to each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Strategy {
     /// On few nodes, if it can be.
     #[default]

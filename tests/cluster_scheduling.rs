@@ -59,9 +59,9 @@ const fn rather(node: NodeId) -> Placement {
 }
 
 /// Opened by the tests, each its own.
-static GATES: [Semaphore; 3] = [const { Semaphore::const_new(0) }; 3];
+static GATES: [Semaphore; 5] = [const { Semaphore::const_new(0) }; 5];
 /// How many have come to each gate.
-static CAME: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+static CAME: [AtomicUsize; 5] = [const { AtomicUsize::new(0) }; 5];
 
 #[mobula::task]
 fn whereabouts() -> String {
@@ -393,7 +393,7 @@ async fn r8_spread_takes_turns_default_stays_until_it_is_full_and_near_follows_t
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_becomes_idle_takes_what_waits_elsewhere() {
+async fn what_waits_here_goes_to_a_node_that_becomes_idle() {
     let nodes = nodes(&[(1.0, &[]), (1.0, &[])]).await;
     let there = nodes[1].id().unwrap();
     nodes[0]
@@ -415,4 +415,36 @@ async fn a_node_that_becomes_idle_takes_what_waits_elsewhere() {
         })
         .await;
     stop(&nodes).await;
+}
+
+/// The busy node is not looking for room: it does so for tasks without a wish, and these would rather stay. So what moves was
+/// taken by the idle one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_becomes_idle_takes_what_waits_elsewhere_and_leaves_the_last() {
+    const COUNT: usize = 20;
+    let nodes = nodes(&[(1.0, &[]), (1.0, &[])]).await;
+    let (here, there) = (nodes[0].id().unwrap(), nodes[1].id().unwrap());
+    nodes[0]
+        .enter(async {
+            let busy_here = hold::options().on(on(here)).remote(3);
+            let busy_there = hold::options().on(on(there)).remote(4);
+            until("both are busy", || nodes.iter().all(|node| free(node, "cpu") == 0.0)).await;
+            let waiting: Vec<_> =
+                (0..COUNT).map(|_| whereabouts::options().on(rather(here)).remote()).collect();
+            GATES[4].add_permits(1);
+            assert_eq!(*busy_there.get().await.unwrap(), name(&nodes[1]));
+            // The older half stays each time, so the first is left at last.
+            let taken = mobula::wait(waiting.clone()).num_returns(COUNT - 1).timeout(LIMIT);
+            let (taken, left) = taken.await.unwrap();
+            assert_eq!((taken.len(), left.len()), (COUNT - 1, 1), "nobody took them");
+            assert_eq!(left[0], waiting[0]);
+            for one in taken {
+                assert_eq!(*one.get().await.unwrap(), name(&nodes[1]));
+            }
+            GATES[3].add_permits(1);
+            busy_here.get().await.unwrap();
+            assert_eq!(*left[0].get().await.unwrap(), name(&nodes[0]));
+        })
+        .await;
+    stop(nodes).await;
 }

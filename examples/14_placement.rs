@@ -68,7 +68,7 @@ async fn main(node: Node) -> Result<(), Box<dyn std::error::Error>> {
     }
 
     // Ends the cache, and gives both bundles back.
-    group.remove().await;
+    group.remove().await?;
     assert!(cache.keep(0).await.is_err());
     println!("removed");
     Ok(())

@@ -91,10 +91,12 @@ pub use mobula_cluster::error::ProbeError;
 pub use mobula_cluster::scheduling::Strategy as GroupStrategy;
 pub use node::{Node, NodeBuilder, NodeError, NodeStatus};
 #[cfg(feature = "cluster")]
-pub use placement_group::{Bundle, PlacementGroup, placement_group};
+pub use placement_group::{BUNDLES_MAX, Bundle, PlacementGroup, placement_group};
 pub use topics::{Subscription, Topic, TopicError, topic};
 #[cfg(feature = "cluster")]
 pub use trust::RevokeError;
+#[cfg(feature = "cluster")]
+pub use wiring::bundles::RemoveGroupError;
 pub use wiring::groups::group;
 pub use wiring::naming::{actor, actor_in, list_named_actors};
 pub use wiring::objects::RemoteCall;

@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use mobula::prelude::*;
 use mobula::{
-    AskError, AuthorityConfig, Capabilities, ClusterConfig, DeadLetterReason, Denied, ExitReason,
-    NodeError, NodeId, Placement, RevokeError, Right, Role, TaskError, Undelivered,
+    AskError, AuthorityConfig, Bundle, Capabilities, ClusterConfig, DeadLetterReason, Denied,
+    ExitReason, GroupStrategy, NodeError, NodeId, Placement, RemoveGroupError, RevokeError, Right,
+    Role, TaskError, Undelivered,
 };
 use mobula_cluster::Identity;
 use mobula_cluster::admission::certificate::{Authority, UnixTime};
@@ -228,6 +229,54 @@ async fn a_client_without_rights_is_refused_spawn_submit_and_kill_by_type() {
     client.enter(async { assert_eq!(*double::remote(4).get().await.unwrap(), 8) }).await;
     client.shutdown().await;
     issuer.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_placement_group_is_used_by_those_who_may_submit_and_removed_by_those_who_may_kill() {
+    let issuer = issuer().await;
+    let cpu = [Bundle::cpus(1.0)];
+    let group = issuer.enter_sync(|| mobula::placement_group(cpu, GroupStrategy::Pack));
+    let pending =
+        issuer.enter_sync(|| mobula::placement_group([Bundle::cpus(9.0)], GroupStrategy::Pack));
+    assert!(group.wait(LIMIT).await);
+    let none = (Role::Client, Capabilities::NONE);
+    let nobody = start(certified(&issuer.addresses(), 21, none)).await.unwrap();
+    let some = (Role::Client, Capabilities::SPAWN.and(Capabilities::SUBMIT));
+    let user = start(certified(&issuer.addresses(), 22, some)).await.unwrap();
+    let all = (Role::Client, Capabilities::ALL);
+    let killer = start(certified(&issuer.addresses(), 23, all)).await.unwrap();
+    for client in [&nobody, &user, &killer] {
+        client.wait_for_nodes(4, LIMIT).await.unwrap();
+        let (group, pending) = (carry(&issuer, client, &group), carry(&issuer, client, &pending));
+        client
+            .enter(async {
+                let doubled = double::options().in_group(&group).remote(21).get().await;
+                if client.id() == nobody.id() {
+                    for error in [doubled.unwrap_err(), pending.ready().get().await.unwrap_err()] {
+                        assert!(
+                            matches!(error, GetError::Task(TaskError::Denied { .. })),
+                            "{error}"
+                        );
+                        assert!(error.to_string().contains("the right to submit"), "{error}");
+                    }
+                } else {
+                    assert_eq!(*doubled.unwrap(), 42);
+                }
+                let removed = group.remove().await;
+                if client.id() == killer.id() {
+                    removed.unwrap();
+                } else {
+                    let error = removed.unwrap_err();
+                    assert!(matches!(error, RemoveGroupError::Denied { .. }), "{error}");
+                    assert!(error.to_string().contains("the right to kill"), "{error}");
+                }
+            })
+            .await;
+    }
+    assert!(group.nodes().is_empty());
+    for node in [nobody, user, killer, issuer] {
+        node.shutdown().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -67,6 +67,11 @@ pub trait Citizen: Send + Sync {
     fn group(&self) -> Option<GroupId> {
         None
     }
+    /// Its placement group is gone, against everybody's will: ends it at once, and says so where it can.
+    fn end_with_group(&self, why: &str) {
+        let _ = why;
+        self.kill();
+    }
     /// Whether it belongs into listings of this node; a stand-in for an actor elsewhere does not.
     fn is_listed(&self) -> bool {
         true

@@ -144,11 +144,14 @@ impl fmt::Debug for NodeId {
     }
 }
 
-/// Names a placement group: the node that asked for it, and the how-manieth of its life.
+/// Names a placement group: the node that asked for it, in which life of it, and the how-manieth of that life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GroupId {
     /// Who asked.
     pub node: NodeId,
+    /// Which of that node's lives: numbers begin anew with each.
+    #[serde(default)]
+    pub incarnation: u64,
     /// Its number there.
     pub number: u64,
 }

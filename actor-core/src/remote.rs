@@ -94,16 +94,16 @@ pub trait Remote: Send + Sync + 'static {
     /// told of the loss, or will be, but not those who begin to wait for an end after that.
     fn has_contact(&self, home: Home) -> bool;
 
-    /// Where an actor of this kind that is to hold this should be spawned now; `None` is here.
+    /// Where an actor of this kind that is to hold this should be spawned now.
     ///
     /// # Errors
-    /// [`SpawnError::NoPlace`]: no node fits, with what was seen.
+    /// [`SpawnError::NoPlace`]: no node fits, with what was seen. [`SpawnError::GroupGone`]: nor ever will.
     fn place(
         &self,
         placement: &Placement,
         kind: &SpawnKind,
         demand: &ActorDemand,
-    ) -> Result<Option<NodeId>, SpawnError>;
+    ) -> Result<Place, SpawnError>;
 
     /// Spawns on `node`; the future gives the actor's home once it has started, or why it never will.
     fn spawn(
@@ -111,6 +111,26 @@ pub trait Remote: Send + Sync + 'static {
         node: NodeId,
         request: SpawnRequest,
     ) -> BoxFuture<'static, Result<Home, ExitReason>>;
+}
+
+/// Where an actor is to be spawned.
+pub enum Place {
+    /// On this node.
+    Here,
+    /// On that one.
+    There(NodeId),
+    /// On another node, which has to be asked for first.
+    Later(BoxFuture<'static, Result<NodeId, SpawnError>>),
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here => f.write_str("Here"),
+            Self::There(node) => write!(f, "There({node})"),
+            Self::Later(_) => f.write_str("Later(..)"),
+        }
+    }
 }
 
 /// What sends one stand-in's messages to its home, in order.

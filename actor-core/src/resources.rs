@@ -41,6 +41,11 @@ impl ActorDemand {
         self.within = within;
     }
 
+    /// Nothing, of a group's room: what can be had as long as the group has room at all.
+    pub(crate) const fn nothing_within(group: GroupId) -> Self {
+        Self { amounts: Vec::new(), within: Some((group, None)) }
+    }
+
     /// Whether nothing is demanded, not even nothing of something.
     #[must_use]
     pub fn is_empty(&self) -> bool {

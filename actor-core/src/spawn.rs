@@ -223,6 +223,7 @@ impl<A: Actor> ActorOptions<A> {
         if !self.demand.is_empty() {
             self.settings.holding = Some(Holding::of(self.checked_demand()?));
         }
+        self.check_group()?;
         let Some(name) = name else {
             return Ok(start(Address::new(Cell::new(self.system, self.settings)), factory));
         };
@@ -268,6 +269,22 @@ impl<A: Actor> ActorOptions<A> {
         Ok(demand)
     }
 
+    /// Whether its placement group has room for it on this node.
+    fn check_group(&self) -> Result<(), SpawnError> {
+        let (Some(group), Some(book)) = (self.settings.member_of, self.system.resource_book())
+        else {
+            return Ok(());
+        };
+        if book.can_ever(&self.demand()) {
+            return Ok(());
+        }
+        let why = format!(
+            "placement group {group} has no such room on this node: it is not formed yet, or it \
+             was removed or lost"
+        );
+        Err(SpawnError::GroupGone { actor: A::NAME, why })
+    }
+
     /// What it is to hold, of the room that it is to run in.
     fn demand(&self) -> ActorDemand {
         let mut demand = self.demand.clone();
@@ -311,6 +328,13 @@ fn start<A: Actor>(address: Address<A>, factory: Factory<A>) -> ActorRef<A> {
         holding.stand(|demand| book.take(A::NAME, demand));
     }
     A::Mode::launch(Arc::clone(cell), factory);
+    // Closed since it was looked for, the group's room may not have found this actor to end it.
+    if let Some(group) = cell.settings().and_then(|settings| settings.member_of)
+        && let Some(book) = cell.system().resource_book()
+        && !book.can_ever(&ActorDemand::nothing_within(group))
+    {
+        cell.handle().kill();
+    }
     ActorRef::from_address(address)
 }
 

@@ -26,7 +26,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use mobula_actor_core::remote::table::Table;
-use mobula_actor_core::remote::{Home, Link, Remote, SpawnKind, SpawnRequest};
+use mobula_actor_core::remote::{Home, Link, Place, Remote, SpawnKind, SpawnRequest};
 use mobula_actor_core::wire::baggage;
 use mobula_actor_core::{
     ActorDemand, ActorHandle, ActorId, BoxFuture, Denied, ErrorText, ExitReason, NodeId, Placement,
@@ -99,16 +99,16 @@ pub enum CourierError {
 
 /// Where actors are spawned; the cluster's view decides.
 pub trait Placer: fmt::Debug + Send + Sync + 'static {
-    /// The node for an actor of this kind that is to hold this; `None` is this one.
+    /// The node for an actor of this kind that is to hold this.
     ///
     /// # Errors
-    /// [`SpawnError::NoPlace`] with what was seen.
+    /// [`SpawnError::NoPlace`] or [`SpawnError::GroupGone`], with what was seen.
     fn place(
         &self,
         placement: &Placement,
         kind: &SpawnKind,
         demand: &ActorDemand,
-    ) -> Result<Option<NodeId>, SpawnError>;
+    ) -> Result<Place, SpawnError>;
 }
 
 /// Hears that a node, in this life of it, may not send to a guarded actor.
@@ -273,9 +273,11 @@ impl Remote for Exchange {
         placement: &Placement,
         kind: &SpawnKind,
         demand: &ActorDemand,
-    ) -> Result<Option<NodeId>, SpawnError> {
-        let node = self.placer.place(placement, kind, demand)?;
-        Ok(node.filter(|node| *node != self.here.0))
+    ) -> Result<Place, SpawnError> {
+        self.placer.place(placement, kind, demand).map(|place| match place {
+            Place::There(node) if node == self.here.0 => Place::Here,
+            place => place,
+        })
     }
 
     fn spawn(
@@ -290,6 +292,7 @@ impl Remote for Exchange {
         let baggage = std::mem::take(&mut request.baggage.0);
         let pin = peer.pin(baggage);
         peer.spawning(number, sender);
+        let request = Box::new(request);
         let parcel = message::signal_parcel(&Signal::Spawn { number, request, pin });
         if let Err(error) = self.courier.send(node, parcel) {
             let text = format!("it could not be sent to node {node}: {error}");

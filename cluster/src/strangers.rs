@@ -241,7 +241,7 @@ fn signals(called: &Called) -> Vec<Signal> {
         Signal::Ended { actor, reason: linked.clone(), for_good: true },
         Signal::Control { actor, control: Control::Linked { from: actor, reason: linked } },
         Signal::Denied { actor, why, was_end: true },
-        Signal::Spawn { number: 1, request, pin: Some(2) },
+        Signal::Spawn { number: 1, request: Box::new(request), pin: Some(2) },
         Signal::Spawned { number: 1, outcome: Err(ExitReason::Denied(why)) },
         Signal::Spawned { number: 1, outcome: Ok(actor) },
         Signal::Release { actor, watches: true },

@@ -2,6 +2,11 @@
 //!
 //! The protocol is the core's ([`Group`]): this asks the nodes, one after another, and tries again when the cluster
 //! looks different, for a group that does not fit today waits.
+//!
+//! - `asking`: what a group asks of nodes.
+//! - `seeking`: where something goes that is to run in a group, of this node or of another.
+//! - `others`: groups that other nodes asked for, and what they ask this one of its own.
+//! - `removing`: the end of a group, from anywhere.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -12,17 +17,25 @@ use std::time::Duration;
 use mobula_actor_core::{GroupId, NodeId, System};
 use mobula_cluster::NodeId as Name;
 use mobula_cluster::scheduling::group::Output;
-use mobula_cluster::scheduling::{GrantId, Group, GroupError, Strategy, dice};
-use mobula_store::{ObjectRef, Sealer, TaskError};
+use mobula_cluster::scheduling::hints::HINTS_MAX;
+use mobula_cluster::scheduling::{GrantId, Group, GroupError, Hints, Strategy, dice};
+use mobula_store::{Sealer, TaskError};
 use mobula_tasks::{Demand, Scheduler};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::placement::{id, needs};
-use super::rooms::{Amounts, Rooms};
+use super::rooms::Rooms;
 use super::tasks::TaskPort;
 
 mod asking;
+mod others;
+mod removing;
+mod seeking;
+
+pub(crate) use others::{Told, Trouble};
+pub use removing::RemoveGroupError;
+pub(crate) use seeking::Sought;
 
 /// Placement groups of one node at a time.
 const GROUPS_MAX: usize = 1 << 16;
@@ -38,18 +51,23 @@ pub(crate) struct PlacementGroups {
     system: System,
     scheduler: Weak<Scheduler>,
     rooms: Arc<Rooms>,
-    /// The way to others, if there are any.
-    cluster: OnceLock<(Name, Weak<TaskPort>)>,
+    /// The way to others, if there are any: this node's name and life among them, and the port.
+    cluster: OnceLock<(Name, u64, Weak<TaskPort>)>,
     numbers: AtomicU64,
     known: Mutex<HashMap<GroupId, Arc<GroupState>>>,
+    /// What is known of the groups of others.
+    hints: Mutex<Hints<GroupId, Trouble>>,
+    /// Wakes who waits for news of any group.
+    news: Arc<Notify>,
+    /// Questions of other nodes that wait until a group is formed.
+    askers: AtomicUsize,
 }
 
 /// One group.
-pub(crate) struct GroupState {
-    pub(crate) id: GroupId,
-    pub(crate) strategy: Strategy,
-    pub(crate) bundles: Vec<Demand>,
-    pub(crate) ready: ObjectRef<()>,
+struct GroupState {
+    id: GroupId,
+    strategy: Strategy,
+    bundles: Vec<Demand>,
     phase: Mutex<Phase>,
     removed: Notify,
     /// Whose turn it is among the bundles, for tasks that do not mind.
@@ -74,12 +92,22 @@ enum Formed {
 }
 
 impl GroupState {
-    pub(crate) fn is_removed(&self) -> bool {
+    fn is_removed(&self) -> bool {
         matches!(*self.phase.lock(), Phase::Removed)
     }
 
+    /// A node has its bundles no more.
+    fn lose(&self, node: NodeId) {
+        if let Phase::Formed { places, .. } = &mut *self.phase.lock() {
+            for place in places.iter_mut().filter(|place| **place == Some(node)) {
+                tracing::warn!(group = %self.id, %node, "a bundle was lost with its node");
+                *place = None;
+            }
+        }
+    }
+
     /// Where the bundles are; empty until the group is formed.
-    pub(crate) fn places(&self) -> Vec<Option<NodeId>> {
+    fn places(&self) -> Vec<Option<NodeId>> {
         match &*self.phase.lock() {
             Phase::Formed { places, .. } => places.clone(),
             Phase::Forming | Phase::Removed => Vec::new(),
@@ -97,6 +125,9 @@ impl PlacementGroups {
             cluster: OnceLock::new(),
             numbers: AtomicU64::new(0),
             known: Mutex::default(),
+            hints: Mutex::new(Hints::new(HINTS_MAX)),
+            news: Arc::default(),
+            askers: AtomicUsize::new(0),
         })
     }
 
@@ -105,141 +136,102 @@ impl PlacementGroups {
     }
 
     /// This node has others.
-    pub(crate) fn join(&self, port: &Arc<TaskPort>, name: Name) {
+    pub(crate) fn join(&self, port: &Arc<TaskPort>, (name, life): (Name, u64)) {
         // A node takes part once.
-        let _ = self.cluster.set((name, Arc::downgrade(port)));
+        let _ = self.cluster.set((name, life, Arc::downgrade(port)));
     }
 
     fn here(&self) -> Name {
-        self.cluster.get().map_or(Name(0), |(name, _)| *name)
+        self.cluster.get().map_or(Name(0), |(name, ..)| *name)
     }
 
-    /// A group to be formed; one too many fails.
+    fn life(&self) -> u64 {
+        self.cluster.get().map_or(0, |(_, life, _)| *life)
+    }
+
+    fn port(&self) -> Option<Arc<TaskPort>> {
+        self.cluster.get()?.2.upgrade()
+    }
+
+    /// Whether this node asked for a group, in this life of it.
+    fn owns(&self, group: GroupId) -> bool {
+        (group.node, group.incarnation) == (id(self.here()), self.life())
+    }
+
+    /// A group of this node that was not removed.
+    fn own(&self, group: GroupId) -> Option<Arc<GroupState>> {
+        self.known.lock().get(&group).cloned()
+    }
+
+    /// Whether a group was removed, as far as is known here.
+    pub(crate) fn is_removed(&self, group: GroupId) -> bool {
+        if self.owns(group) {
+            return self.own(group).is_none();
+        }
+        self.hints.lock().is_removed(&group)
+    }
+
+    /// Where the bundles of a group are, as far as is known here; empty until it is formed.
+    pub(crate) fn places(&self, group: GroupId) -> Vec<Option<NodeId>> {
+        if self.owns(group) {
+            return self.own(group).map(|state| state.places()).unwrap_or_default();
+        }
+        let hints = self.hints.lock();
+        let places = hints.plan(&group).map(|plan| plan.places.iter().map(|place| place.map(id)));
+        places.map(Iterator::collect).unwrap_or_default()
+    }
+
+    /// A group to be formed; one too many fails. Its name.
     pub(crate) fn request(
         &self,
         (strategy, bundles): (Strategy, Vec<Demand>),
-        (ready, sealer): (ObjectRef<()>, Sealer<()>),
-    ) -> Arc<GroupState> {
-        let state = self.state((strategy, bundles), ready, Phase::Forming);
-        let label = format!("placement group {}", state.id);
+        sealer: Sealer<()>,
+    ) -> GroupId {
+        let id = self.new_id();
         let mut known = self.known.lock();
         if known.len() >= GROUPS_MAX {
             drop(known);
-            *state.phase.lock() = Phase::Removed;
-            sealer.seal(Err(TaskError::QueueFull { task: label.into(), limit: GROUPS_MAX }));
-            return state;
+            let task = format!("placement group {id}").into();
+            sealer.seal(Err(TaskError::QueueFull { task, limit: GROUPS_MAX }));
+            return id;
         }
-        known.insert(state.id, Arc::clone(&state));
-        drop(known);
-        let forming = form(Weak::clone(&self.me), Arc::clone(&state), sealer);
-        drop(self.system.runtime().spawn(forming));
-        state
-    }
-
-    /// A group that makes no sense: it is as if it had been removed.
-    pub(crate) fn refused(
-        &self,
-        asked: (Strategy, Vec<Demand>),
-        ready: ObjectRef<()>,
-    ) -> Arc<GroupState> {
-        self.state(asked, ready, Phase::Removed)
-    }
-
-    fn state(
-        &self,
-        (strategy, bundles): (Strategy, Vec<Demand>),
-        ready: ObjectRef<()>,
-        phase: Phase,
-    ) -> Arc<GroupState> {
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        Arc::new(GroupState {
-            id: GroupId { node: id(self.here()), number },
+        let state = Arc::new(GroupState {
+            id,
             strategy,
             bundles,
-            ready,
-            phase: Mutex::new(phase),
+            phase: Mutex::new(Phase::Forming),
             removed: Notify::new(),
             turn: AtomicUsize::new(0),
-        })
+        });
+        known.insert(id, Arc::clone(&state));
+        drop(known);
+        let forming = form(Weak::clone(&self.me), state, sealer);
+        drop(self.system.runtime().spawn(forming));
+        id
     }
 
-    /// The node of a bundle that is to take `demand`, or of any that can; `None` while the group is not formed.
-    ///
-    /// # Errors
-    /// Why there will never be one, as words.
-    pub(crate) fn node_for(
-        &self,
-        group: GroupId,
-        bundle: Option<u32>,
-        demand: &Demand,
-    ) -> Result<Option<NodeId>, String> {
-        let state = self.known.lock().get(&group).cloned();
-        let state = state.ok_or_else(|| {
-            format!("placement group {group} was removed, or belongs to another node")
-        })?;
-        let needed = Amounts::from(demand).resources();
-        let fits = |index: &usize| {
-            let bundle = state.bundles.get(*index);
-            bundle.is_some_and(|bundle| Amounts::from(bundle).resources().covers(&needed))
-        };
-        let count = state.bundles.len();
-        let first = match bundle {
-            Some(index) => index as usize,
-            None => state.turn.fetch_add(1, Ordering::Relaxed) % count.max(1),
-        };
-        let asked = if bundle.is_some() { 1 } else { count };
-        let fitting: Vec<usize> =
-            (0..asked).map(|step| if step == 0 { first } else { (first + step) % count }).collect();
-        let fitting: Vec<usize> = fitting.into_iter().filter(fits).collect();
-        if fitting.is_empty() {
-            return Err(match bundle {
-                Some(index) if index as usize >= count => {
-                    format!(
-                        "placement group {group} has {count} bundles, counted from 0, not {index}"
-                    )
-                }
-                _ => format!("needs {demand}, which no such bundle of placement group {group} has"),
-            });
-        }
-        match &*state.phase.lock() {
-            Phase::Forming => Ok(None),
-            Phase::Removed => Err(format!("placement group {group} was removed")),
-            Phase::Formed { places, .. } => {
-                let mut there = fitting.into_iter().filter_map(|index| places.get(index).copied());
-                there.find_map(|place| place).map(Some).ok_or_else(|| {
-                    format!("the node of that bundle of placement group {group} is lost")
-                })
-            }
-        }
-    }
-
-    /// Ends a group: what runs in it ends, and its room is its nodes' again. Twice does no harm.
-    pub(crate) async fn remove(&self, state: &GroupState) {
-        self.known.lock().remove(&state.id);
-        let phase = std::mem::replace(&mut *state.phase.lock(), Phase::Removed);
-        state.removed.notify_one();
-        if let Some(scheduler) = self.scheduler.upgrade() {
-            scheduler.cancel_group(state.id);
-        }
-        if let Phase::Formed { mut core, .. } = phase {
-            let mut out = Vec::new();
-            core.release(&mut out);
-            self.give_back(out).await;
-        }
+    /// A name that no group has. What is never asked for under it is as if it had been removed.
+    pub(crate) fn new_id(&self) -> GroupId {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        GroupId { node: id(self.here()), incarnation: self.life(), number }
     }
 
     /// A node is gone, with its bundles.
     pub(crate) fn node_gone(&self, node: NodeId) {
         self.rooms.holder_down(Name(node.0));
+        self.hints.lock().node_down(Name(node.0));
         let known: Vec<Arc<GroupState>> = self.known.lock().values().cloned().collect();
         for state in known {
-            if let Phase::Formed { places, .. } = &mut *state.phase.lock() {
-                for place in places.iter_mut().filter(|place| **place == Some(node)) {
-                    tracing::warn!(group = %state.id, %node, "a bundle was lost with its node");
-                    *place = None;
-                }
-            }
+            state.lose(node);
         }
+    }
+
+    /// Where a group is, or that it is not, is known now: whoever waits for that goes on.
+    fn settled(&self, group: GroupId) {
+        if let Some(scheduler) = self.scheduler.upgrade() {
+            scheduler.place_group(group);
+        }
+        self.news.notify_waiters();
     }
 
     async fn attempt(&self, state: &GroupState) -> Formed {
@@ -318,9 +310,7 @@ async fn form(groups: Weak<PlacementGroups>, state: Arc<GroupState>, sealer: Sea
         match groups.attempt(&state).await {
             Formed::Yes => {
                 sealer.seal(Ok(()));
-                if let Some(scheduler) = groups.scheduler.upgrade() {
-                    scheduler.place_group(state.id);
-                }
+                groups.settled(state.id);
                 return;
             }
             Formed::Removed => {

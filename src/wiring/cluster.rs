@@ -179,7 +179,7 @@ pub(crate) async fn start(
         );
         // A node takes part once.
         let _ = services.port.set(Arc::downgrade(&port));
-        groups.join(&port, cluster.node());
+        groups.join(&port, (cluster.node(), cluster.life().0));
         tasks::begin(&port, &scheduler, services.tasks.clone());
         tokio::spawn(placing.keep_reporting(Arc::downgrade(&scheduler)));
         scheduler.set_elsewhere(port);

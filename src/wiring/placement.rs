@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use mobula_actor_core::remote::SpawnKind;
-use mobula_actor_core::{ActorDemand, ActorId, NodeId, Placement, SpawnError};
+use mobula_actor_core::remote::{Place, SpawnKind};
+use mobula_actor_core::{ActorDemand, ActorId, GroupId, NodeId, Placement, SpawnError};
 use mobula_cluster::exchange::Placer;
 use mobula_cluster::scheduling::{
     CPU, LabelRule, Load, MEMORY, ONE, PlacementError, Planner, Policy, Provision, Request,
@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::builds::{Builds, is_host};
-use super::bundles::PlacementGroups;
+use super::bundles::{PlacementGroups, Sought};
 use super::cluster::Profile;
 
 /// How often a node looks whether its load has changed: more often than it tells others.
@@ -291,7 +291,7 @@ impl Placer for Placing {
         placement: &Placement,
         kind: &SpawnKind,
         demand: &ActorDemand,
-    ) -> Result<Option<NodeId>, SpawnError> {
+    ) -> Result<Place, SpawnError> {
         let no_place = |why: String| SpawnError::NoPlace { actor: kind.name, why };
         let says_cpus = demand.amounts().any(|(name, _)| name.eq_ignore_ascii_case(CPU));
         let held = demand_of(demand).map_err(|error| SpawnError::InvalidDemand {
@@ -304,25 +304,41 @@ impl Placer for Placing {
             false => held.clone().with_cpus(Quantity::ONE),
         };
         if let Placement::InGroup { group, bundle } = placement {
-            let node = self.groups.node_for(*group, *bundle, &held);
-            return match node {
-                Ok(Some(node)) => Ok(Some(node)),
-                Ok(None) => {
-                    let why = format!(
-                        "placement group {group} is not formed yet: wait until it is ready"
-                    );
-                    Err(no_place(why))
+            let within = (*group, *bundle);
+            return match self.groups.seek(within, &held) {
+                Sought::Asked => {
+                    let (groups, actor) = (Arc::clone(&self.groups), kind.name);
+                    Ok(Place::Later(Box::pin(async move {
+                        match groups.seek_until_told(within, &held).await {
+                            Sought::At(node) if !groups.is_here(node) => Ok(node),
+                            found => Err(unplaced(actor, within.0, found)),
+                        }
+                    })))
                 }
-                Err(why) => Err(no_place(why)),
+                Sought::At(node) => Ok(Place::There(node)),
+                found => Err(unplaced(kind.name, *group, found)),
             };
         }
         let request = needs(&demand, Some((kind.key, kind.name)));
         let chosen = self.node_for(placement, request, |_| true);
-        chosen.map(Some).map_err(|error| match self.unprovided(placement, kind.key) {
+        chosen.map(Place::There).map_err(|error| match self.unprovided(placement, kind.key) {
             Some(seen) => SpawnError::NoProvider { actor: kind.name, seen },
             None => no_place(format!("{placement:?} was asked for, and {error}")),
         })
     }
+}
+
+/// Why an actor does not come into a group.
+fn unplaced(actor: &'static str, group: GroupId, found: Sought) -> SpawnError {
+    let why = match found {
+        Sought::Gone(why) => return SpawnError::GroupGone { actor, why },
+        Sought::Misfit(why) | Sought::Denied(why) => why,
+        Sought::Forming | Sought::Asked => {
+            format!("placement group {group} is not formed yet: wait until it is ready")
+        }
+        Sought::At(_) => format!("placement group {group} was formed this moment: spawn it again"),
+    };
+    SpawnError::NoPlace { actor, why }
 }
 
 pub(crate) const fn id(node: Name) -> NodeId {

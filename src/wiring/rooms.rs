@@ -121,6 +121,10 @@ impl Rooms {
 
     /// Gives back what was reserved or bound; what runs in a group's room ends. Twice does no harm.
     pub(crate) fn release(&self, id: GrantId) {
+        self.end(id, false);
+    }
+
+    fn end(&self, id: GrantId, is_lost: bool) {
         let now = self.now();
         let group = self.change(|state| {
             let group = state.groups.remove(&id);
@@ -132,7 +136,11 @@ impl Rooms {
             group
         });
         if let Some((group, scheduler)) = group.zip(self.scheduler.upgrade()) {
-            let _was_open = scheduler.close_group(group);
+            let lost = format!(
+                "placement group {group} was lost with node {}, which had asked for it",
+                group.node
+            );
+            let _was_open = scheduler.close_group(group, is_lost.then_some(lost.as_str()));
         }
     }
 
@@ -143,7 +151,7 @@ impl Rooms {
             state.groups.keys().filter(|id| id.holder == holder).copied().collect()
         };
         for id in bound {
-            self.release(id);
+            self.end(id, true);
         }
         self.change(|state| state.grants.holder_down(holder));
     }

@@ -28,16 +28,17 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
 use super::builds::is_host;
-use super::bundles::PlacementGroups;
+use super::bundles::{PlacementGroups, Sought};
 use super::cluster::Profile;
 use super::placement::{Placing, Seen, id, is_strict, needs};
+use crate::warden::Warden;
 
 mod leases;
 pub(crate) mod raids;
 pub(crate) mod service;
 
 pub(crate) use service::TaskService;
-use service::{DRAINS, Number, Outcome};
+use service::{DRAINS, NO_GROUP, Number, Outcome};
 
 /// Attempts under one lease at most.
 const WINDOW_MAX: usize = 256;
@@ -98,6 +99,18 @@ impl TaskPort {
         services.retain(|(known, _), _| *known != node);
         services.insert(key, service.clone());
         Some(service)
+    }
+
+    /// What ends things on a node, if that is there in this life of it.
+    pub(crate) fn warden(&self, node: NodeId, life: u64) -> Option<ActorRef<Warden>> {
+        let view = self.cluster.view();
+        let record = view.get(Name(node.0)).filter(|record| record.details.life.0 == life)?;
+        super::cluster::warden(&self.system, record)
+    }
+
+    /// Whether a node is there in this life of it, as far as is known.
+    pub(crate) fn is_there(&self, node: NodeId, life: u64) -> bool {
+        self.seen().hosts.get(&node).is_some_and(|host| host.life == life)
     }
 
     /// The members as they are now.
@@ -200,11 +213,13 @@ impl Drop for Given {
 impl Elsewhere for TaskPort {
     fn place(&self, placement: &Placement, wanted: &Wanted<'_>) -> Destination {
         if let Placement::InGroup { group, bundle } = placement {
-            return match self.groups.node_for(*group, *bundle, wanted.demand) {
-                Ok(Some(node)) if node == self.here || node == NodeId::HERE => Destination::Here,
-                Ok(Some(node)) => Destination::There { node, only: true },
-                Ok(None) => Destination::Later,
-                Err(why) => Destination::Nowhere(why),
+            return match self.groups.seek((*group, *bundle), wanted.demand) {
+                Sought::At(node) if node == self.here || node == NodeId::HERE => Destination::Here,
+                Sought::At(node) => Destination::There { node, only: true },
+                Sought::Asked | Sought::Forming => Destination::Later,
+                Sought::Misfit(why) => Destination::Nowhere(why),
+                Sought::Gone(why) => Destination::GroupGone(why),
+                Sought::Denied(why) => Destination::Denied(why),
             };
         }
         let function = (wanted.function != 0).then_some((wanted.function, wanted.name));
@@ -290,7 +305,7 @@ impl Elsewhere for TaskPort {
     ) -> BoxFuture<'static, Result<FarValue, FarError>> {
         let number = (self.here.0, self.count.fetch_add(1, Ordering::Relaxed));
         let service = self.service(node);
-        let port = Weak::clone(&self.me);
+        let (port, within) = (Weak::clone(&self.me), call.within);
         let begun = Instant::now();
         let given = Given { port, lease, begun, is_welcome: true, service: None };
         Box::pin(async move {
@@ -309,6 +324,13 @@ impl Elsewhere for TaskPort {
                 }
                 Err(AskError::Refused(failure)) if failure.kind == "NoProvider" => {
                     Err(FarError::Unprovided(format!("node {node} says: {}", failure.text)))
+                }
+                Err(AskError::Refused(failure)) if failure.kind == NO_GROUP => {
+                    let port = guard.port.upgrade().zip(within);
+                    let was_hearsay =
+                        port.is_some_and(|(port, within)| port.groups.refused(within.group, node));
+                    let text = format!("node {node} says: {}", failure.text);
+                    Err(FarError::GroupGone { text, was_hearsay })
                 }
                 Err(AskError::Refused(failure)) if failure.kind == DRAINS => {
                     guard.is_welcome = false;

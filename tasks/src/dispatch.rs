@@ -102,6 +102,14 @@ impl Shared {
         let id = task.id;
         let visit = task.extras.as_ref().and_then(|extras| extras.visit);
         let mut core = self.core.lock();
+        // Closed since the visitor was let in, the group's room did not find it to end it.
+        if visit.is_some()
+            && let Some(within) = task.demand.place()
+            && !core.admission.is_feasible(&task.demand)
+        {
+            drop(core);
+            return task.lose_group(&format!("{within} has no room on this node any more"));
+        }
         if visit.is_some() {
             core.count_visitor();
         }
@@ -163,12 +171,15 @@ impl Shared {
         }
     }
 
-    /// Ends the tasks and actors of a group.
-    pub(crate) fn cancel_group(&self, group: GroupId) {
+    /// Ends the tasks and actors of a group: as cancelled, or, if it was lost, with the words that say so.
+    pub(crate) fn cancel_group(&self, group: GroupId, lost: Option<&str>) {
         let directory = self.system.directory();
         for citizen in directory.list().into_iter().filter_map(|row| directory.get(row.id)) {
             if citizen.group() == Some(group) {
-                citizen.kill();
+                match lost {
+                    None => citizen.kill(),
+                    Some(why) => citizen.end_with_group(why),
+                }
             }
         }
     }

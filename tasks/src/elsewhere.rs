@@ -89,6 +89,10 @@ pub enum Destination {
     },
     /// On none: what was asked for, and what was seen.
     Nowhere(String),
+    /// On none: its placement group, or the bundle of it, is not there. What became of it.
+    GroupGone(String),
+    /// On none: a node that must be asked does not let this one submit tasks.
+    Denied(String),
     /// On none, because no node that was left to choose from has the function: what they have instead.
     Unprovided(String),
     /// On none yet: it waits here until [`Scheduler::place_group`](crate::Scheduler::place_group), or until somebody has
@@ -150,6 +154,14 @@ pub enum FarError {
     Refused(String),
     /// It was not begun: the node does not have the function. What it has instead.
     Unprovided(String),
+    /// It was not begun: its placement group has no room there. What is known of it, and whether the task is worth being
+    /// placed anew: what sent it there was hearsay.
+    GroupGone {
+        /// What is known.
+        text: String,
+        /// Whether to place it anew.
+        was_hearsay: bool,
+    },
     /// It was not begun: the node does not let this one submit tasks.
     Denied(String),
     /// It ran and failed.

@@ -143,6 +143,11 @@ impl Future for FarAttempt {
             {
                 this.back();
             }
+            Err(FarError::GroupGone { was_hearsay: true, .. }) => this.back(),
+            Err(FarError::GroupGone { text, .. }) => {
+                let task = this.task.label();
+                this.end(Err(TaskError::GroupGone { task, text: text.into() }));
+            }
             Err(FarError::Unprovided(seen)) => {
                 let task = this.task.label();
                 this.end(Err(TaskError::NoProvider { task, seen: seen.into() }));
@@ -181,14 +186,18 @@ impl FarAttempt {
         }
     }
 
-    /// It was not begun there: this node takes it.
+    /// It was not begun there: this node takes it, or places it anew if it belongs into a group.
     fn back(&mut self) {
         let Some(job) = self.job.take() else { return };
         // What did not begin was no attempt.
         self.task.take_back_attempt();
         *self.task.job.lock() = Some(job);
         if self.task.advance(Phase::Running, Phase::BackingOff) {
-            self.shared.queue_here(Arc::clone(&self.task), Phase::BackingOff);
+            let task = Arc::clone(&self.task);
+            if task.demand.place().is_some() {
+                return self.shared.enqueue(task, Phase::BackingOff);
+            }
+            self.shared.queue_here(task, Phase::BackingOff);
             self.shared.watch_queue();
         } else if let Some(job) = self.task.job.lock().take() {
             let error = TaskError::Cancelled { task: self.task.label() };

@@ -39,6 +39,8 @@ pub(crate) struct Extras {
     pub(crate) is_rebuild: bool,
     pub(crate) visit: Option<Visiting>,
     pub(crate) invalid: Option<Arc<str>>,
+    /// Its placement group was removed before it was submitted.
+    pub(crate) group_gone: Option<Arc<str>>,
 }
 
 /// How an attempt comes from another node.
@@ -169,7 +171,7 @@ impl TaskOptions {
         self.demand = self.demand.within(Some(Within { group: group.group_id(), bundle }));
         if group.is_removed() {
             let text = format!("placement group {} was removed", group.group_id());
-            self.extras().invalid = Some(text.into());
+            self.extras().group_gone = Some(text.into());
         }
         self
     }

@@ -185,7 +185,7 @@ impl Scheduler {
         self.shared.send(demand, (node, lease), may_go)
     }
 
-    /// Whether this node could ever meet the demand, with nothing else running.
+    /// Whether this node could ever meet the demand, with nothing else running: that of a group, while it has room here.
     #[must_use]
     pub fn is_feasible(&self, demand: &Demand) -> bool {
         self.shared.core.lock().admission.is_feasible(demand)
@@ -209,18 +209,18 @@ impl Scheduler {
     }
 
     /// Ends a group's room: its actors and tasks here are ended, and what they held is the node's again when their bodies have
-    /// ended. `false` if there is none.
+    /// ended. Tasks end as cancelled, or, if the group was `lost`, with these words. `false` if there is none.
     #[must_use]
-    pub fn close_group(&self, group: GroupId) -> bool {
+    pub fn close_group(&self, group: GroupId, lost: Option<&str>) -> bool {
         let mut is_closed = false;
         self.shared.change(|core| is_closed = core.admission.close_group(group));
-        self.cancel_group(group);
+        self.shared.cancel_group(group, lost);
         is_closed
     }
 
     /// Ends every actor of a group that lives here, and every task of it that was submitted here or runs here.
     pub fn cancel_group(&self, group: GroupId) {
-        self.shared.cancel_group(group);
+        self.shared.cancel_group(group, None);
     }
 
     /// A group's room is known now: its tasks that wait here are placed.

@@ -61,11 +61,30 @@ impl Shared {
                     far::spawn(self, task, port, Journey { node, only, lease: None });
                 }
             }
-            Destination::Here | Destination::There { .. } | Destination::Later => {
-                self.queue_here(task, from);
-            }
+            Destination::Later => self.queue_until_placed(port, &task, (placement, from)),
+            Destination::Here | Destination::There { .. } => self.queue_here(task, from),
             Destination::Nowhere(text) => self.refuse(&task, text),
             Destination::Unprovided(seen) => task_unprovided(&task, seen),
+            Destination::GroupGone(text) => task.lose_group(&text),
+            Destination::Denied(text) => {
+                task.stop(false, || TaskError::Denied { task: task.label(), text: text.into() });
+            }
+        }
+    }
+
+    /// A task whose place is not known yet.
+    fn queue_until_placed(
+        self: &Arc<Self>,
+        port: &Arc<dyn Elsewhere>,
+        task: &Arc<OneShot>,
+        (placement, from): (&Placement, Phase),
+    ) {
+        self.queue_here(Arc::clone(task), from);
+        // What became known in between found it in no queue.
+        if let Some(within) = task.demand.place()
+            && port.place(placement, &wanted(task)) != Destination::Later
+        {
+            self.place_group(within.group);
         }
     }
 

@@ -156,10 +156,14 @@ fn admit(shared: &Shared, task: &OneShot) -> Result<(), TaskError> {
         let limit = shared.config.queued_max;
         return Err(TaskError::QueueFull { task: task.label(), limit });
     }
-    match task.extras.as_ref().and_then(|extras| extras.invalid.as_ref()) {
-        None => Ok(()),
-        Some(error) => Err(TaskError::Invalid { task: task.label(), text: Arc::clone(error) }),
+    let Some(extras) = task.extras.as_ref() else { return Ok(()) };
+    if let Some(text) = &extras.invalid {
+        return Err(TaskError::Invalid { task: task.label(), text: Arc::clone(text) });
     }
+    if let Some(text) = &extras.group_gone {
+        return Err(TaskError::GroupGone { task: task.label(), text: Arc::clone(text) });
+    }
+    Ok(())
 }
 
 fn set_timer(shared: &Shared, task: &Arc<OneShot>) {

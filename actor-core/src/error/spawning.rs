@@ -41,6 +41,15 @@ pub enum SpawnError {
         /// What was asked for and what was seen.
         why: String,
     },
+    /// Its placement group, or the bundle of it, is not there: removed, or lost with a node, or the node that asked for
+    /// the group cannot be reached. Nothing was started. Ask for another group.
+    #[error("`{actor}` has no placement group: {why}")]
+    GroupGone {
+        /// The actor's type.
+        actor: &'static str,
+        /// Which of these.
+        why: String,
+    },
     /// No node that the placement leaves to choose from runs a program with this constructor. Start one that does, or
     /// give all nodes the same build.
     #[error("no node provides `{actor}`: {seen}; start a node whose program contains it")]

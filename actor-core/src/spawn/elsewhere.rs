@@ -1,13 +1,16 @@
 //! Spawning on another node: what was chosen here, as it travels, and as it arrives.
 
+use std::sync::Arc;
+
 use super::ActorOptions;
 use crate::actor::Actor;
 use crate::actor_ref::ActorRef;
 use crate::arbiters::Pin;
 use crate::cell::Settings;
 use crate::error::SpawnError;
+use crate::exit::{ErrorText, ExitReason};
 use crate::placement::Placement;
-use crate::remote::{Baggage, SpawnKind, SpawnOptions, SpawnRequest, stand_in};
+use crate::remote::{Baggage, Place, SpawnKind, SpawnOptions, SpawnRequest, stand_in};
 use crate::system::System;
 use crate::wire::{Codec, baggage};
 
@@ -47,19 +50,20 @@ impl<A: Actor> ActorOptions<A> {
             Some(placement) => remote.place(placement, &kind, &self.demand())?,
             // What nobody has now, this node or another may have one day.
             None if self.is_too_much_for_here() => {
-                remote.place(&Placement::LeastLoaded, &kind, &self.demand).unwrap_or_default()
+                remote.place(&Placement::LeastLoaded, &kind, &self.demand).unwrap_or(Place::Here)
             }
-            None => None,
+            None => Place::Here,
         };
-        let Some(node) = placed else {
+        if matches!(placed, Place::Here) {
             return Ok(None);
-        };
+        }
         let no_place = |why: String| SpawnError::NoPlace { actor: A::NAME, why };
         let codec = codec.ok_or_else(|| {
-            no_place(format!(
-                "node {node} was chosen, and the constructor's arguments cannot travel: they need \
-                 `Serialize` and `Deserialize`"
-            ))
+            no_place(
+                "another node was chosen, and the constructor's arguments cannot travel: they \
+                 need `Serialize` and `Deserialize`"
+                    .to_owned(),
+            )
         })?;
         let mut bytes = Vec::new();
         let (written, baggage) = baggage::collect(|| codec.encode(args, &mut bytes));
@@ -85,7 +89,19 @@ impl<A: Actor> ActorOptions<A> {
         };
         let request =
             SpawnRequest { key: kind.key, args: bytes, options, baggage: Baggage(baggage) };
-        let home = remote.spawn(node, request);
+        let home = match placed {
+            Place::Here => return Ok(None),
+            Place::There(node) => remote.spawn(node, request),
+            Place::Later(node) => {
+                let remote = Arc::clone(&remote);
+                Box::pin(async move {
+                    match node.await {
+                        Ok(node) => remote.spawn(node, request).await,
+                        Err(error) => Err(ExitReason::StartFailed(ErrorText::new(error))),
+                    }
+                })
+            }
+        };
         Ok(Some(stand_in::expect(&self.system, &remote, *mailbox, home)))
     }
 

@@ -256,7 +256,7 @@ impl Exchange {
                     pin.into_iter().for_each(|pin| self.signal(peer, Signal::Unpin { pin }));
                     return;
                 }
-                self.unpacked(peer, pin, || self.spawn_here(peer, number, request));
+                self.unpacked(peer, pin, || self.spawn_here(peer, number, *request));
             }
             Signal::Spawned { number, outcome } => {
                 let node = peer.node();

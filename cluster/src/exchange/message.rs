@@ -105,8 +105,8 @@ pub enum Signal {
     Spawn {
         /// The asker's number for it.
         number: u64,
-        /// What to start.
-        request: SpawnRequest,
+        /// What to start. Boxed: it is the largest by far, and the rarest.
+        request: Box<SpawnRequest>,
         /// References in the arguments.
         pin: Option<u64>,
     },

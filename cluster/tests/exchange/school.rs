@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use mobula_actor_core::remote::{Remote, SpawnKind};
+use mobula_actor_core::remote::{Place, Remote, SpawnKind};
 use mobula_actor_core::wire::baggage;
 use mobula_actor_core::{
     Actor, ActorDemand, ActorRef, Current, NodeId, Placement, SpawnError, System, scope, sync_scope,
@@ -79,10 +79,10 @@ impl Placer for AsSaid {
         placement: &Placement,
         _kind: &SpawnKind,
         _demand: &ActorDemand,
-    ) -> Result<Option<NodeId>, SpawnError> {
+    ) -> Result<Place, SpawnError> {
         match placement {
-            Placement::OnNode { node, .. } => Ok(Some(*node)),
-            _ => Ok(None),
+            Placement::OnNode { node, .. } => Ok(Place::There(*node)),
+            _ => Ok(Place::Here),
         }
     }
 }

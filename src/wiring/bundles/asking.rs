@@ -16,7 +16,7 @@ use crate::wiring::tasks::TaskService;
 impl PlacementGroups {
     /// The nodes as they look now.
     pub(super) fn look(&self) -> Vec<Room> {
-        let Some((own, port)) = self.cluster.get() else {
+        let Some((own, _, port)) = self.cluster.get() else {
             return vec![self.own_room(Name(0))];
         };
         let Some(port) = port.upgrade() else { return Vec::new() };
@@ -96,8 +96,7 @@ impl PlacementGroups {
     }
 
     fn service(&self, node: Name) -> Option<ActorRef<TaskService>> {
-        let (_, port) = self.cluster.get()?;
-        port.upgrade()?.service(id(node))
+        self.port()?.service(id(node))
     }
 }
 

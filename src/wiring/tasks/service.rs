@@ -12,11 +12,12 @@ use mobula_actor_core::{
 use mobula_cluster::NodeId as Name;
 use mobula_cluster::scheduling::GrantId;
 use mobula_store::{Failure, GetError, ObjectId, ObjectRef, TaskError};
-use mobula_tasks::{FarCall, FarValue, Scheduler, Visit, visitors};
+use mobula_tasks::{Demand, FarCall, FarValue, Quantity, Scheduler, Visit, Within, visitors};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::TaskPort;
+use crate::wiring::bundles::Told;
 use crate::wiring::rooms::{Amounts, Rooms};
 
 /// Attempts of other nodes that may wait to be begun.
@@ -69,6 +70,10 @@ impl TaskService {
         let mut call = call;
         if self.is_draining && !call.is_bound {
             reply.send(Err(drains(&call)));
+            return deferred;
+        }
+        if let Some(within) = call.within.filter(|within| !has_room_for(ctx.system(), *within)) {
+            reply.send(Err(no_group(&call, within)));
             return deferred;
         }
         // Too late for its room, it stands in line with the others.
@@ -159,6 +164,22 @@ impl TaskService {
         self.rooms.release(grant(holder, number));
     }
 
+    /// What this node knows of a placement group that it asked for; one that is being formed is waited for a while.
+    pub fn find_group(&self, ctx: &mut Context<Self>, group: GroupId) -> Deferred<Told> {
+        let (reply, deferred) = ctx.defer();
+        match self.port.get().and_then(Weak::upgrade) {
+            Some(port) => {
+                let groups = Arc::clone(&port.groups);
+                drop(ctx.system().runtime().spawn(async move {
+                    reply.send(groups.tell_when_settled(group).await);
+                }));
+            }
+            // This node stops, and its groups go with it.
+            None => reply.send(Told::Removed),
+        }
+        deferred
+    }
+
     /// A node has nothing to do, and this much free: gives it up to `most` of the tasks that wait here; says how many.
     pub fn steal(&self, thief: NodeId, free: Amounts, most: usize) -> usize {
         let port = self.port.get().and_then(Weak::upgrade);
@@ -168,6 +189,23 @@ impl TaskService {
 
 /// What an attempt is told that has not begun on a node that drains.
 pub(crate) const DRAINS: &str = "Drains";
+
+/// What an attempt is told that was sent into a placement group that has no room here.
+pub(crate) const NO_GROUP: &str = "NoGroup";
+
+fn no_group(call: &FarCall, within: Within) -> Failure {
+    Failure {
+        kind: NO_GROUP.to_owned(),
+        task: call.name.clone(),
+        text: format!("{within} has no room here: it was removed, or lost with its node"),
+        attempt: call.attempt,
+    }
+}
+
+fn has_room_for(system: &System, within: Within) -> bool {
+    let nothing = Demand::cpus(Quantity::ZERO).within(Some(within));
+    system.extension::<Scheduler>().is_some_and(|scheduler| scheduler.is_feasible(&nothing))
+}
 
 fn drains(call: &FarCall) -> Failure {
     Failure {

@@ -119,6 +119,15 @@ pub enum TaskError {
         /// Who refused, and which capability is missing.
         text: Arc<str>,
     },
+    /// The placement group that the task was to run in, or the bundle of it, is not there: it was removed, or lost with a
+    /// node, or the node that asked for the group cannot be reached. The task did not begin, or ended with the group. Ask
+    /// for another group.
+    GroupGone {
+        /// The task.
+        task: TaskLabel,
+        /// Which group, and what became of it.
+        text: Arc<str>,
+    },
     /// No node will ever have what the task asks for. Ask for less, or add a node.
     Infeasible {
         /// The task.
@@ -227,6 +236,7 @@ impl TaskError {
             | Self::ArgumentLost { task, .. }
             | Self::NoProvider { task, .. }
             | Self::Denied { task, .. }
+            | Self::GroupGone { task, .. }
             | Self::Infeasible { task, .. }
             | Self::Invalid { task, .. }
             | Self::QueueFull { task, .. }
@@ -305,6 +315,9 @@ impl fmt::Display for TaskError {
             ),
             // Who refused says, too, what to ask for.
             Self::Denied { task, text } => write!(f, "task `{task}` was not let in: {text}"),
+            Self::GroupGone { task, text } => {
+                write!(f, "task `{task}` has no placement group: {text}")
+            }
             Self::Infeasible { task, text } => write!(f, "task `{task}` can never run: {text}"),
             Self::Invalid { task, text } => write!(f, "task `{task}` was not accepted: {text}"),
             Self::QueueFull { task, limit } => write!(

@@ -31,6 +31,7 @@ pub(crate) fn failure(error: &TaskError) -> Failure {
         TaskError::Cancelled { .. } => ("Cancelled", String::new(), 0),
         TaskError::NoProvider { seen, .. } => ("NoProvider", seen.to_string(), 0),
         TaskError::Denied { text, .. } => ("Denied", text.to_string(), 0),
+        TaskError::GroupGone { text, .. } => ("GroupGone", text.to_string(), 0),
         TaskError::Infeasible { text, .. } => ("Infeasible", text.to_string(), 0),
         TaskError::Invalid { text, .. } => ("Invalid", text.to_string(), 0),
         TaskError::Lost { text, attempt, .. } => ("Lost", text.to_string(), *attempt),
@@ -78,6 +79,7 @@ fn plain(failure: Failure) -> TaskError {
         "Cancelled" => TaskError::Cancelled { task },
         "NoProvider" => TaskError::NoProvider { task, seen: text },
         "Denied" => TaskError::Denied { task, text },
+        "GroupGone" => TaskError::GroupGone { task, text },
         "Infeasible" => TaskError::Infeasible { task, text },
         "Invalid" => TaskError::Invalid { task, text },
         _ => TaskError::Lost { task, node: None, attempt: attempt.max(1), text },
@@ -105,7 +107,8 @@ mod tests {
         let first = TaskError::user_error("parse a1", "not a number");
         let cancelled = TaskError::Cancelled { task: "sleep a2".into() };
         let second = TaskError::dependency("add a3", &first);
-        for error in [first, cancelled, second] {
+        let gone = TaskError::GroupGone { task: "mul a4".into(), text: "g1@2 was removed".into() };
+        for error in [first, cancelled, second, gone] {
             assert_eq!(task_error(failure(&error)).to_string(), error.to_string());
         }
     }

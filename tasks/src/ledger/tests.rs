@@ -83,7 +83,7 @@ fn random_histories_never_oversubscribe_and_end_full() {
     }
 }
 
-const GROUP: GroupId = GroupId { node: mobula_actor_core::NodeId(1), number: 1 };
+const GROUP: GroupId = GroupId { node: mobula_actor_core::NodeId(1), incarnation: 1, number: 1 };
 
 fn in_bundle(cpus: f64, bundle: Option<u32>) -> Demand {
     Demand::cpus(quantity(cpus)).within(Some(Within { group: GROUP, bundle }))

@@ -40,6 +40,10 @@ impl Citizen for OneShot {
         Self::cancel(self, true);
     }
 
+    fn end_with_group(&self, why: &str) {
+        self.lose_group(why);
+    }
+
     fn why(&self) -> Option<String> {
         Some(Self::why(self))
     }

@@ -16,6 +16,11 @@ impl OneShot {
         self.stop(recursive, || TaskError::Cancelled { task: self.label() })
     }
 
+    /// Ends this task and its children: the placement group that it was to run in is not there, for this reason.
+    pub(crate) fn lose_group(&self, why: &str) {
+        self.stop(true, || TaskError::GroupGone { task: self.label(), text: why.into() });
+    }
+
     /// Ends this task with an error, wherever it stands, and its children as cancelled.
     pub(crate) fn stop(&self, recursive: bool, error: impl FnOnce() -> TaskError) -> bool {
         if self.phase() == Phase::Done {

@@ -38,8 +38,7 @@ mod citizen;
 mod ending;
 mod far;
 
-use far::Far;
-pub(crate) use far::Located;
+pub(crate) use far::{Far, Located};
 
 /// What was chosen where the actor was spawned.
 #[derive(Clone, Debug, Default)]
@@ -56,7 +55,7 @@ pub(crate) struct Settings {
     pub(crate) flight_records: usize,
     /// The placement group that it goes with.
     pub(crate) member_of: Option<GroupId>,
-    /// For a stand-in: where the actor lives, once that is known.
+    /// For a stand-in, or one that may become it: where the actor lives, once that is known.
     pub(crate) far: Option<Arc<Far>>,
     /// What it holds of the node's resources.
     pub(crate) holding: Option<Arc<Holding>>,
@@ -261,7 +260,7 @@ impl<A: Actor> Cell<A> {
     }
 
     fn is_detached(&self) -> bool {
-        self.settings().is_some_and(|settings| settings.detached)
+        self.settings().is_some_and(|settings| settings.detached) && !AnyCell::is_stand_in(self)
     }
 
     pub(crate) fn handle(&self) -> ActorHandle {

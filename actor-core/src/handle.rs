@@ -35,6 +35,7 @@ pub(crate) trait AnyCell: Citizen {
     fn locate(&self, elsewhere: Option<Home>);
     fn type_key(&self) -> u64;
     fn is_stand_in(&self) -> bool;
+    fn is_settled_here(&self) -> bool;
     fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync>;
 }
 
@@ -195,6 +196,12 @@ impl ActorHandle {
     #[must_use]
     pub fn is_stand_in(&self) -> bool {
         self.0.is_stand_in()
+    }
+
+    /// Whether the actor lives on this node for good. One that waits for resources may still be started on another.
+    #[must_use]
+    pub fn is_settled_here(&self) -> bool {
+        self.0.is_settled_here()
     }
 
     /// Does to it what another node asks for.

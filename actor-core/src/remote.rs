@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::actor::{Actor, BoxFuture};
 use crate::actor_ref::ActorRef;
@@ -105,12 +106,36 @@ pub trait Remote: Send + Sync + 'static {
         demand: &ActorDemand,
     ) -> Result<Place, SpawnError>;
 
-    /// Spawns on `node`; the future gives the actor's home once it has started, or why it never will.
+    /// Spawns on `node`; the future gives the actor's home once it has started, or why it never will. Dropped before, the
+    /// actor is held by nobody once it has started.
     fn spawn(
         &self,
         node: NodeId,
         request: SpawnRequest,
-    ) -> BoxFuture<'static, Result<Home, ExitReason>>;
+    ) -> BoxFuture<'static, Result<Home, NotSpawned>>;
+
+    /// Changes whenever [`place`](Self::place) may find a node that it did not find before.
+    fn news(&self) -> watch::Receiver<u64>;
+}
+
+/// Why an actor was not spawned elsewhere, by what may be done about it.
+#[derive(Clone, Debug)]
+pub enum NotSpawned {
+    /// It was not begun there: another node, or this one, may take it.
+    Refused(ExitReason),
+    /// It was begun there, and has ended before it had started: that is its end.
+    Ended(ExitReason),
+    /// The node is lost. Nobody knows whether it was begun: to begin it again might make two of it.
+    Lost(NodeId),
+}
+
+impl From<NotSpawned> for ExitReason {
+    fn from(not: NotSpawned) -> Self {
+        match not {
+            NotSpawned::Refused(reason) | NotSpawned::Ended(reason) => reason,
+            NotSpawned::Lost(node) => Self::NodeDown(node),
+        }
+    }
 }
 
 /// Where an actor is to be spawned.

@@ -38,6 +38,7 @@ use crate::flight_recorder::{FlightRecord, FlightRecorder};
 use crate::lifecycle::Phase;
 use crate::mailbox::lanes::Taken;
 use crate::panic_capture::guard;
+use crate::remote::{Home, stand_in};
 use crate::signal::Signal;
 
 mod hearing;
@@ -46,6 +47,7 @@ mod sources;
 mod turn;
 
 use hearing::{Hooked, hooked, is_trusted};
+use holding::Settled;
 use turn::Turn;
 
 /// Messages handled before the actor yields: a quarter of a millisecond of handlers of a microsecond each.
@@ -94,10 +96,12 @@ fn live<A: Actor>(
     async move {
         let Some(cell) = &tenant.0 else { return };
         let mut state = match 'made: {
-            if let Some(held) = holding::waits_for(cell)
-                && let Err(reason) = Box::pin(holding::taken(cell, held)).await
-            {
-                break 'made Err(reason);
+            if let Some(held) = holding::waits_for(cell) {
+                match Box::pin(holding::settled(cell, held)).await {
+                    Ok(Settled::Here) => {}
+                    Ok(Settled::Elsewhere(home)) => return moved(tenant, factory, home),
+                    Err(reason) => break 'made Err(reason),
+                }
             }
             let starting = match make(cell, &mut factory) {
                 Made::Now(made) => break 'made made,
@@ -167,6 +171,15 @@ fn live<A: Actor>(
         finish(run, state, &reason, factory.take());
         drop(tenant.0.take());
     }
+}
+
+/// The actor was started elsewhere: its cell lives on, and nothing is made here.
+fn moved<A: Actor>(mut tenant: Tenant<A>, factory: Option<Factory<A>>, home: Home) {
+    if let Some(cell) = tenant.0.take() {
+        stand_in::take_over(cell, home);
+    }
+    // It is the user's, and may panic.
+    ending::drop_ending(factory);
 }
 
 /// The end of an actor that its constructor did not make.

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::actor::{Actor, Mode};
 use crate::actor_ref::{ActorRef, Address};
 use crate::arbiters::Pin;
-use crate::cell::{Cell, Settings};
+use crate::cell::{Cell, Far, Settings};
 use crate::current;
 use crate::error::SpawnError;
 use crate::exit::{ErrorText, ExitReason};
@@ -20,6 +20,9 @@ use crate::resources::{ActorDemand, CPU, Holding};
 use crate::system::System;
 
 mod elsewhere;
+mod relocation;
+
+pub(crate) use relocation::{PAUSE_MIN, Relocation, next_pause};
 
 /// What can be chosen for an actor of type `A` before it is spawned.
 ///
@@ -50,6 +53,8 @@ pub struct ActorOptions<A: Actor> {
     get_if_exists: bool,
     placement: Option<Placement>,
     demand: ActorDemand,
+    /// How it is started elsewhere, if it waits here for what nobody has.
+    relocation: OnceLock<Relocation>,
     settings: Settings,
     actor: PhantomData<fn() -> A>,
 }
@@ -64,6 +69,7 @@ impl<A: Actor> ActorOptions<A> {
             get_if_exists: false,
             placement: None,
             demand: ActorDemand::default(),
+            relocation: OnceLock::new(),
             settings: Settings::default(),
             actor: PhantomData,
         }
@@ -139,7 +145,8 @@ impl<A: Actor> ActorOptions<A> {
     /// something to do, beside the tasks. Set it for one that computes much.
     ///
     /// The actor's constructor runs when the node has as much free; messages wait meanwhile. What no node can ever give
-    /// is waited for, and the log says so.
+    /// is waited for, and the log says so: until this node has it, or another, where the actor is started then if its
+    /// arguments can travel and no supervisor of the program's own has it as its child. References go on working.
     pub fn num_cpus(mut self, cpus: f64) -> Self {
         self.demand.set(CPU, cpus);
         self
@@ -222,6 +229,7 @@ impl<A: Actor> ActorOptions<A> {
         }
         if !self.demand.is_empty() {
             self.settings.holding = Some(Holding::of(self.checked_demand()?));
+            self.settings.far = self.relocation.take().map(Far::or_here);
         }
         self.check_group()?;
         let Some(name) = name else {

@@ -26,7 +26,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use mobula_actor_core::remote::table::Table;
-use mobula_actor_core::remote::{Home, Link, Place, Remote, SpawnKind, SpawnRequest};
+use mobula_actor_core::remote::{Home, Link, NotSpawned, Place, Remote, SpawnKind, SpawnRequest};
 use mobula_actor_core::wire::baggage;
 use mobula_actor_core::{
     ActorDemand, ActorHandle, ActorId, BoxFuture, Denied, ErrorText, ExitReason, NodeId, Placement,
@@ -109,6 +109,9 @@ pub trait Placer: fmt::Debug + Send + Sync + 'static {
         kind: &SpawnKind,
         demand: &ActorDemand,
     ) -> Result<Place, SpawnError>;
+
+    /// Changes whenever [`place`](Self::place) may find a node that it did not find before.
+    fn news(&self) -> watch::Receiver<u64>;
 }
 
 /// Hears that a node, in this life of it, may not send to a guarded actor.
@@ -121,7 +124,7 @@ struct Guard {
 }
 
 /// Learns where an actor lives that is spawned elsewhere, or why it never will.
-type Spawning = oneshot::Sender<Result<Home, ExitReason>>;
+type Spawning = oneshot::Sender<Result<Home, NotSpawned>>;
 
 /// One node's exchange. Hang it into the system with [`System::set_remote`]; feed it from the lanes and the
 /// membership.
@@ -284,7 +287,7 @@ impl Remote for Exchange {
         &self,
         node: NodeId,
         request: SpawnRequest,
-    ) -> BoxFuture<'static, Result<Home, ExitReason>> {
+    ) -> BoxFuture<'static, Result<Home, NotSpawned>> {
         let peer = self.peer(node);
         let (sender, receiver) = oneshot::channel();
         let number = peer.next_number();
@@ -298,9 +301,13 @@ impl Remote for Exchange {
             let text = format!("it could not be sent to node {node}: {error}");
             let reason = ExitReason::StartFailed(ErrorText::from_text(text));
             if let (Some(waiting), _) = peer.was_spawned(number, None) {
-                let _ = waiting.send(Err(reason));
+                let _ = waiting.send(Err(NotSpawned::Refused(reason)));
             }
         }
-        Box::pin(async move { receiver.await.unwrap_or(Err(ExitReason::NodeDown(node))) })
+        Box::pin(async move { receiver.await.unwrap_or(Err(NotSpawned::Lost(node))) })
+    }
+
+    fn news(&self) -> watch::Receiver<u64> {
+        self.placer.news()
     }
 }

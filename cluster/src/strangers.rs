@@ -242,8 +242,8 @@ fn signals(called: &Called) -> Vec<Signal> {
         Signal::Control { actor, control: Control::Linked { from: actor, reason: linked } },
         Signal::Denied { actor, why, was_end: true },
         Signal::Spawn { number: 1, request: Box::new(request), pin: Some(2) },
-        Signal::Spawned { number: 1, outcome: Err(ExitReason::Denied(why)) },
-        Signal::Spawned { number: 1, outcome: Ok(actor) },
+        Signal::Spawned { number: 1, outcome: Err(ExitReason::Denied(why)), was_begun: false },
+        Signal::Spawned { number: 1, outcome: Ok(actor), was_begun: true },
         Signal::Release { actor, watches: true },
     ]
 }

@@ -150,6 +150,7 @@ pub(crate) async fn start(
     let groups = Arc::clone(&services.groups);
     let placing = Placing::new(cluster.clone(), Arc::clone(&builds), Arc::clone(&groups));
     let placing = Arc::new(placing);
+    tokio::spawn(Arc::clone(&placing).keep_telling());
     let here = (NodeId(cluster.node().0), cluster.life().0);
     let courier = Arc::clone(&carrier) as Arc<dyn Courier>;
     let placer = Arc::clone(&placing) as Arc<dyn Placer>;

@@ -16,9 +16,11 @@ use mobula_cluster::scheduling::{
     Resources, Site,
 };
 use mobula_cluster::view::View;
-use mobula_cluster::{Cluster, NodeId as Name, Record, Status};
+use mobula_cluster::{Cluster, MembershipEvent, NodeId as Name, Record, Status};
 use mobula_tasks::{Demand, Quantity, ResourceAmount, Scheduler, demand_of};
 use parking_lot::Mutex;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::builds::{Builds, is_host};
@@ -69,12 +71,15 @@ pub(crate) struct Placing {
     builds: Arc<Builds>,
     seen: Mutex<Option<Arc<Seen>>>,
     groups: Arc<PlacementGroups>,
+    /// Counts what may have made a place.
+    news: watch::Sender<u64>,
 }
 
 impl Placing {
     pub(crate) fn new(cluster: Cluster, builds: Arc<Builds>, groups: Arc<PlacementGroups>) -> Self {
         let planner = Planner::new(cluster.clone());
-        Self { cluster, planner, builds, seen: Mutex::default(), groups }
+        let news = watch::Sender::new(0);
+        Self { cluster, planner, builds, seen: Mutex::default(), groups, news }
     }
 
     /// Whether a member runs a program that can do this: its table has the key, or it says so at all.
@@ -170,6 +175,30 @@ impl Placing {
         self.planner.place(&request, &sites).map(id)
     }
 
+    /// Tells whoever waits for a place when there may be one, as long as the node takes part.
+    pub(crate) async fn keep_telling(self: Arc<Self>) {
+        let (mut events, mut learnt) = (self.cluster.events(), self.builds.news());
+        let me = Arc::downgrade(&self);
+        drop(self);
+        loop {
+            let is_news = tokio::select! {
+                event = events.recv() => match event {
+                    Ok(event) => may_make_a_place(&event),
+                    Err(RecvError::Lagged(_)) => true,
+                    Err(RecvError::Closed) => return,
+                },
+                table = learnt.changed() => match table {
+                    Ok(()) => true,
+                    Err(_closed) => return,
+                },
+            };
+            let Some(placing) = me.upgrade() else { return };
+            if is_news {
+                placing.news.send_modify(|count| *count += 1);
+            }
+        }
+    }
+
     /// Tells the others how busy this node is, as long as there is a scheduler.
     pub(crate) async fn keep_reporting(self: Arc<Self>, scheduler: Weak<Scheduler>) {
         let mut reported = None;
@@ -187,6 +216,17 @@ impl Placing {
             }
         }
     }
+}
+
+/// Whether there may be more than before, somewhere.
+const fn may_make_a_place(event: &MembershipEvent) -> bool {
+    matches!(
+        event,
+        MembershipEvent::Joined(_)
+            | MembershipEvent::Healed(_)
+            | MembershipEvent::Updated(_)
+            | MembershipEvent::Recovered(_)
+    )
 }
 
 /// How fast this node has been lately, for what its queue means in time.
@@ -325,6 +365,10 @@ impl Placer for Placing {
             Some(seen) => SpawnError::NoProvider { actor: kind.name, seen },
             None => no_place(format!("{placement:?} was asked for, and {error}")),
         })
+    }
+
+    fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
     }
 }
 

@@ -6,6 +6,7 @@ use super::*;
 use crate::actor_ref::Address;
 use crate::denied::Denied;
 use crate::id::GroupId;
+use crate::spawn::Relocation;
 use crate::wire::baggage::Hold;
 use tokio::sync::watch;
 
@@ -35,7 +36,11 @@ impl<A: Actor> Citizen for Cell<A> {
 
     fn why(&self) -> Option<String> {
         let (awaited, book) = (self.awaited()?, self.system().resource_book()?);
-        Some(book.why(&awaited))
+        let why = book.why(&awaited);
+        Some(match self.relocation().and_then(Relocation::note) {
+            Some(note) => format!("{why}; {note}"),
+            None => why,
+        })
     }
 
     fn mailbox_len(&self) -> usize {
@@ -227,7 +232,11 @@ impl<A: Actor> AnyCell for Cell<A> {
     }
 
     fn is_stand_in(&self) -> bool {
-        self.settings().is_some_and(|settings| settings.far.is_some())
+        self.far().is_some()
+    }
+
+    fn is_settled_here(&self) -> bool {
+        Self::is_settled_here(self)
     }
 
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

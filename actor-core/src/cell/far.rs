@@ -1,4 +1,4 @@
-//! The cell of a stand-in: an actor that lives elsewhere.
+//! The cell of a stand-in: an actor that lives elsewhere, or that waits here and may still be started elsewhere.
 
 use super::ending::notify;
 use super::*;
@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::id::NodeId;
 use crate::remote::Need;
+use crate::spawn::Relocation;
 
 /// What a stand-in knows of its actor's place.
 ///
@@ -14,6 +15,10 @@ use crate::remote::Need;
 /// two differ.
 #[derive(Debug, Default)]
 pub(crate) struct Far {
+    /// How an actor that waits here would be started elsewhere; `None` for one that never was here.
+    relocation: Option<Relocation>,
+    /// Such a one has been.
+    has_moved: AtomicBool,
     /// Where messages go.
     way: OnceLock<Home>,
     /// Where the actor lives.
@@ -32,9 +37,50 @@ pub(crate) enum Located {
     Lost(NodeId),
 }
 
+impl Far {
+    /// For an actor that waits here and may be started elsewhere.
+    pub(crate) fn or_here(relocation: Relocation) -> Arc<Self> {
+        Arc::new(Self { relocation: Some(relocation), ..Self::default() })
+    }
+}
+
 impl<A: Actor> Cell<A> {
-    fn far(&self) -> Option<&Far> {
-        self.settings()?.far.as_deref()
+    /// What is known of the actor's place, if that is not here.
+    pub(super) fn far(&self) -> Option<&Far> {
+        let far = self.settings()?.far.as_deref()?;
+        (far.relocation.is_none() || far.has_moved.load(Ordering::SeqCst)).then_some(far)
+    }
+
+    /// How the actor would be started elsewhere, while that is open.
+    pub(crate) fn relocation(&self) -> Option<&Relocation> {
+        let far = self.settings()?.far.as_deref()?;
+        far.relocation.as_ref().filter(|_| !far.has_moved.load(Ordering::SeqCst))
+    }
+
+    /// Whether it is known that the actor lives here.
+    pub(super) fn is_settled_here(&self) -> bool {
+        self.far().is_none() && (self.relocation().is_none() || self.awaited().is_none())
+    }
+
+    pub(crate) fn is_told_to_end(&self) -> bool {
+        self.life.lock().told_to_end
+    }
+
+    /// It waited here and has been started elsewhere: from now on it is a stand-in, without a place in line or a name.
+    pub(crate) fn has_moved(&self) {
+        let Some(settings) = self.settings() else { return };
+        let Some(far) = &settings.far else { return };
+        far.has_moved.store(true, Ordering::SeqCst);
+        if let Some(holding) = &settings.holding {
+            holding.give_back();
+        }
+        if let Some(name) = &settings.name {
+            self.system.names().release(&self.system, name, self.id);
+        }
+        // A detached actor does not mind. Its stand-in does: it lives as long as it is referred to.
+        if self.is_unreferenced() {
+            self.signal(Signal::Unreferenced);
+        }
     }
 
     /// Says where messages go. The first word counts.
@@ -91,8 +137,7 @@ impl<A: Actor> Cell<A> {
 
     /// A watcher or link of a stand-in has gone: it may need less.
     pub(super) fn needs_less(&self) {
-        if self.settings().is_some_and(|settings| settings.far.is_some()) && self.is_unreferenced()
-        {
+        if self.far().is_some() && self.is_unreferenced() {
             self.signal(Signal::Unreferenced);
         }
     }

@@ -4,7 +4,7 @@
 //! down and nobody else. The forwarder awaits late arguments, writes each message down and passes it on in order.
 //! Signals become controls; they overtake messages, except a stop, which comes after what was sent before it.
 //!
-//! `waiting` is where messages wait for late arguments.
+//! `waiting` is where messages wait for late arguments; `moved` makes a stand-in of an actor that waited here.
 //!
 //! The law:
 //! 1. Whoever waits for an answer gets one, once: from the home, or from the link when the node is lost.
@@ -31,12 +31,14 @@ use crate::lifecycle::Phase;
 use crate::mailbox::Mailbox;
 use crate::mailbox::lanes::Taken;
 use crate::panic_capture::guard;
-use crate::remote::{Control, Home, Link, Need, Remote};
+use crate::remote::{Control, Home, Link, Need, NotSpawned, Remote};
 use crate::signal::Signal;
 use crate::system::System;
 
+mod moved;
 mod waiting;
 
+pub(crate) use moved::{call_back, take_over};
 use waiting::{Held, Ready, Waiting};
 
 /// How many calls are passed on before others run.
@@ -45,7 +47,7 @@ const BUDGET: u32 = 64;
 /// What is known of where the actor lives: at once, or when it has been spawned.
 pub(crate) enum Bound {
     Now(Home),
-    Later(BoxFuture<'static, Result<Home, ExitReason>>),
+    Later(BoxFuture<'static, Result<Home, NotSpawned>>),
 }
 
 /// A reference to the actor at `home`, by a stand-in where there is none yet.
@@ -82,7 +84,7 @@ pub(crate) fn expect<A: Actor>(
     system: &System,
     remote: &Arc<dyn Remote>,
     mailbox: Mailbox,
-    home: BoxFuture<'static, Result<Home, ExitReason>>,
+    home: BoxFuture<'static, Result<Home, NotSpawned>>,
 ) -> ActorRef<A> {
     let cell = new_cell::<A>(system, mailbox);
     // Until its home is known, others reach the actor by way of this node.
@@ -181,7 +183,7 @@ impl<A: Actor> Forwarder<A> {
                 cell.entered(Phase::Running);
                 self.forward(&cell, link.as_ref()).await
             }
-            Err(reason) => reason,
+            Err(not) => not.into(),
         };
         let next = self.next.take().map(|held| held.envelope);
         let left = next.into_iter().chain(self.waiting.drain()).chain(self.batch.drain(..));
@@ -193,8 +195,8 @@ impl<A: Actor> Forwarder<A> {
     /// Waits for the home of an actor that is being spawned. A kill before that is kept for later.
     async fn wait_for(
         cell: &Cell<A>,
-        mut home: BoxFuture<'static, Result<Home, ExitReason>>,
-    ) -> Result<Home, ExitReason> {
+        mut home: BoxFuture<'static, Result<Home, NotSpawned>>,
+    ) -> Result<Home, NotSpawned> {
         poll_fn(|cx| {
             cell.lanes.register(cx.waker());
             home.as_mut().poll(cx)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ActorOptions;
+use super::{ActorOptions, Relocation};
 use crate::actor::Actor;
 use crate::actor_ref::ActorRef;
 use crate::arbiters::Pin;
@@ -10,9 +10,10 @@ use crate::cell::Settings;
 use crate::error::SpawnError;
 use crate::exit::{ErrorText, ExitReason};
 use crate::placement::Placement;
-use crate::remote::{Baggage, Place, SpawnKind, SpawnOptions, SpawnRequest, stand_in};
+use crate::remote::{Baggage, NotSpawned, Place, SpawnKind, SpawnOptions, SpawnRequest, stand_in};
 use crate::system::System;
-use crate::wire::{Codec, baggage};
+use crate::wire::baggage::Hold;
+use crate::wire::{Codec, CodecError, baggage};
 
 impl<A: Actor> ActorOptions<A> {
     /// Options as they were chosen on another node.
@@ -34,7 +35,8 @@ impl<A: Actor> ActorOptions<A> {
         options
     }
 
-    /// Spawns on another node, if the placement says so: `Ok(None)` where this node is the place.
+    /// Spawns on another node, if the placement says so: `Ok(None)` where this node is the place, for now at least. What
+    /// nobody has waits here, and goes to a node that comes to have it.
     ///
     /// # Errors
     /// [`SpawnError`]: no node fits, or the arguments cannot travel.
@@ -50,7 +52,12 @@ impl<A: Actor> ActorOptions<A> {
             Some(placement) => remote.place(placement, &kind, &self.demand())?,
             // What nobody has now, this node or another may have one day.
             None if self.is_too_much_for_here() => {
-                remote.place(&Placement::LeastLoaded, &kind, &self.demand).unwrap_or(Place::Here)
+                let anywhere = Placement::LeastLoaded;
+                let placed = remote.place(&anywhere, &kind, &self.demand).unwrap_or(Place::Here);
+                if matches!(placed, Place::Here) {
+                    self.may_move(&kind, codec, args);
+                }
+                placed
             }
             None => Place::Here,
         };
@@ -65,13 +72,46 @@ impl<A: Actor> ActorOptions<A> {
                     .to_owned(),
             )
         })?;
-        let mut bytes = Vec::new();
-        let (written, baggage) = baggage::collect(|| codec.encode(args, &mut bytes));
-        written
+        let (args, baggage) = written(codec, args)
             .map_err(|error| no_place(format!("its arguments could not be written: {error}")))?;
+        let options = self.as_chosen();
+        let mailbox = options.mailbox;
+        let request = SpawnRequest { key: kind.key, args, options, baggage: Baggage(baggage) };
+        let home = match placed {
+            Place::Here => return Ok(None),
+            Place::There(node) => remote.spawn(node, request),
+            Place::Later(node) => {
+                let remote = Arc::clone(&remote);
+                Box::pin(async move {
+                    match node.await {
+                        Ok(node) => remote.spawn(node, request).await,
+                        Err(error) => {
+                            Err(NotSpawned::Refused(ExitReason::StartFailed(ErrorText::new(error))))
+                        }
+                    }
+                })
+            }
+        };
+        Ok(Some(stand_in::expect(&self.system, &remote, mailbox, home)))
+    }
+
+    /// Keeps what is needed to start it elsewhere later. What cannot travel waits here, and so does the child of a
+    /// supervisor, who would not see it end there.
+    fn may_move<Args>(&self, kind: &SpawnKind, codec: Option<Codec<Args>>, args: &Args) {
+        if self.settings.parent.is_none()
+            && let Some(Ok((args, baggage))) = codec.map(|codec| written(codec, args))
+        {
+            let relocation = Relocation::new(kind.clone(), args, baggage, self.as_chosen());
+            // Options spawn once.
+            let _ = self.relocation.set(relocation);
+        }
+    }
+
+    /// What was chosen, as it travels.
+    fn as_chosen(&self) -> SpawnOptions {
         let Settings { pin, detached, max_restarts, mailbox, flight_records, member_of, .. } =
             &self.settings;
-        let options = SpawnOptions {
+        SpawnOptions {
             name: self.name.clone(),
             namespace: self.namespace.clone(),
             get_if_exists: self.get_if_exists,
@@ -86,27 +126,18 @@ impl<A: Actor> ActorOptions<A> {
             flight_records: *flight_records,
             member_of: *member_of,
             demand: self.demand(),
-        };
-        let request =
-            SpawnRequest { key: kind.key, args: bytes, options, baggage: Baggage(baggage) };
-        let home = match placed {
-            Place::Here => return Ok(None),
-            Place::There(node) => remote.spawn(node, request),
-            Place::Later(node) => {
-                let remote = Arc::clone(&remote);
-                Box::pin(async move {
-                    match node.await {
-                        Ok(node) => remote.spawn(node, request).await,
-                        Err(error) => Err(ExitReason::StartFailed(ErrorText::new(error))),
-                    }
-                })
-            }
-        };
-        Ok(Some(stand_in::expect(&self.system, &remote, *mailbox, home)))
+        }
     }
 
     fn is_too_much_for_here(&self) -> bool {
         let book = || self.system.resource_book();
         !self.demand.is_empty() && book().is_some_and(|book| !book.can_ever(&self.demand))
     }
+}
+
+/// The wire form of a constructor's arguments, and what it keeps alive.
+fn written<Args>(codec: Codec<Args>, args: &Args) -> Result<(Vec<u8>, Vec<Hold>), CodecError> {
+    let mut bytes = Vec::new();
+    let (written, baggage) = baggage::collect(|| codec.encode(args, &mut bytes));
+    written.map(|()| (bytes, baggage))
 }

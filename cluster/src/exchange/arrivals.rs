@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use mobula_actor_core::remote::inbound::{Delivered, Inbound, deliver};
-use mobula_actor_core::remote::{AnswerSink, Home, SpawnRequest, WireAnswer};
+use mobula_actor_core::remote::{AnswerSink, Home, NotSpawned, SpawnRequest, WireAnswer};
 use mobula_actor_core::wire::baggage::{self, Hold};
 use mobula_actor_core::{
     ActorHandle, ActorId, CallChain, CallerId, Current, DeadLetter, DeadLetterReason, Denied,
@@ -252,20 +252,21 @@ impl Exchange {
             Signal::Spawn { number, request, pin } => {
                 if let Err(right) = rights.start() {
                     let outcome = Err(ExitReason::Denied(self.denied(right)));
-                    self.signal(peer, Signal::Spawned { number, outcome });
+                    self.signal(peer, Signal::Spawned { number, outcome, was_begun: false });
                     pin.into_iter().for_each(|pin| self.signal(peer, Signal::Unpin { pin }));
                     return;
                 }
                 self.unpacked(peer, pin, || self.spawn_here(peer, number, *request));
             }
-            Signal::Spawned { number, outcome } => {
+            Signal::Spawned { number, outcome, was_begun } => {
                 let node = peer.node();
                 let (waiting, life) = peer.was_spawned(number, outcome.as_ref().ok().copied());
                 let home = match outcome.map(|actor| (actor, life)) {
                     Ok((actor, Some(incarnation))) => Ok(Home { node, incarnation, actor }),
                     // Contact is lost: whoever waited has been told.
                     Ok((_, None)) => return,
-                    Err(reason) => Err(reason),
+                    Err(reason) if was_begun => Err(NotSpawned::Ended(reason)),
+                    Err(reason) => Err(NotSpawned::Refused(reason)),
                 };
                 let not_taken = match waiting {
                     Some(waiting) => waiting.send(home).err(),
@@ -307,10 +308,10 @@ impl Exchange {
         match living {
             Some(handle) => {
                 let is_first = peer.hold_here(actor, || handle.hold());
-                if handle.is_stand_in() {
-                    self.say_where(peer, handle.clone());
-                } else {
+                if handle.is_settled_here() {
                     self.signal(peer, Signal::Held { actor, elsewhere: None });
+                } else {
+                    self.say_where(peer, handle.clone());
                 }
                 if is_first {
                     self.listen(peer, &handle);
@@ -352,7 +353,7 @@ impl Exchange {
     fn spawn_here(&self, peer: &Arc<Peer>, number: u64, request: SpawnRequest) {
         let SpawnRequest { key, args, options, .. } = request;
         let spawned = self.table.spawn(&self.system, key, args, options);
-        let (me, peer) = (Weak::clone(&self.me), Arc::clone(peer));
+        let (me, peer, was_begun) = (Weak::clone(&self.me), Arc::clone(peer), spawned.is_ok());
         self.system.runtime().spawn(async move {
             let outcome = match spawned {
                 // Held before it is known there; the references come after.
@@ -370,7 +371,7 @@ impl Exchange {
                 }
                 actor
             });
-            exchange.signal(&peer, Signal::Spawned { number, outcome });
+            exchange.signal(&peer, Signal::Spawned { number, outcome, was_begun });
         });
     }
 }

@@ -125,6 +125,9 @@ pub enum Signal {
         number: u64,
         /// Its id, or why not.
         outcome: Result<ActorId, ExitReason>,
+        /// Whether it was begun.
+        #[serde(default)]
+        was_begun: bool,
     },
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mobula_actor_core::remote::stand_in::{ended, held};
-use mobula_actor_core::remote::{AnswerSink, Home, Need, WireAnswer};
+use mobula_actor_core::remote::{AnswerSink, Home, Need, NotSpawned, WireAnswer};
 use mobula_actor_core::wire::baggage::{Hold, Ticket};
 use mobula_actor_core::{ActorHandle, ActorId, ExitReason, NodeId, UnknownOutcome};
 use parking_lot::Mutex;
@@ -171,7 +171,7 @@ impl Peer {
     fn refuse(&self, spawning: HashMap<u64, Spawning>) {
         for waiting in spawning.into_values() {
             // Whoever stopped waiting needs no answer.
-            let _ = waiting.send(Err(ExitReason::NodeDown(self.node)));
+            let _ = waiting.send(Err(NotSpawned::Lost(self.node)));
         }
     }
 

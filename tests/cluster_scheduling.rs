@@ -59,9 +59,9 @@ const fn rather(node: NodeId) -> Placement {
 }
 
 /// Opened by the tests, each its own.
-static GATES: [Semaphore; 5] = [const { Semaphore::const_new(0) }; 5];
+static GATES: [Semaphore; 6] = [const { Semaphore::const_new(0) }; 6];
 /// How many have come to each gate.
-static CAME: [AtomicUsize; 5] = [const { AtomicUsize::new(0) }; 5];
+static CAME: [AtomicUsize; 6] = [const { AtomicUsize::new(0) }; 6];
 
 #[mobula::task]
 fn whereabouts() -> String {
@@ -71,6 +71,19 @@ fn whereabouts() -> String {
 #[mobula::task]
 fn block(size: usize) -> Vec<u8> {
     vec![7; size]
+}
+
+#[mobula::task]
+async fn block_behind(gate: usize, size: usize) -> Vec<u8> {
+    CAME[gate].fetch_add(1, Ordering::SeqCst);
+    GATES[gate].acquire().await.unwrap().forget();
+    vec![7; size]
+}
+
+/// Submits a task with what another node keeps.
+#[mobula::task]
+async fn weigh_theirs(one: ObjectRef<Vec<u8>>) -> (String, usize) {
+    (*weigh::remote(&one, Vec::new()).get().await.unwrap()).clone()
 }
 
 /// Where it ran, and what it was given.
@@ -104,6 +117,10 @@ impl Resident {
 
     pub fn place(&self) -> String {
         here()
+    }
+
+    pub async fn weigh_theirs(&self, one: ObjectRef<Vec<u8>>) -> (String, usize) {
+        (*weigh::remote(&one, Vec::new()).get().await.unwrap()).clone()
     }
 
     pub async fn make(&mut self, count: usize) -> ObjectRef<Vec<u8>> {
@@ -351,6 +368,45 @@ async fn a_task_runs_where_its_largest_arguments_are_if_they_are_worth_the_way()
             let little = made(2, MIB / 2);
             let ran = weigh::remote(&little, &own).get().await.unwrap();
             assert_eq!(*ran, (name(&nodes[0]), 3 * MIB + MIB / 2));
+        })
+        .await;
+    stop(&nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_is_drawn_to_large_arguments_that_another_node_keeps() {
+    const MIB: usize = 1 << 20;
+    let nodes = nodes(&[(8.0, NONE); 3]).await;
+    let (second, third) = (nodes[1].id().unwrap(), nodes[2].id().unwrap());
+    let is_here = |node: &Node, object: &ObjectRef<Vec<u8>>| {
+        node.store().whereabouts(object.id()).is_some_and(|place| place.is_here)
+    };
+    nodes[0]
+        .enter(async {
+            let made = |size| block::options().on(on(second)).remote(size);
+            let borrower = Resident::options().on(on(third)).remote();
+            // By an actor that was given a reference, by a task that was, and before there is a value.
+            let (large, larger) = (made(2 * MIB), made(4 * MIB));
+            let weighed = borrower.weigh_theirs(large.clone()).await.unwrap();
+            assert_eq!(weighed, (name(&nodes[1]), 2 * MIB));
+            let weighed = weigh_theirs::options().on(on(third)).remote(&larger);
+            assert_eq!(*weighed.get().await.unwrap(), (name(&nodes[1]), 4 * MIB));
+            let pending = block_behind::options().on(on(second)).remote(5, 3 * MIB);
+            let weighed = borrower.weigh_theirs(pending.clone()).remote();
+            until("it is being made", || CAME[5].load(Ordering::SeqCst) == 1).await;
+            GATES[5].add_permits(1);
+            assert_eq!(*weighed.get().await.unwrap(), (name(&nodes[1]), 3 * MIB));
+            for object in [&large, &larger, &pending] {
+                assert!(is_here(&nodes[1], object));
+                assert!(!is_here(&nodes[0], object) && !is_here(&nodes[2], object));
+            }
+            // What is asked for again is known.
+            let weighed = borrower.weigh_theirs(large.clone()).await.unwrap();
+            assert_eq!(weighed, (name(&nodes[1]), 2 * MIB));
+            // Too little to be worth the way.
+            let little = made(MIB / 2);
+            let weighed = borrower.weigh_theirs(little.clone()).await.unwrap();
+            assert_eq!(weighed, (name(&nodes[2]), MIB / 2));
         })
         .await;
     stop(&nodes).await;

@@ -109,7 +109,7 @@ impl StorePort {
     /// The word of a store that will not hear this one, so that nobody waits for it; whether there was no need to ask.
     fn answer_for(&self, store: StoreId, message: &Message) -> bool {
         let object = match message {
-            Message::Want { object } => *object,
+            Message::Want { object, .. } => *object,
             // It would be refused, and be repeated for ever.
             Message::Borrow { .. } | Message::Release { .. } => return true,
             // Answers are refused, too, and that is what the other end must know.

@@ -22,7 +22,7 @@ use std::{
 use crate::{
     dead::Dead,
     effect::{Effect, Loss, Mutant},
-    message::{Carried, LossReason, Message, PinId, Sequence},
+    message::{Carried, LossReason, Message, PinId, Sequence, Wish},
     object_id::{ObjectId, StoreId},
     time::Time,
 };
@@ -44,8 +44,10 @@ struct Borrowed {
     heard: bool,
     /// Nothing more to say: the keeper is gone, or the object is.
     lost: Option<Loss>,
-    /// Its value is wanted and no answer has come.
-    wanted: bool,
+    /// What is wanted of it, while no answer has come.
+    wish: Option<Wish>,
+    /// Its size and who has it, as its keeper said. A hint.
+    place: Option<Place>,
     repeat_at: Option<Time>,
     pause: Duration,
     /// Pins that wait for the word to be heard.
@@ -139,7 +141,8 @@ impl Borrower {
             word: Sequence(0),
             heard: false,
             lost: None,
-            wanted: false,
+            wish: None,
+            place: None,
             repeat_at: None,
             pause: REPEAT,
             pins: Vec::new(),
@@ -165,37 +168,13 @@ impl Borrower {
         if borrowed.holds > 0 {
             return;
         }
-        borrowed.wanted = false;
+        borrowed.wish = None;
         let lost = borrowed.lost.is_some();
         self.take_over(object, now, out);
         if lost || self.mutant == Mutant::NeverReleases {
             self.forget(object);
         } else {
             self.say(object, now, out);
-        }
-    }
-
-    /// Somebody here wants the value.
-    pub fn want(&mut self, object: ObjectId, now: Time, out: &mut Vec<Effect>) {
-        if let Some(borrowed) = self.objects.get_mut(&object)
-            && borrowed.lost.is_none()
-        {
-            borrowed.wanted = true;
-            borrowed.pause = REPEAT;
-            out.push(Effect::Send { to: borrowed.keeper, message: Message::Want { object } });
-            self.repeat(object, now);
-        }
-    }
-
-    /// An answer to [`want`](Self::want) came; false if it is not its keeper who speaks.
-    #[must_use = "an answer of somebody else must be ignored"]
-    pub fn answered(&mut self, from: StoreId, object: ObjectId) -> bool {
-        match self.objects.get_mut(&object) {
-            Some(borrowed) if borrowed.keeper == from && borrowed.holds > 0 => {
-                borrowed.wanted = false;
-                true
-            }
-            _ => false,
         }
     }
 
@@ -358,6 +337,9 @@ impl Borrower {
         for borrowed in self.objects.values_mut() {
             borrowed.backup = borrowed.backup.filter(|backup| *backup != store);
             borrowed.pins.retain(|(from, _)| *from != store);
+            if let Some((_, copies)) = &mut borrowed.place {
+                copies.retain(|copy| *copy != store);
+            }
         }
     }
 
@@ -387,6 +369,9 @@ impl Borrower {
 }
 
 mod speak;
+mod wanting;
+
+pub use wanting::Place;
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,9 @@ pub(crate) trait Elsewhere: Any + Send + Sync + fmt::Debug {
     /// Somebody waits for the value of an object that may be elsewhere.
     fn wanted(&self, object: ObjectId);
 
+    /// Somebody waits for a foreign object to be made, wherever that is.
+    fn place_wanted(&self, object: ObjectId);
+
     /// An entry for a foreign object is about to be made, or was made in vain: see [`let_go`](Self::let_go).
     fn hold(&self, address: Address);
 

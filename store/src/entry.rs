@@ -70,7 +70,7 @@ pub struct Entry {
     /// if there is no value.
     ready: AtomicU64,
     running: AtomicBool,
-    /// What other stores have to do with it: [`AWAY`], [`ASKED`], [`KNOWN`], [`FOREIGN`].
+    /// What other stores have to do with it: [`AWAY`], [`ASKED`], [`KNOWN`], [`FOREIGN`], [`MADE`], [`PLACE_ASKED`].
     ties: AtomicU8,
     /// Where the board is that registered last; 0 if none did. The board lives while this points at it, since
     /// only a later registration takes it off.
@@ -86,6 +86,10 @@ const ASKED: u8 = 2;
 const KNOWN: u8 = 4;
 /// Somebody else keeps the object.
 const FOREIGN: u8 = 8;
+/// Of a foreign object its keeper has said that it is made.
+const MADE: u8 = 16;
+/// Its keeper was asked whether it is.
+const PLACE_ASKED: u8 = 32;
 
 struct Written {
     slot: Slot<AnyValue, Box<GetError>>,

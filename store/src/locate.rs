@@ -1,7 +1,7 @@
 //! Where an object's bytes are, for whoever wants something to run near them.
 //!
-//! A hint, of what this node knows: its own copy, those it was told of as the keeper, and otherwise the keeper, who has
-//! the value unless it moved.
+//! A hint, of what this node knows: its own copy, those it was told of as the keeper or by the keeper, and otherwise the
+//! keeper, who has the value unless it moved.
 
 use mobula_actor_core::{Locate, NodeId};
 
@@ -14,13 +14,14 @@ impl<T> Locate for ObjectRef<T> {
         else {
             return Vec::new();
         };
+        let is_told = bytes.is_some() && !copies.is_empty();
         // Of a size that nobody has told us, only that there is something.
         let bytes = bytes.unwrap_or(1);
         let mut stores: Vec<StoreId> = copies;
         if is_here {
             stores.push(store.id());
         }
-        if keeper != store.id() && !stores.contains(&keeper) {
+        if keeper != store.id() && !is_told && !stores.contains(&keeper) {
             stores.push(keeper);
         }
         stores.into_iter().map(|store| (NodeId(store.node.0), bytes)).collect()

@@ -118,10 +118,26 @@ pub enum Answer {
         /// Who has a copy and room to serve it.
         sources: Vec<StoreId>,
     },
+    /// To who is content with that: it is made, and there.
+    Made {
+        /// What the value is charged with.
+        bytes: u64,
+        /// Who has a copy, or the first few who have.
+        copies: Vec<StoreId>,
+    },
     /// Its task failed; there will be no value.
     Failed(Failure),
     /// There is no value, and there will be none.
     Lost(LossReason),
+}
+
+/// What is wanted of an object that somebody else keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// Its value.
+    Value,
+    /// Whether it is made, and where it is if it is large.
+    Place,
 }
 
 /// What stores say to each other.
@@ -147,6 +163,9 @@ pub enum Message {
     Want {
         /// The object.
         object: ObjectId,
+        /// Of a value that is too large for the answer, its place will do: [`Answer::Made`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        or_place: bool,
     },
     /// The sender has a sealed copy.
     Located {

@@ -26,7 +26,7 @@ use rand::Rng;
 use crate::{
     dead::Dead,
     effect::{Effect, Mutant},
-    message::{Answer, Failure, LossReason, Message, Record, Sequence},
+    message::{Answer, Failure, LossReason, Message, Record, Sequence, Wish},
     object_id::{ObjectId, StoreId},
     spread::{Assignment, Spread},
     time::Time,
@@ -69,7 +69,7 @@ struct Owned {
     /// Stores whose copies stay until they are evicted.
     hosts: BTreeSet<StoreId>,
     /// Wait for the producer.
-    waiting: BTreeSet<StoreId>,
+    waiting: BTreeMap<StoreId, Wish>,
     /// Its value was somewhere once.
     sealed: bool,
     rebuilding: bool,
@@ -184,7 +184,7 @@ impl Owner {
         for (store, _) in owned.words.iter().filter(|(_, (_, held))| *held) {
             out.push(gone(*store, object, LossReason::Unknown));
         }
-        for store in owned.waiting {
+        for store in owned.waiting.into_keys() {
             out.push(gone(store, object, LossReason::Unknown));
         }
     }

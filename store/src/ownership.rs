@@ -129,9 +129,13 @@ impl Ownership {
             Message::Release { object, sequence } => {
                 self.owner.release(from, object, sequence, rng, out);
             }
-            Message::Want { object } => {
+            Message::Want { object, or_place: false } => {
                 let local = local(object);
                 self.owner.want(from, object, local, (now, rng), out);
+            }
+            Message::Want { object, or_place: true } => {
+                let local = local(object);
+                self.owner.want_place(from, object, local, (now, rng), out);
             }
             Message::Located { object, bytes, hosted } => {
                 if hosted {

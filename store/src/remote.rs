@@ -120,7 +120,7 @@ pub struct Whereabouts {
     pub is_here: bool,
     /// Its size as charged, if known.
     pub bytes: Option<u64>,
-    /// Who else has a copy, if this store keeps it.
+    /// Who else has a copy, if this store keeps it, or has been told by the keeper: then a few of them.
     pub copies: Vec<StoreId>,
     /// Which other stores need it, if this store keeps it.
     pub borrowers: Vec<StoreId>,

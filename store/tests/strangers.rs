@@ -35,7 +35,8 @@ fn samples() -> Vec<Message> {
     let bytes = vec![1, 2, 3];
     vec![
         Message::Borrow { object, sequence: Sequence(1) },
-        Message::Want { object },
+        Message::Want { object, or_place: false },
+        Message::Want { object, or_place: true },
         Message::Located { object, bytes: 7, hosted: true },
         Message::Gone { object, reason: LossReason::AttemptsUsed { attempts: 3 } },
         Message::Answer {
@@ -43,6 +44,7 @@ fn samples() -> Vec<Message> {
             answer: Answer::Inline { bytes: bytes.clone(), parcel: Some(parcel.clone()) },
         },
         Message::Answer { object, answer: Answer::At { bytes: 5, sources: vec![store(2)] } },
+        Message::Answer { object, answer: Answer::Made { bytes: 5, copies: vec![store(2)] } },
         Message::Answer { object, answer: Answer::Failed(failure) },
         Message::Chunk { object, offset: 1, total: 9, bytes: bytes.into(), parcel: Some(parcel) },
         Message::Mirror { object, version: 3, record: Some(record.clone()) },

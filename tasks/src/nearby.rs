@@ -30,7 +30,7 @@ fn drawing(bytes_by_node: &BTreeMap<NodeId, u64>, here: NodeId) -> Option<NodeId
 
 impl Shared {
     /// The node that a task is drawn to by its arguments; `None` if it may as well run here. What is known of them here
-    /// counts: sizes and copies of objects that this node keeps.
+    /// counts: sizes and copies of objects that this node keeps, and of others what their keepers said.
     pub(crate) fn drawn(&self, task: &OneShot) -> Option<NodeId> {
         if task.function_hash == 0 {
             return None;

@@ -22,11 +22,7 @@ impl Borrower {
     /// A new keeper has to hear everything.
     pub(super) fn say_again(&mut self, object: ObjectId, now: Time, out: &mut Vec<Effect>) {
         self.say(object, now, out);
-        if let Some(borrowed) = self.objects.get(&object)
-            && borrowed.wanted
-        {
-            out.push(Effect::Send { to: borrowed.keeper, message: Message::Want { object } });
-        }
+        out.extend(self.objects.get(&object).and_then(|borrowed| Self::wanted(object, borrowed)));
     }
 
     fn word(object: ObjectId, borrowed: &super::Borrowed) -> Effect {
@@ -57,15 +53,13 @@ impl Borrower {
     pub(super) fn repeat_object(&mut self, object: ObjectId, now: Time, out: &mut Vec<Effect>) {
         let Some(borrowed) = self.objects.get_mut(&object) else { return };
         borrowed.repeat_at = None;
-        if borrowed.lost.is_some() || (borrowed.heard && !borrowed.wanted) {
+        if borrowed.lost.is_some() || (borrowed.heard && borrowed.wish.is_none()) {
             return;
         }
         if !borrowed.heard {
             out.push(Self::word(object, borrowed));
         }
-        if borrowed.wanted {
-            out.push(Effect::Send { to: borrowed.keeper, message: Message::Want { object } });
-        }
+        out.extend(Self::wanted(object, borrowed));
         self.repeat(object, now);
     }
 
@@ -84,7 +78,7 @@ impl Borrower {
 
     pub(super) fn lose(&mut self, object: ObjectId, loss: Loss, now: Time, out: &mut Vec<Effect>) {
         let Some(borrowed) = self.objects.get_mut(&object) else { return };
-        borrowed.wanted = false;
+        (borrowed.wish, borrowed.place) = (None, None);
         let (held, was_lost) = (borrowed.holds > 0, borrowed.lost.is_some());
         borrowed.lost = Some(loss.clone());
         self.take_over(object, now, out);

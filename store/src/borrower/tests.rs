@@ -79,3 +79,36 @@ fn who_counts_here_without_reason_is_told() {
     borrower.counted(store(3), object(1), (Sequence(1), true, None), NOW, &mut out);
     assert_eq!(out, [send(3, Message::Release { object: object(1), sequence: Sequence(1) })]);
 }
+
+#[test]
+fn a_place_answers_who_wants_the_place_and_not_who_wants_the_value() {
+    let (mut borrower, mut out) = (Borrower::default(), Vec::new());
+    let first = object(1);
+    let want = |or_place| send(3, Message::Want { object: first, or_place });
+    borrower.hold(carried(1, None), NOW, &mut out);
+    borrower.counted(store(3), first, (Sequence(1), true, None), NOW, &mut out);
+    out.clear();
+    borrower.want_place(first, NOW, &mut out);
+    assert_eq!(out, [want(true)]);
+    borrower.tick(NOW + REPEAT, &mut out);
+    assert_eq!(out, [want(true), want(true)], "until it is answered");
+    out.clear();
+    let place = || (7, (1..=9).map(store).collect());
+    assert!(!borrower.made(store(4), first, place()), "of its keeper only");
+    assert!(borrower.made(store(3), first, place()));
+    assert_eq!(borrower.place(first), Some(&(7, [1, 2, 3, 4].map(store).to_vec())));
+    borrower.tick(NOW + REPEAT * 60, &mut out);
+    assert_eq!(out, []);
+
+    borrower.want(first, NOW, &mut out);
+    borrower.want_place(first, NOW, &mut out);
+    assert_eq!(out, [want(false)], "which tells the place, too");
+    assert!(borrower.made(store(3), first, place()), "an old answer");
+    borrower.tick(NOW + REPEAT, &mut out);
+    assert_eq!(out, [want(false), want(false)]);
+    borrower.down(store(2), NOW, &mut out);
+    assert_eq!(borrower.place(first), Some(&(7, [1, 3, 4].map(store).to_vec())));
+    out.clear();
+    borrower.down(store(3), NOW, &mut out);
+    assert_eq!(borrower.place(first), None);
+}

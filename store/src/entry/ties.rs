@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{ASKED, AWAY, Elsewhere, Entry, FOREIGN, GetError, KNOWN, Waiter};
+use super::{ASKED, AWAY, Elsewhere, Entry, FOREIGN, GetError, KNOWN, MADE, PLACE_ASKED, Waiter};
 use crate::{address::Address, codec::ValueType, discard::AnyValue, table::Slot};
 
 /// What an entry has of a value, for those who ask from elsewhere.
@@ -97,11 +97,15 @@ impl Entry {
     /// Whether the value was made, here or on another node; `false` if nobody here knows.
     #[must_use]
     pub fn is_made(&self) -> bool {
-        self.is_ready() || self.ties.load(Ordering::Acquire) & (AWAY | FOREIGN) == AWAY
+        let ties = self.ties.load(Ordering::Acquire);
+        self.is_ready()
+            || ties & (AWAY | FOREIGN) == AWAY
+            || ties & (FOREIGN | MADE) == FOREIGN | MADE
     }
 
     /// Calls `callback` once the object is made, be its value here or on another node; at once if it is. Of an object
-    /// that another node keeps nobody here knows: its value is fetched. The callback cannot be withdrawn.
+    /// that another node keeps that one is asked, and a small value comes with the answer. The callback cannot be
+    /// withdrawn.
     pub fn on_made(&self, callback: Box<dyn FnOnce() + Send>) {
         let mut written = self.written.lock();
         if self.is_made() {
@@ -111,7 +115,22 @@ impl Entry {
         let _stays = written.waiters.insert(Waiter::Made(callback));
         drop(written);
         if self.is_foreign() {
-            self.ask();
+            self.ask_place();
+        }
+    }
+
+    /// The keeper of a foreign object says that it is made, and has told where.
+    pub(crate) fn set_made(&self) {
+        self.ties.fetch_or(MADE, Ordering::AcqRel);
+        // Those who want more have asked for it.
+        let content = {
+            let mut written = self.written.lock();
+            written.waiters.extract(|waiter| matches!(waiter, Waiter::Made(_)))
+        };
+        for waiter in content {
+            if let Waiter::Made(callback) = waiter {
+                callback();
+            }
         }
     }
 
@@ -141,6 +160,20 @@ impl Entry {
             && let Some(elsewhere) = self.elsewhere()
         {
             elsewhere.wanted(self.id);
+        }
+    }
+
+    /// Asks the keeper of a foreign object once whether it is made, if its value was not asked for.
+    fn ask_place(&self) {
+        let is_asked = |ties: u8| ties & (ASKED | PLACE_ASKED) != 0;
+        if is_asked(self.ties.load(Ordering::Acquire)) {
+            return;
+        }
+        let before = self.ties.fetch_or(PLACE_ASKED, Ordering::AcqRel);
+        if !is_asked(before)
+            && let Some(elsewhere) = self.elsewhere()
+        {
+            elsewhere.place_wanted(self.id);
         }
     }
 

@@ -19,6 +19,24 @@ impl Elsewhere for Exchange {
         self.want(object);
     }
 
+    fn place_wanted(&self, object: ObjectId) {
+        // Kept or copied here, it costs no more to have it.
+        let (is_near, is_known) = self.decide(|desk| {
+            let State { core, copies, .. } = &mut *desk.state;
+            let is_near = copies.contains_key(&object) || core.keeps(object);
+            let is_known = !is_near && core.borrower.place(object).is_some();
+            if !is_near && !is_known {
+                core.borrower.want_place(object, desk.now, &mut desk.effects);
+            }
+            (is_near, is_known)
+        });
+        if is_near {
+            self.want(object);
+        } else if is_known && let Some(entry) = self.find(object) {
+            entry.set_made();
+        }
+    }
+
     fn hold(&self, address: Address) {
         let Address { object, keepers } = address;
         self.decide(|desk| {

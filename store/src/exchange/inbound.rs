@@ -7,6 +7,7 @@ use super::{
     Carried, Desk, Exchange, GetError, Kept, LossReason, Message, ObjectId, State, StoreId, Todo,
 };
 use crate::{
+    borrower::Place,
     error::task_error,
     message::{Answer, Parcel, Record},
     transfer::CHUNK_BYTES,
@@ -30,7 +31,7 @@ impl Exchange {
                 _ => None,
             };
             let awaited = match message {
-                Message::Want { object } => Some(object),
+                Message::Want { object, .. } => Some(object),
                 _ => None,
             };
             let State { core, rng, copies, .. } = &mut *desk.state;
@@ -47,6 +48,9 @@ impl Exchange {
         watchers.into_iter().for_each(Waker::wake);
         match rest {
             None => {}
+            Some(Message::Answer { object, answer: Answer::Made { bytes, copies } }) => {
+                self.made(from, object, (bytes, copies));
+            }
             Some(Message::Answer { object, answer }) => self.answered(from, object, answer),
             Some(Message::Evict { object }) => self.evict(from, object),
             Some(Message::Pull { object, offset, length }) => {
@@ -106,6 +110,8 @@ impl Exchange {
                 self.want(object);
             }
             Answer::At { bytes, sources } => self.pull_for_entry(object, bytes, sources),
+            // Heard before.
+            Answer::Made { .. } => {}
             Answer::Failed(failure) => {
                 if let Some(entry) = self.find(object) {
                     entry.fail(task_error(failure));
@@ -115,6 +121,14 @@ impl Exchange {
             Answer::Lost(reason) => {
                 self.act(Todo::Lose(object, GetError::Lost { object, reason }));
             }
+        }
+    }
+
+    /// The keeper says that an object is made, and where it is.
+    fn made(&self, from: StoreId, object: ObjectId, place: Place) {
+        let is_heard = self.decide(|desk| desk.state.core.borrower.made(from, object, place));
+        if let Some(entry) = self.find(object).filter(|_| is_heard) {
+            entry.set_made();
         }
     }
 

@@ -82,9 +82,12 @@ impl Exchange {
             return None;
         }
         let keeper = if keeps { self.me } else { borrowed.unwrap_or(object.owner()) };
-        let copies: Vec<StoreId> =
-            state.core.owner.locations(object).filter(|store| *store != self.me).collect();
-        let bytes = here.or(copy).or_else(|| state.core.owner.bytes(object));
+        let told = state.core.borrower.place(object).filter(|_| !keeps);
+        let told_copies = told.into_iter().flat_map(|(_, copies)| copies.iter().copied());
+        let copies = state.core.owner.locations(object).chain(told_copies);
+        let copies: Vec<StoreId> = copies.filter(|store| *store != self.me).collect();
+        let told_bytes = told.map(|(bytes, _)| *bytes);
+        let bytes = here.or(copy).or_else(|| state.core.owner.bytes(object)).or(told_bytes);
         let is_here = here.or(copy).is_some();
         let backup = state.core.owner.backup(object).filter(|backup| copies.contains(backup));
         let borrowers = state.core.owner.borrowers(object).collect();

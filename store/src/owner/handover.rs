@@ -254,7 +254,7 @@ impl Owner {
         self.moved.insert(object, Away { keeper: from, term });
         let moved = Message::Moved { object, keeper: from, term };
         let mut told: BTreeSet<StoreId> = owned.words.keys().copied().collect();
-        told.append(&mut owned.waiting);
+        told.extend(std::mem::take(&mut owned.waiting).into_keys());
         told.extend(owned.spread.give_up());
         for store in told {
             out.push(Effect::Send { to: store, message: moved.clone() });

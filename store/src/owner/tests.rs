@@ -54,6 +54,12 @@ impl Desk {
         out
     }
 
+    fn want_place(&mut self, from: u64, local: Local) -> Vec<Effect> {
+        let mut out = Vec::new();
+        self.owner.want_place(store(from), object(), local, (self.now, &mut self.rng), &mut out);
+        out
+    }
+
     fn down(&mut self, node: u64) -> Vec<Effect> {
         let mut out = Vec::new();
         self.owner.down(store(node), self.now, &mut self.rng, &mut out);
@@ -112,6 +118,36 @@ fn who_waits_for_the_producer_is_answered_when_it_is_done() {
     owner.ready(object(), &Local::Lost(reason.clone()), *now, rng, &mut out);
     let message = Message::Answer { object: object(), answer: Answer::Lost(reason) };
     assert_eq!(out, [Effect::Send { to: store(2), message }]);
+}
+
+#[test]
+fn who_is_content_with_the_place_of_a_large_value_is_told_it_and_pulls_nothing() {
+    let large = 1 << 20;
+    let made = |to: u64, copies: &[u64]| {
+        let copies = copies.iter().copied().map(store).collect();
+        let answer = Answer::Made { bytes: large, copies };
+        Effect::Send { to: store(to), message: Message::Answer { object: object(), answer } }
+    };
+    let mut desk = Desk::new();
+    let inline = Effect::Inline { to: store(2), object: object() };
+    assert_eq!(desk.want_place(2, Local::Here { bytes: 100 << 10 }), [inline], "small ones come");
+    assert_eq!(desk.want_place(2, Local::Here { bytes: large }), [made(2, &[1])]);
+
+    let mut desk = Desk::new();
+    assert_eq!(desk.want_place(2, Local::Pending), []);
+    assert_eq!(desk.want_place(3, Local::Pending), []);
+    assert_eq!(desk.want(3, Local::Pending), [], "it wants more than before");
+    assert_eq!(desk.want_place(3, Local::Pending), [], "and not less");
+    assert_eq!(desk.hear(9, &located(large)), [made(2, &[9]), at(3, large, 9)]);
+    assert_eq!(desk.want_place(4, Local::Pending), [made(4, &[9])]);
+    for node in [5, 6, 7, 8] {
+        assert_eq!(desk.hear(node, &located(large)), []);
+    }
+    assert_eq!(desk.want_place(4, Local::Pending), [made(4, &[5, 6, 7, 8])], "a few will do");
+    // Where a small value is, is not worth knowing.
+    let mut desk = Desk::new();
+    assert_eq!(desk.hear(9, &located(100)), []);
+    assert_eq!(desk.want_place(2, Local::Pending), [at(2, 100, 9)]);
 }
 
 #[test]

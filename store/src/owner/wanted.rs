@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 
 use super::{
     Answer, Assignment, Effect, Local, LossReason, Message, ObjectId, Owned, Owner, Rng, StoreId,
-    Time, gone,
+    Time, Wish, gone,
 };
+use crate::spread::{SOURCES_MAX, Spread};
 
 impl Owner {
     /// A store wants the value; `local` is what the store's own table says. If that is
@@ -17,6 +18,29 @@ impl Owner {
         from: StoreId,
         object: ObjectId,
         local: Local,
+        time: (Time, &mut impl Rng),
+        out: &mut Vec<Effect>,
+    ) {
+        self.answer(from, (object, Wish::Value), local, time, out);
+    }
+
+    /// The same for a store that is content to know where a value is that is too large for the answer.
+    pub fn want_place(
+        &mut self,
+        from: StoreId,
+        object: ObjectId,
+        local: Local,
+        time: (Time, &mut impl Rng),
+        out: &mut Vec<Effect>,
+    ) {
+        self.answer(from, (object, Wish::Place), local, time, out);
+    }
+
+    fn answer(
+        &mut self,
+        from: StoreId,
+        (object, wish): (ObjectId, Wish),
+        local: Local,
         (now, rng): (Time, &mut impl Rng),
         out: &mut Vec<Effect>,
     ) {
@@ -24,7 +48,7 @@ impl Owner {
         if self.is_moved(from, object, out) {
             return;
         }
-        let me = self.me;
+        let (me, inline_max_bytes) = (self.me, self.limits.inline_max_bytes);
         let Some(owned) = self.objects.get_mut(&object) else {
             out.push(gone(from, object, LossReason::Unknown));
             return;
@@ -39,7 +63,7 @@ impl Owner {
             Local::Lost(reason) => return out.push(answer(from, object, Answer::Lost(reason))),
             Local::Here { bytes } => {
                 owned.sealed = true;
-                if bytes <= self.limits.inline_max_bytes && from != me {
+                if bytes <= inline_max_bytes && from != me {
                     return out.push(Effect::Inline { to: from, object });
                 }
                 let mut assignments = if owned.spread.copies().any(|copy| copy == me) {
@@ -47,8 +71,14 @@ impl Owner {
                 } else {
                     owned.spread.located(me, bytes, rng)
                 };
-                assignments.extend(owned.spread.want(from, rng));
+                match wish {
+                    Wish::Value => assignments.extend(owned.spread.want(from, rng)),
+                    Wish::Place => out.push(made(from, object, &owned.spread)),
+                }
                 assignments
+            }
+            Local::Pending if wish == Wish::Place && owned.is_there(inline_max_bytes) => {
+                return out.push(made(from, object, &owned.spread));
             }
             Local::Pending if owned.sealed => owned.spread.want(from, rng),
             // Whoever was to make it went with the last keeper.
@@ -56,7 +86,11 @@ impl Owner {
                 return out.push(answer(from, object, Answer::Lost(LossReason::Unmade)));
             }
             Local::Pending => {
-                owned.waiting.insert(from);
+                // Who wants the value hears of its place with it.
+                let waiting = owned.waiting.entry(from).or_insert(wish);
+                if wish == Wish::Value {
+                    *waiting = wish;
+                }
                 return;
             }
         };
@@ -75,12 +109,13 @@ impl Owner {
     ) {
         let Some(owned) = self.objects.get_mut(&object) else { return };
         owned.rebuilding = false;
-        let mut waiting: Vec<StoreId> = std::mem::take(&mut owned.waiting).into_iter().collect();
+        let mut waiting: Vec<(StoreId, Wish)> =
+            std::mem::take(&mut owned.waiting).into_iter().collect();
         if !matches!(local, Local::Pending) {
-            waiting.extend(owned.spread.give_up());
+            waiting.extend(owned.spread.give_up().into_iter().map(|store| (store, Wish::Value)));
         }
-        for store in waiting {
-            self.want(store, object, local.clone(), (now, rng), out);
+        for (store, wish) in waiting {
+            self.answer(store, (object, wish), local.clone(), (now, rng), out);
         }
         self.mirror(object, out);
     }
@@ -104,6 +139,7 @@ impl Owner {
         if self.is_moved(from, object, out) {
             return;
         }
+        let inline_max_bytes = self.limits.inline_max_bytes;
         let Some(owned) = self.objects.get_mut(&object) else {
             // It came too late for an object that is gone.
             out.push(Effect::Send { to: from, message: Message::Evict { object } });
@@ -120,8 +156,12 @@ impl Owner {
         owned.sealed = true;
         owned.rebuilding = false;
         let mut assignments = owned.spread.located(from, bytes, rng);
-        for store in std::mem::take(&mut owned.waiting) {
-            assignments.extend(owned.spread.want(store, rng));
+        for (store, wish) in std::mem::take(&mut owned.waiting) {
+            if wish == Wish::Place && owned.is_there(inline_max_bytes) {
+                out.push(made(store, object, &owned.spread));
+            } else {
+                assignments.extend(owned.spread.want(store, rng));
+            }
         }
         self.assign(object, assignments, out);
         self.mirror(object, out);
@@ -149,7 +189,7 @@ impl Owner {
     pub fn lost(&mut self, object: ObjectId, reason: &LossReason, out: &mut Vec<Effect>) {
         let Some(owned) = self.objects.get_mut(&object) else { return };
         owned.rebuilding = false;
-        let mut waiting: Vec<StoreId> = std::mem::take(&mut owned.waiting).into_iter().collect();
+        let mut waiting: Vec<StoreId> = std::mem::take(&mut owned.waiting).into_keys().collect();
         waiting.extend(owned.spread.give_up());
         for store in waiting {
             out.push(answer(store, object, Answer::Lost(reason.clone())));
@@ -204,6 +244,11 @@ impl Owned {
         self.spread.copies().chain(self.hosts.iter().copied()).collect()
     }
 
+    /// Whether there is a copy somewhere that is too large for an answer.
+    fn is_there(&self, inline_max_bytes: u64) -> bool {
+        self.sealed && self.spread.bytes().is_some_and(|bytes| bytes > inline_max_bytes)
+    }
+
     fn must_rebuild(&self) -> bool {
         self.sealed && !self.rebuilding && self.spread.is_lost() && self.spread.is_wanted()
     }
@@ -211,4 +256,9 @@ impl Owned {
 
 fn answer(to: StoreId, object: ObjectId, answer: Answer) -> Effect {
     Effect::Send { to, message: Message::Answer { object, answer } }
+}
+
+fn made(to: StoreId, object: ObjectId, spread: &Spread) -> Effect {
+    let copies = spread.copies().take(SOURCES_MAX).collect();
+    answer(to, object, Answer::Made { bytes: spread.bytes().unwrap_or(0), copies })
 }

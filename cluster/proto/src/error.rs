@@ -5,9 +5,16 @@
 //!
 //! Pure: no clock, no I/O, no tasks.
 
+mod registry;
+
 use std::time::Duration;
 
 use crate::id::{Incarnation, NodeId};
+
+pub use self::registry::{
+    ApplyError, ForeignCluster, FragmentError, NameError, Refusal, RegistryConfigError,
+    RestoreError,
+};
 
 /// Why bytes from a peer were refused, or a value could not be put into bytes.
 ///

@@ -16,6 +16,7 @@
 //! - [`postings`]: what each node says of its own actors to all: names, memberships of groups.
 //! - [`load`], [`placement`]: how busy nodes are, and where things go.
 //! - [`reservation`], [`placement_group`]: room that is kept, and tasks that are bound to it late.
+//! - [`registry`]: names that are unique, and actors that come back.
 //! - [`error`]: what can go wrong, one enum per family of operations.
 
 pub mod id;
@@ -33,3 +34,4 @@ pub mod load;
 pub mod placement;
 pub mod reservation;
 pub mod placement_group;
+pub mod registry;

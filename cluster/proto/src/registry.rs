@@ -1,7 +1,26 @@
 //! Names that are unique, and actors that come back: the registry.
 //!
-//! A name that two nodes may both believe to be theirs is no name. So who has which name stands in a small replicated
-//! log, and what follows from its entries is decided by a state that is the same on all nodes: [`state`].
+//! A name that two nodes may both believe to be theirs is no name. Gossip gives two holders for as long as a partition
+//! lasts; a lock with a time limit gives two when the first is slow. So three things are put together: a small
+//! replicated log says who has which name; a *lease* per node, renewed with a quorum of voters, says how long its
+//! holder may go on without hearing from them; and a *fencing token* (the generation) lets receivers turn away what
+//! comes from an earlier holder all the same.
+//! (Leases: Gray and Cheriton, 1989. Fencing: Kleppmann, "How to do distributed locking", 2016.)
+//!
+//! Invariants, each with a seeded bug ([`Mutant`]):
+//! - of one name at most one grant may run ([`state`]), and at most one instance starts to handle a message at any
+//!   time, as long as clocks differ by less than the margin within lease and margin ([`lease`], [`voter`], [`leader`]);
+//! - a receiver that has seen a generation takes nothing from an earlier one ([`freshness`]);
+//! - from one list of seeds at most one cluster is founded ([`genesis`]).
+//!
+//! The log itself is a port: these cores see committed entries with their index, and voters also what was appended.
+//! Who drives them:
+//! - every node: [`observer`] puts entries in order, [`state`] applies them, [`freshness`] checks messages;
+//! - a node with a session: [`lease`];
+//! - a voter: [`voter`]; the voter that leads: [`leader`];
+//! - a seed without a cluster: [`genesis`].
+//!
+//! [`entry`], [`reply`], [`name`], [`spec`], [`config`], [`id`] and [`settings`] are the words they share.
 //!
 //! Pure: no clock, no I/O, no tasks.
 
@@ -13,6 +32,9 @@ pub mod settings;
 pub mod entry;
 pub mod reply;
 pub mod state;
+pub mod voter;
+pub mod lease;
+pub mod leader;
 mod mutant;
 
 pub use self::config::Config;

@@ -35,6 +35,7 @@ pub mod state;
 pub mod voter;
 pub mod lease;
 pub mod leader;
+pub mod genesis;
 mod mutant;
 
 pub use self::config::Config;

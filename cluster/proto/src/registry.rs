@@ -36,6 +36,8 @@ pub mod voter;
 pub mod lease;
 pub mod leader;
 pub mod genesis;
+pub mod observer;
+pub mod freshness;
 mod mutant;
 
 pub use self::config::Config;

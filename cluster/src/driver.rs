@@ -189,22 +189,27 @@ impl Driver {
                 if ended != Ended::Stale {
                     self.tell_postings(PostingsInput::Disconnected { node });
                 }
-                match ended {
-                    Ended::Stale => {}
-                    Ended::Farewell => {
-                        self.tell(Input::Disconnected { node, evidence: Evidence::Closed });
-                    }
-                    Ended::Silently => {
-                        self.tell(Input::Disconnected { node, evidence: Evidence::Reset });
-                        self.dial(node, None);
-                    }
+                self.on_end(node, ended);
+                if ended == Ended::Silently {
+                    self.dial(node, None);
                 }
             }
             Notice::ReaderEnded { node } => {
-                self.neighbours.reader_ended(node);
+                let ended = self.neighbours.reader_ended(node);
                 self.release(node);
+                self.on_end(node, ended);
             }
         }
+    }
+
+    /// The last stream of a neighbour ended, one way or the other.
+    fn on_end(&mut self, node: NodeId, ended: Ended) {
+        let evidence = match ended {
+            Ended::Stale => return,
+            Ended::Farewell => Evidence::Closed,
+            Ended::Silently => Evidence::Reset,
+        };
+        self.tell(Input::Disconnected { node, evidence });
     }
 
     /// Gives the core an input and carries out what it says.

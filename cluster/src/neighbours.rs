@@ -69,10 +69,10 @@ struct Writer {
     admitted: Arc<Admitted>,
 }
 
-/// What became of a writer that ended.
+/// What the end of a stream means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// An earlier writer; there is a newer one, or none is wanted.
+    /// Nothing: there is another one, or none is wanted.
     Stale,
     /// The neighbour had said farewell.
     Farewell,
@@ -210,11 +210,19 @@ impl Neighbours {
         if neighbour.said_farewell { Ended::Farewell } else { Ended::Silently }
     }
 
-    pub(crate) fn reader_ended(&mut self, node: NodeId) {
-        if let Some(neighbour) = self.table.get_mut(&node) {
-            neighbour.readers = neighbour.readers.saturating_sub(1);
-        }
+    /// What the end of a stream that the neighbour had opened means. Where we have one of our own, or are dialing, what
+    /// becomes of that tells more.
+    pub(crate) fn reader_ended(&mut self, node: NodeId) -> Ended {
+        let Some(neighbour) = self.table.get_mut(&node) else { return Ended::Stale };
+        neighbour.readers = neighbour.readers.saturating_sub(1);
+        let is_last = neighbour.readers == 0 && neighbour.writer.is_none() && !neighbour.is_dialing;
+        let ended = match neighbour.said_farewell {
+            _ if !is_last => Ended::Stale,
+            true => Ended::Farewell,
+            false => Ended::Silently,
+        };
         self.tidy(node);
+        ended
     }
 
     /// Says farewell and lets go of the writer; what is queued is still written.

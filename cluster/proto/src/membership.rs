@@ -5,7 +5,8 @@
 //! What one observer sees is only a vote; facts go to all by broadcast, and digest exchange repairs what that loses.
 //!
 //! Invariant: a member is declared down by us only with the votes of 5/8 of the observers able to see it.
-//! How to read: [`Membership::on`] is the table of contents; the folder holds one rule a file: `edges` and `watch` (silence),
+//! How to read: [`Membership::on`] is the table of contents; the folder holds one rule a file: `edges`, `watch` and `redial`
+//! (silence),
 //! `votes` (quorum), `learn` (what news does), `myself` (refutation, exile), `isolation`, `exchange` (join, digests, healing).
 //! Sources: Rapid (ATC 2018) for rings and implicit alerts; SWIM and Lifeguard for refutation and self-health.
 //!
@@ -28,6 +29,7 @@ mod rings;
 mod spread;
 mod edges;
 mod watch;
+mod redial;
 mod votes;
 mod learn;
 mod myself;
@@ -47,6 +49,7 @@ use self::exchange::Timetable;
 use self::learn::{Departed, Road};
 use self::loads::Loads;
 use self::myself::{Exile, Health};
+use self::redial::Redials;
 use self::rings::Rings;
 use self::turn::{Outbox, Turn};
 use self::votes::Votes;
@@ -75,6 +78,7 @@ pub struct Membership {
     /// Who stood on the rings lately, oldest first.
     elders: VecDeque<(Time, Rings)>,
     edges: BTreeMap<NodeId, Edge>,
+    redials: Redials,
     /// Version of the rings from which `edges` are drawn.
     overlay_version: Option<u64>,
     votes: Votes,
@@ -119,6 +123,7 @@ impl Membership {
             elders: VecDeque::from([(now, view.rings().clone())]),
             view,
             edges: BTreeMap::new(),
+            redials: Redials::new(),
             votes: Votes::default(),
             held: BTreeMap::new(),
             departed: BTreeMap::new(),
@@ -165,6 +170,7 @@ impl Membership {
             Input::Load(digest) => self.loads.set_own(self.me.node, self.sequence, digest),
             Input::Describe(details) => self.describe(details, &mut turn),
         }
+        self.redial(&mut turn);
         if now >= self.next_beat {
             self.beat(&mut turn);
         }
@@ -175,9 +181,9 @@ impl Membership {
     /// When to call with [`Input::Tick`] if nothing happens before; `None` after the farewell.
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
-        let flush = self.outbox.due();
+        let sooner = [self.outbox.due(), self.redial_at()];
         (self.phase != Phase::Gone)
-            .then(|| flush.map_or(self.next_beat, |at| at.min(self.next_beat)))
+            .then(|| sooner.into_iter().flatten().fold(self.next_beat, Time::min))
     }
 
     /// Ourselves, in our present incarnation.

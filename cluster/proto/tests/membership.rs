@@ -55,6 +55,34 @@ fn a_killed_process_is_known_to_all_at_once() {
     }
 }
 
+/// A listener that is closed after the connections takes a dial, and cuts it off: that is no refusal.
+#[test]
+fn a_killed_process_is_known_to_all_soon_though_its_listener_is_closed_last() {
+    for count in [2, 3, 5, 9, 10, 30] {
+        for millis in [1, 5, 30] {
+            let mut net = settled(count);
+            net.kill_slowly(2, Duration::from_millis(millis));
+            let watching = others(&net, 2);
+            let took = net.run_until(SECOND * 2, |net| net.all_down(&watching, &[2]));
+            let limit = Duration::from_millis(50 + 2 * millis);
+            assert!(took.is_some_and(|took| took <= limit), "{count}, {millis} ms: {took:?}");
+        }
+    }
+}
+
+#[test]
+fn who_cuts_off_every_dial_is_not_dialed_without_end() {
+    let mut net = settled(5);
+    net.kill_slowly(2, SECOND * 10);
+    let before = net.dials;
+    net.run(SECOND * 2);
+    // Four observers: some quick dials of each, then one a second.
+    let dials = net.dials - before;
+    assert!((4..=4 * 11).contains(&dials), "{dials}");
+    net.run(SECOND * 3);
+    assert!(net.all_down(&others(&net, 2), &[2]), "silence decides");
+}
+
 #[test]
 fn the_observers_that_voted_are_named() {
     let mut net = settled(5);

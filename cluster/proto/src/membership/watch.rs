@@ -299,16 +299,21 @@ impl Membership {
         // Whoever dialled may want it; give it time to say so.
         edge.peer_wanted = Some(turn.now);
         edge.probe = None;
+        self.redials.remove(&node);
         self.greet(node, turn);
     }
 
     pub(super) fn disconnected(&mut self, node: NodeId, evidence: Evidence, turn: &mut Turn<'_>) {
-        let Some(edge) = self.edges.get_mut(&node) else { return };
+        let Some(edge) = self.edges.get_mut(&node) else {
+            self.redials.remove(&node);
+            return;
+        };
         edge.connected = false;
         edge.probe = None;
         edge.mismatches = 0;
         if edge.wanted_since.is_none() {
             self.edges.remove(&node);
+            self.redials.remove(&node);
             return;
         }
         let is_hard = match evidence {
@@ -317,10 +322,15 @@ impl Membership {
             Evidence::Closed | Evidence::Unknown => false,
         };
         // Who has never been heard here may have an address that only others can reach.
-        if is_hard && edge.heard_since_wanted().is_some() {
-            self.alert(node, Reason::Refused, turn);
-        } else if evidence == Evidence::Reset {
-            self.dial(node, turn);
+        let is_proof = is_hard && edge.heard_since_wanted().is_some();
+        match evidence {
+            _ if is_proof => {
+                self.redials.remove(&node);
+                self.alert(node, Reason::Refused, turn);
+            }
+            Evidence::Reset => self.cut_off(node, turn),
+            Evidence::Unknown => self.missed(node, turn),
+            Evidence::Refused | Evidence::Closed => drop(self.redials.remove(&node)),
         }
     }
 

@@ -31,6 +31,8 @@ enum Body {
     Stalls(Time),
     /// The process is gone, the machine answers "refused".
     Killed,
+    /// The process is going: until the time its listener takes who dials, and then cuts them off.
+    Dying(Time),
     /// The machine is gone: silence.
     Dark,
 }
@@ -42,6 +44,8 @@ pub struct Net {
     pub loss: f64,
     /// Nodes that no broadcast reaches.
     pub deaf_to_broadcasts: BTreeSet<u64>,
+    /// Connections that were asked for.
+    pub dials: u64,
     config: Config,
     cores: BTreeMap<u64, Membership>,
     bodies: BTreeMap<u64, Body>,
@@ -60,6 +64,7 @@ impl Net {
             notices: Vec::new(),
             loss: 0.0,
             deaf_to_broadcasts: BTreeSet::new(),
+            dials: 0,
             config,
             cores: BTreeMap::new(),
             bodies: BTreeMap::new(),
@@ -111,6 +116,16 @@ impl Net {
 
     pub fn kill(&mut self, node: u64) {
         self.bodies.insert(node, Body::Killed);
+        self.cut_off(node);
+    }
+
+    /// Kills a process whose machine takes so long to close its listener after its connections.
+    pub fn kill_slowly(&mut self, node: u64, span: Duration) {
+        self.bodies.insert(node, Body::Dying(self.now + span));
+        self.cut_off(node);
+    }
+
+    fn cut_off(&mut self, node: u64) {
         for other in self.linked(node) {
             self.unlink(node, other);
             self.post(other, LATENCY, lost(node, Evidence::Reset));
@@ -224,7 +239,7 @@ impl Net {
             match body {
                 Body::Runs => Some(at),
                 Body::Stalls(until) => Some(at.max(*until)),
-                Body::Killed | Body::Dark => None,
+                Body::Killed | Body::Dying(_) | Body::Dark => None,
             }
         };
         let mail = self.queue.peek().map(|Reverse((at, _, _))| *at);
@@ -247,7 +262,7 @@ impl Net {
             match self.bodies[&to] {
                 Body::Runs => self.give(to, input),
                 Body::Stalls(until) => self.post(to, until.since(self.now), input),
-                Body::Killed | Body::Dark => {}
+                Body::Killed | Body::Dying(_) | Body::Dark => {}
             }
         }
         let due = |node: &u64| {
@@ -311,6 +326,7 @@ impl Net {
         if self.links.contains(&pair(from, to)) {
             return;
         }
+        self.dials += 1;
         let cut = self.cut.contains(&(from, to)) || self.cut.contains(&(to, from));
         match self.bodies.get(&to) {
             Some(Body::Runs | Body::Stalls(_)) if !cut => {
@@ -318,7 +334,10 @@ impl Net {
                 self.post(from, LATENCY * 2, Input::Connected { node: NodeId(to) });
                 self.post(to, LATENCY, Input::Connected { node: NodeId(from) });
             }
-            Some(Body::Killed) if !cut => {
+            Some(Body::Dying(until)) if !cut && self.now < *until => {
+                self.post(from, LATENCY * 2, lost(to, Evidence::Unknown));
+            }
+            Some(Body::Killed | Body::Dying(_)) if !cut => {
                 self.post(from, LATENCY * 2, lost(to, Evidence::Refused));
             }
             _ => self.post(from, Duration::from_secs(1), lost(to, Evidence::Unknown)),

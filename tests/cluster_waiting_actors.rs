@@ -9,21 +9,23 @@
 )]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use mobula::prelude::*;
-use mobula::{ClusterConfig, ExitReason, Placement};
+use mobula::{ExitReason, Placement};
 
-const LIMIT: Duration = Duration::from_secs(60);
+#[path = "fixture/nodes.rs"]
+mod fixture;
+#[path = "fixture/until.rs"]
+mod until;
+
+use fixture::LIMIT;
+use until::until;
 
 async fn node_with(join: &[String], resources: &[(&str, f64)]) -> Node {
-    let mut config = ClusterConfig::listen("127.0.0.1:0".parse().unwrap());
-    config.join = join.to_vec();
-    config.secret = Some("a secret of the test's own".to_owned());
-    let builder = Node::builder().num_cpus(2.0).cluster(config);
+    let builder = Node::builder().num_cpus(2.0);
     let builder =
         resources.iter().fold(builder, |builder, (name, amount)| builder.resource(*name, *amount));
-    builder.start().await.unwrap()
+    fixture::node(builder, join).await
 }
 
 async fn joined(to: &Node, resources: &[(&str, f64)]) -> Node {
@@ -34,15 +36,6 @@ async fn stop(nodes: &[&Node]) {
     for node in nodes {
         node.shutdown().await;
     }
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let waited = async {
-        while !holds() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(LIMIT, waited).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 async fn within<F: Future>(what: &str, future: F) -> F::Output {

@@ -200,10 +200,25 @@ impl Exchange {
         self.contacts.subscribe()
     }
 
-    /// Something came from `node`: if nothing was known of it, it can be reached.
-    pub(crate) fn heard(&self, node: NodeId, life: u64) {
-        if self.known(node).is_none_or(|peer| peer.is_unknown()) {
-            self.reached(node, life);
+    /// Something came from `node`: if nothing was known of this life of it, it can be reached. One that was taken for gone
+    /// is not there again for that: what came may be its last word. Whether there is contact now.
+    pub(crate) fn heard(&self, node: NodeId, life: u64) -> bool {
+        match self.known(node) {
+            Some(peer) if peer.is_reached(life) => true,
+            Some(peer) if !peer.is_new(life) => false,
+            Some(_) | None => {
+                self.reached(node, life);
+                true
+            }
+        }
+    }
+
+    /// The association with `node` began anew: what was in flight ends, and if there is contact, what either side holds of the
+    /// other is agreed upon again.
+    pub fn renewed(&self, node: NodeId) {
+        if let Some(peer) = self.known(node) {
+            peer.renew(&|signal| self.signal(&peer, signal));
+            self.contacts.send_modify(|count| *count += 1);
         }
     }
 
@@ -290,11 +305,8 @@ impl Remote for Exchange {
     ) -> BoxFuture<'static, Result<Home, NotSpawned>> {
         let peer = self.peer(node);
         let (sender, receiver) = oneshot::channel();
-        let number = peer.next_number();
         let mut request = request;
-        let baggage = std::mem::take(&mut request.baggage.0);
-        let pin = peer.pin(baggage);
-        peer.spawning(number, sender);
+        let (number, pin) = peer.spawning(sender, std::mem::take(&mut request.baggage.0));
         let request = Box::new(request);
         let parcel = message::signal_parcel(&Signal::Spawn { number, request, pin });
         if let Err(error) = self.courier.send(node, parcel) {
@@ -303,6 +315,7 @@ impl Remote for Exchange {
             if let (Some(waiting), _) = peer.was_spawned(number, None) {
                 let _ = waiting.send(Err(NotSpawned::Refused(reason)));
             }
+            pin.into_iter().for_each(|pin| peer.unpin(pin));
         }
         Box::pin(async move { receiver.await.unwrap_or(Err(NotSpawned::Lost(node))) })
     }

@@ -143,6 +143,10 @@ struct Shared {
 }
 
 impl Cluster {
+    pub(crate) fn downgrade(&self) -> WeakCluster {
+        WeakCluster(Arc::downgrade(&self.shared))
+    }
+
     /// Listens and starts a node that is alone so far; see [`Cluster::join`].
     ///
     /// # Errors

@@ -397,6 +397,93 @@ async fn what_only_one_node_took_for_lost_is_agreed_upon_again() {
     assert!(matches!(end.await, ExitReason::Normal));
 }
 
+/// A reference that only watches is not made a full one when nodes find each other again.
+#[tokio::test(start_paused = true)]
+async fn who_only_watches_holds_nothing_after_contact_came_back_either() {
+    for lost_by in [0, 1] {
+        let school = School::of(2);
+        let downs = Downs::default();
+        let counter = school.on(0, async { Counter::remote(1) }).await;
+        let far = school.carry(0, 1, &counter);
+        let watcher = school
+            .on(1, async {
+                let watcher = Watcher::remote(Arc::clone(&downs));
+                watcher.watch(far.clone()).await.unwrap();
+                drop(far);
+                watcher
+            })
+            .await;
+        school.settle().await;
+        school.blink(lost_by, 1 - lost_by);
+        school.settle().await;
+        let end = counter.closed();
+        drop(counter);
+        let end = tokio::time::timeout(Duration::from_secs(60), end).await;
+        assert!(matches!(end, Ok(ExitReason::Normal)), "lost by {lost_by}: {end:?}");
+        school.settle().await;
+        assert_eq!(downs.lock().len(), 1, "lost by {lost_by}: {:?}", downs.lock());
+        drop(watcher);
+    }
+}
+
+/// It may be gone, and nobody would ever say that what it asked for last may go.
+#[tokio::test(start_paused = true)]
+async fn what_a_lost_node_asks_for_is_given_when_it_is_found_and_not_before() {
+    let school = School::of(2);
+    let counter = school.on(0, async { Counter::remote(1) }).await;
+    school.lose(0, 1);
+    let home = Placement::OnNode { node: school.node(0), or_elsewhere: false };
+    let spawned = school.on(1, async { Counter::options().on(home).remote(1) }).await;
+    let refused = school.on(1, async { spawned.add(1).await.unwrap_err() }).await;
+    assert!(matches!(refused, AskError::NotDelivered { .. }), "{refused:?}");
+    school.settle().await;
+    assert_eq!(school.citizens(0), 1, "the counter alone");
+    // What was sent is kept on its way until its receiver holds it, which takes contact.
+    let far = school.carry(0, 1, &counter);
+    let end = counter.closed();
+    drop(counter);
+    school.settle().await;
+    school.find(0, 1);
+    school.settle().await;
+    school.on(1, async { assert_eq!(far.add(1).await.unwrap(), 2) }).await;
+    drop(far);
+    assert!(matches!(end.await, ExitReason::Normal));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_paused_goes_on_after_contact_came_back() {
+    for lost_by in [0, 1] {
+        let school = School::of(2);
+        let (slow, other) = school
+            .on(0, async {
+                let other = Counter::remote(0);
+                other.hang().tell().await.unwrap();
+                let slow = Counter::options().mailbox(Mailbox::bounded(1)).remote(0);
+                // Until the other one ends.
+                slow.ask_back(other.clone()).tell().await.unwrap();
+                (slow, other)
+            })
+            .await;
+        let far = school.carry(0, 1, &slow);
+        school
+            .on(1, async {
+                for number in 0..8 {
+                    far.note(number).tell().await.unwrap();
+                    school.settle().await;
+                }
+            })
+            .await;
+        school.blink(lost_by, 1 - lost_by);
+        school.settle().await;
+        school.on(0, async { other.kill().await.unwrap() }).await;
+        let asked = school
+            .on(1, async { tokio::time::timeout(Duration::from_secs(60), far.add(1)).await })
+            .await;
+        assert!(matches!(asked, Ok(Ok(1))), "lost by {lost_by}: {asked:?}");
+        drop(slow);
+    }
+}
+
 /// What a node tells anew of what it holds may cross the word that an actor was started for it.
 #[tokio::test(start_paused = true)]
 async fn an_actor_that_is_started_while_contact_comes_back_is_there_or_its_end_is_told() {
@@ -472,6 +559,28 @@ async fn an_actor_is_spawned_on_another_node_and_messages_wait_for_it() {
             assert!(matches!(counter.stop().await, Ok(ExitReason::Shutdown)));
         })
         .await;
+    school.settle().await;
+    assert_eq!(school.citizens(0), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_is_asked_for_twice_at_once_is_held_twice_and_no_more() {
+    let school = School::of(2);
+    let node = school.node(0);
+    let get = || {
+        let there = Placement::OnNode { node, or_elsewhere: false };
+        Counter::options().on(there).name("only").get_if_exists().remote(1)
+    };
+    let (one, other) = school.on(1, async { (get(), get()) }).await;
+    school.settle().await;
+    school.on(1, async { assert_eq!(one.add(1).await.unwrap(), 2) }).await;
+    drop(one);
+    school.settle().await;
+    school.on(1, async { assert_eq!(other.add(1).await.unwrap(), 3) }).await;
+    let end = other.closed();
+    drop(other);
+    let end = tokio::time::timeout(Duration::from_secs(60), end).await;
+    assert!(matches!(end, Ok(ExitReason::Normal)), "{end:?}");
     school.settle().await;
     assert_eq!(school.citizens(0), 0);
 }

@@ -176,6 +176,8 @@ impl<A: Actor> Cell<A> {
         drop(life);
         notify(gone, reason);
         self.unlink(links, reason);
+        // Kept for those who were told, it may not be needed any more.
+        self.needs_less();
     }
 
     /// The actor has ended for good; `batch` was not sent any more.

@@ -174,7 +174,11 @@ impl Exchange {
         let (me, peer) = (Weak::clone(&self.me), Arc::clone(peer));
         Box::new(move |answer: WireAnswer, baggage: Vec<Hold>| {
             let Some(exchange) = me.upgrade() else { return };
-            let pin = peer.pin(baggage);
+            // Without contact what it refers to is kept until it is sent, and no longer.
+            let (pin, _unkept) = match peer.pin(baggage) {
+                Ok(pin) => (pin, Vec::new()),
+                Err(baggage) => (None, baggage),
+            };
             let extension = match pin {
                 Some(_) => codec::encode(&Extension { pin, ..Extension::default() }),
                 None => Ok(Vec::new()),
@@ -251,10 +255,13 @@ impl Exchange {
             Signal::Denied { actor, why, was_end } => self.was_denied(peer, actor, why, was_end),
             Signal::Spawn { number, request, pin } => {
                 if let Err(right) = rights.start() {
-                    let outcome = Err(ExitReason::Denied(self.denied(right)));
-                    self.signal(peer, Signal::Spawned { number, outcome, was_begun: false });
-                    pin.into_iter().for_each(|pin| self.signal(peer, Signal::Unpin { pin }));
-                    return;
+                    let outcome = ExitReason::Denied(self.denied(right));
+                    return self.refuse_spawn(peer, (number, pin), outcome);
+                }
+                if peer.life().is_none() {
+                    // Nobody would hold it.
+                    let outcome = ExitReason::NodeDown(self.here.0);
+                    return self.refuse_spawn(peer, (number, pin), outcome);
                 }
                 self.unpacked(peer, pin, || self.spawn_here(peer, number, *request));
             }
@@ -282,6 +289,12 @@ impl Exchange {
         }
     }
 
+    /// Starts nothing; who asked is told, and goes on keeping what the arguments refer to no longer.
+    fn refuse_spawn(&self, peer: &Peer, (number, pin): (u64, Option<u64>), why: ExitReason) {
+        self.signal(peer, Signal::Spawned { number, outcome: Err(why), was_begun: false });
+        pin.into_iter().for_each(|pin| self.signal(peer, Signal::Unpin { pin }));
+    }
+
     /// What this node sent was refused there.
     fn was_denied(&self, peer: &Peer, actor: ActorId, why: Denied, was_end: bool) {
         for stand_in in peer.stand_ins_of(actor) {
@@ -297,6 +310,10 @@ impl Exchange {
     }
 
     fn hold(&self, peer: &Arc<Peer>, rights: Rights, (actor, life): (ActorId, u64)) {
+        // Asked for anew when there is contact.
+        if peer.life().is_none() {
+            return;
+        }
         // Services may be held by everybody: whoever may not ask them is told so when it does.
         if let Some(right) = rights.send(self.needs(actor)).err().filter(|r| *r == Right::Send) {
             self.signal(peer, Signal::Held { actor, elsewhere: None });
@@ -307,7 +324,7 @@ impl Exchange {
         let living = (life == self.here.1).then(|| self.system.directory().actor(actor)).flatten();
         match living {
             Some(handle) => {
-                let is_first = peer.hold_here(actor, || handle.hold());
+                let Some(is_first) = peer.hold_here(actor, || handle.hold()) else { return };
                 if handle.is_settled_here() {
                     self.signal(peer, Signal::Held { actor, elsewhere: None });
                 } else {
@@ -366,7 +383,7 @@ impl Exchange {
             let Some(exchange) = me.upgrade() else { return };
             let outcome = outcome.map(|(handle, hold)| {
                 let actor = handle.id();
-                if peer.hold_started(actor, number, hold) {
+                if peer.hold_started(actor, number, hold) == Some(true) {
                     exchange.listen(&peer, &handle);
                 }
                 actor

@@ -21,7 +21,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::rights::Rights;
 use super::{Courier, CourierError, Exchange, joined};
-use crate::handle::Cluster;
+use crate::handle::{Cluster, WeakCluster};
 use crate::lanes::{Inbound, LaneSender, Lanes, Origin};
 
 /// Bytes of answers and signals that may wait for one node.
@@ -38,6 +38,7 @@ const LANE: u8 = 0;
 pub struct Carrier {
     lanes: OnceLock<Lanes>,
     exchange: OnceLock<Weak<Exchange>>,
+    cluster: OnceLock<WeakCluster>,
     /// Looked up for each parcel, changed when nodes come and go.
     ways: ArcSwap<Ways>,
 }
@@ -71,11 +72,22 @@ impl Carrier {
         // Opened twice, the first stands.
         let _ = self.lanes.set(cluster.lanes().clone());
         let _ = self.exchange.set(Arc::downgrade(exchange));
+        let _ = self.cluster.set(cluster.downgrade());
         tokio::spawn(follow(cluster.clone(), Arc::downgrade(exchange), Arc::clone(self)));
     }
 
     fn exchange(&self) -> Option<Arc<Exchange>> {
         self.exchange.get()?.upgrade()
+    }
+
+    /// Whether the sender is a member in this life of it.
+    fn is_member(&self, from: Origin) -> bool {
+        let cluster = self.cluster.get().and_then(WeakCluster::upgrade);
+        cluster.is_some_and(|cluster| {
+            let view = cluster.view();
+            let record = view.get(from.node);
+            record.is_some_and(|one| one.status.is_live() && one.details.life == from.life)
+        })
     }
 
     fn way(&self, to: NodeId) -> Option<Arc<Way>> {
@@ -114,16 +126,10 @@ impl Carrier {
     }
 
     /// The association began anew: what either side holds of the other is agreed upon again.
-    fn renew(&self, node: NodeId, life: Option<u64>) {
-        let Some(exchange) = self.exchange() else { return };
-        exchange.lost(node);
-        if let Some(life) = life {
-            exchange.reached(node, life);
+    fn renew(&self, node: NodeId) {
+        if let Some(exchange) = self.exchange() {
+            exchange.renewed(node);
         }
-    }
-
-    fn life_of(&self, node: NodeId) -> Option<u64> {
-        self.exchange()?.life_of(node)
     }
 }
 
@@ -197,8 +203,11 @@ impl Inbound for Carrier {
         };
         let node = NodeId(from.node.0);
         let rights = Rights { role: from.role, capabilities: from.capabilities };
-        // Who writes to us is there, even if the membership has not told us yet.
-        exchange.heard(node, from.life.0);
+        // Who writes to us is there, even if the membership has not told us yet; and if it was taken for gone, and is a member
+        // again, nobody need wait for the event.
+        if !exchange.heard(node, from.life.0) && self.is_member(from) {
+            exchange.reached(node, from.life.0);
+        }
         exchange.receive_all(
             node,
             rights,
@@ -216,19 +225,24 @@ impl Inbound for Carrier {
         if lost.cause == LossCause::Closed {
             // The membership has given it up: there is nothing to renew.
             tracing::debug!(%node, sent, unsent, "an association was closed");
-            return self.renew(node, None);
+            if let Some(exchange) = self.exchange() {
+                exchange.lost(node);
+            }
+            return;
         }
         tracing::warn!(%node, sent, unsent, cause = ?lost.cause, "an association was lost");
-        self.renew(node, self.life_of(node));
+        self.renew(node);
     }
 
     fn peer_lost(&self, peer: Name) {
-        let node = NodeId(peer.0);
-        self.renew(node, self.life_of(node));
+        self.renew(NodeId(peer.0));
     }
 
     fn peer_restarted(&self, peer: Name, _ended: Incarnation, begun: Incarnation) {
-        self.renew(NodeId(peer.0), Some(begun.0));
+        if let Some(exchange) = self.exchange() {
+            exchange.lost(NodeId(peer.0));
+            exchange.reached(NodeId(peer.0), begun.0);
+        }
     }
 
     fn writable(&self, peer: Name, _lane: u8) {

@@ -29,28 +29,60 @@ pub(super) struct Held {
     pub(super) is_paused: bool,
     /// That node had it started, and may end it.
     pub(super) is_theirs: bool,
-    /// Its number for that.
-    pub(super) number: Option<u64>,
+    /// Its numbers for that, as far as they may not have been answered; at most one for each hold.
+    pub(super) numbers: Vec<u64>,
 }
 
 impl Held {
-    /// The other node tells anew what it holds. It may not know yet that this one was started for it: then that hold
-    /// stays.
-    pub(super) fn begin_anew(&mut self, starting: &HashSet<u64>) -> Option<Hold> {
-        let is_under_way = self.number.is_some_and(|number| starting.contains(&number));
-        let hold = self.reset();
-        if is_under_way && hold.is_some() {
-            (self.count, self.hold) = (1, hold);
+    /// Counts the hold that goes with the answer to a spawn; a second hold is given back.
+    pub(super) fn started(&mut self, number: u64, hold: Hold) -> Option<Hold> {
+        self.is_theirs = true;
+        self.count += 1;
+        self.numbers.push(number);
+        // The oldest has been answered, and let go again.
+        if self.numbers.len() as u64 > self.count {
+            self.numbers.remove(0);
+        }
+        if self.hold.is_some() {
+            return Some(hold);
+        }
+        self.hold = Some(hold);
+        None
+    }
+
+    /// The other node needs one hold less; the last one is given back.
+    pub(super) fn release(&mut self, watches: bool) -> Option<Hold> {
+        self.count = self.count.saturating_sub(1);
+        self.is_of_interest |= watches;
+        if self.count > 0 {
             return None;
         }
-        hold
+        self.numbers.clear();
+        self.hold.take()
+    }
+
+    /// The other node tells anew what it holds. It may not know yet that this one was started for it: then that hold
+    /// stays. Whom we paused stays paused until it is told to go on: that node may have noticed nothing.
+    pub(super) fn begin_anew(&mut self, starting: &HashSet<u64>) -> Option<Hold> {
+        let mut numbers = std::mem::take(&mut self.numbers);
+        numbers.retain(|number| starting.contains(number));
+        let is_paused = self.is_paused;
+        let hold = self.reset();
+        self.is_paused = is_paused;
+        if numbers.is_empty() || hold.is_none() {
+            return hold;
+        }
+        self.count = numbers.len() as u64;
+        (self.numbers, self.hold) = (numbers, hold);
+        None
     }
 
     /// The other node holds it no more.
-    pub(super) const fn reset(&mut self) -> Option<Hold> {
+    pub(super) fn reset(&mut self) -> Option<Hold> {
         self.count = 0;
         self.is_paused = false;
         self.is_of_interest = false;
+        self.numbers.clear();
         self.hold.take()
     }
 }

@@ -92,7 +92,13 @@ impl Link for FarLink {
             None if self.peer.is_reached(life) => (Verb::TELL, 0),
             None => return self.refuse_without_contact(&exchange, call),
         };
-        let pin = self.peer.pin(std::mem::take(&mut call.baggage));
+        let Ok(pin) = self.peer.pin(std::mem::take(&mut call.baggage)) else {
+            // Lost since: who waits for an answer has it.
+            if verb == Verb::TELL {
+                self.refuse_without_contact(&exchange, call);
+            }
+            return;
+        };
         let context = call.context.as_deref();
         let chain = chain(exchange.here.0, context);
         let extension = Extension { chain, pin };

@@ -1,11 +1,10 @@
 //! How a node finds the others.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Cluster, WeakCluster};
+use super::Cluster;
 use crate::error::JoinError;
 
 impl Cluster {
@@ -30,7 +29,7 @@ impl Cluster {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn keep_dialing(&self, seeds: Vec<String>) {
-        let cluster = WeakCluster(Arc::downgrade(&self.shared));
+        let cluster = self.downgrade();
         tokio::spawn(crate::join::keep_dialing(cluster, seeds));
     }
 
@@ -43,7 +42,7 @@ impl Cluster {
         // Whoever waits for others holds it; they will be met.
         let taken = self.shared.discovered.try_lock().ok().and_then(|mut place| place.take());
         if let Some(discovered) = taken {
-            let cluster = WeakCluster(Arc::downgrade(&self.shared));
+            let cluster = self.downgrade();
             tokio::spawn(crate::join::meet(cluster, discovered));
         }
     }

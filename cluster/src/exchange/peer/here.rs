@@ -14,33 +14,41 @@ impl Peer {
         state.held.values_mut().filter_map(|held| held.begin_anew(&starting)).collect()
     }
 
-    /// Counts a hold; true if nobody has listened for the actor's ends on behalf of that node yet.
+    /// Counts a hold; true if nobody has listened for the actor's ends on behalf of that node yet, and `None` without
+    /// contact, when nothing is counted.
     pub(in crate::exchange) fn hold_here(
         &self,
         actor: ActorId,
         hold: impl FnOnce() -> Hold,
-    ) -> bool {
+    ) -> Option<bool> {
         let mut state = self.state.lock();
+        state.life?;
         let held = state.held.entry(actor).or_default();
         held.count += 1;
         held.hold.get_or_insert_with(hold);
-        !std::mem::replace(&mut held.has_listener, true)
+        Some(!std::mem::replace(&mut held.has_listener, true))
     }
 
-    /// Counts the hold of the node that had the actor started, under its number for that; true as of
+    /// Counts the hold of the node that had the actor started, under its number for that; as
     /// [`hold_here`](Self::hold_here).
     pub(in crate::exchange) fn hold_started(
         &self,
         actor: ActorId,
         number: u64,
         hold: Hold,
-    ) -> bool {
+    ) -> Option<bool> {
         let mut state = self.state.lock();
+        if state.life.is_none() {
+            drop(state);
+            drop(hold);
+            return None;
+        }
         let held = state.held.entry(actor).or_default();
-        (held.is_theirs, held.number) = (true, Some(number));
-        held.count += 1;
-        held.hold.get_or_insert(hold);
-        !std::mem::replace(&mut held.has_listener, true)
+        let second = held.started(number, hold);
+        let is_first = !std::mem::replace(&mut held.has_listener, true);
+        drop(state);
+        drop(second);
+        Some(is_first)
     }
 
     /// Whether that node had the actor started.
@@ -50,11 +58,7 @@ impl Peer {
 
     pub(in crate::exchange) fn release_here(&self, actor: ActorId, watches: bool) {
         let mut state = self.state.lock();
-        let let_go = state.held.get_mut(&actor).and_then(|held| {
-            held.count = held.count.saturating_sub(1);
-            held.is_of_interest |= watches;
-            if held.count == 0 { held.hold.take() } else { None }
-        });
+        let let_go = state.held.get_mut(&actor).and_then(|held| held.release(watches));
         drop(state);
         drop(let_go);
     }

@@ -502,5 +502,5 @@ async fn a_node_that_becomes_idle_takes_what_waits_elsewhere_and_leaves_the_last
             assert_eq!(*left[0].get().await.unwrap(), name(&nodes[0]));
         })
         .await;
-    stop(nodes).await;
+    stop(&nodes).await;
 }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mobula::prelude::*;
 use mobula::testkit::RestartProbe;
@@ -12,16 +12,29 @@ use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context as LayerContext, Layer, SubscriberExt};
 
+/// Whether an event is wanted is asked once, when it is first met, of the subscribers that there are: a test that met one
+/// just before another began to collect would hide it from that one.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Collects until it goes.
+struct Collecting {
+    _subscriber: DefaultGuard,
+    _alone: MutexGuard<'static, ()>,
+}
+
 /// The errors that were logged, each with its fields.
 #[derive(Clone, Default)]
 struct Errors(Arc<Mutex<Vec<String>>>);
 
 impl Errors {
-    /// Collects on this thread, which is all that virtual time has, until the guard goes.
-    fn collect() -> (Self, DefaultGuard) {
+    /// Collects on this thread, which is all that virtual time has, until the guard goes; one test after the other.
+    fn collect() -> (Self, Collecting) {
+        // One of the tests panics, and is to.
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let errors = Self::default();
         let registry = tracing_subscriber::registry().with(errors.clone());
-        (errors, tracing::subscriber::set_default(registry))
+        let subscriber = tracing::subscriber::set_default(registry);
+        (errors, Collecting { _subscriber: subscriber, _alone: alone })
     }
 
     fn take(&self) -> Vec<String> {
@@ -95,6 +108,7 @@ async fn the_crash_of_a_supervised_actor_is_logged_once_with_what_is_done_about_
 #[mobula::test]
 #[should_panic(expected = "is not restarted")]
 async fn a_restart_that_does_not_come_fails_the_test_that_waits_for_it() {
+    let (_errors, _guard) = Errors::collect();
     let clerk = Clerk::remote();
     let mut restarts = RestartProbe::new(&clerk);
     clerk.spill().await.unwrap_err();

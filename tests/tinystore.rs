@@ -91,7 +91,8 @@ fn nodes_that_are_killed_change_no_answer() {
         out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 4, "{out}");
     for line in &lines {
-        assert_eq!((&line["asked"], &line["equal"]), (&2.into(), &2.into()), "{out}");
-        assert!(line["nodes_killed"].as_u64().unwrap() > 0, "{out}");
+        // More than two, where an answer was quicker than the kill that was meant for it.
+        assert!(line["asked"].as_u64() >= Some(2) && line["asked"] == line["equal"], "{out}");
+        assert!(line["nodes_killed"].as_u64() > Some(0), "{out}");
     }
 }

@@ -146,7 +146,8 @@ impl<A: Actor> ActorOptions<A> {
     ///
     /// The actor's constructor runs when the node has as much free; messages wait meanwhile. What no node can ever give
     /// is waited for, and the log says so: until this node has it, or another, where the actor is started then if its
-    /// arguments can travel and no supervisor of the program's own has it as its child. References go on working.
+    /// arguments can travel and no supervisor of the program's own has it as its child. References go on working, for
+    /// messages that can travel.
     pub fn num_cpus(mut self, cpus: f64) -> Self {
         self.demand.set(CPU, cpus);
         self
@@ -206,7 +207,6 @@ impl<A: Actor> ActorOptions<A> {
 
     /// Spawns; never fails: if the actor cannot be spawned, the reference is to one that has ended, and each call says
     /// why. See [`try_spawn_factory`](Self::try_spawn_factory).
-    #[expect(clippy::must_use_candidate, reason = "a detached actor needs no reference")]
     pub fn spawn_factory(self, factory: Factory<A>) -> ActorRef<A> {
         let system = self.system.clone();
         self.try_spawn_factory(factory).unwrap_or_else(|error| Self::new(system).failed(error))

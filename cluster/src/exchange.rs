@@ -17,7 +17,7 @@
 //! - [`rights`]: what another node may do here.
 //! - `peer`: what is known of one other node.
 //! - `link`: outbound, one for each stand-in.
-//! - `arrivals`: inbound.
+//! - `arrivals`: inbound; `spawning`: actors that are asked for.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -43,6 +43,7 @@ mod gate;
 mod holding;
 mod link;
 mod peer;
+mod spawning;
 
 use crate::admission::certificate::Capabilities;
 use link::FarLink;

@@ -678,3 +678,69 @@ async fn the_last_reference_may_go_with_calls_still_on_the_way() {
 fn carry_is_a_round_trip_of_bytes() {
     assert_eq!(carry(&7_u64), 7);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_waits_begins_once_on_whichever_node_takes_it() {
+    let school = School::of(3);
+    let _never = school.keep_books(0, false, 0);
+    let wants = || async { Counter::options().resource("gpu", 1.0).remote(40) };
+    let counter = school.on(0, wants()).await;
+    for number in 0..100 {
+        school.on(0, async { counter.note(number).tell().await.unwrap() }).await;
+    }
+    // The first keeps no books, and refuses.
+    school.offer(0, Some(1));
+    school.settle().await;
+    assert_eq!((school.citizens(0), school.citizens(1)), (1, 0));
+    let permits = school.keep_books(2, true, 1);
+    school.offer(0, Some(2));
+    let seen = school.on(0, async { counter.seen().await.unwrap() }).await;
+    assert_eq!(seen, (0..100).collect::<Vec<_>>());
+    assert_eq!((school.citizens(0), school.citizens(2)), (0, 1));
+    drop(counter);
+    school.settle().await;
+    assert_eq!((school.citizens(2), permits.available_permits()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_may_have_begun_on_a_lost_node_begins_nowhere_else() {
+    let school = School::of(3);
+    let _never = school.keep_books(0, false, 0);
+    let (_line, _free) = (school.keep_books(1, true, 0), school.keep_books(2, true, 9));
+    let wants = || async { Counter::options().resource("gpu", 1.0).max_restarts(0).remote(40) };
+    let counter = school.on(0, wants()).await;
+    school.offer(0, Some(1));
+    school.settle().await;
+    assert_eq!(school.citizens(1), 1, "it stands in line there");
+    school.part(0, 1);
+    assert!(matches!(counter.closed().await, ExitReason::NodeDown(_)));
+    school.offer(0, Some(2));
+    school.settle().await;
+    assert_eq!((school.citizens(0), school.citizens(2)), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_is_ended_while_it_may_begin_elsewhere_is_called_back_there() {
+    let school = School::of(2);
+    let _never = school.keep_books(0, false, 0);
+    let line = school.keep_books(1, true, 0);
+    let wants = || async { Counter::options().resource("gpu", 1.0).remote(40) };
+    for how in 0..3 {
+        school.offer(0, None);
+        let counter = school.on(0, wants()).await;
+        school.offer(0, Some(1));
+        school.settle().await;
+        assert_eq!((school.citizens(0), school.citizens(1)), (1, 1));
+        match how {
+            0 => assert!(matches!(counter.kill().await.unwrap(), ExitReason::Killed)),
+            1 => assert!(matches!(counter.stop().await.unwrap(), ExitReason::Shutdown)),
+            _ => drop(counter),
+        }
+        school.settle().await;
+        assert_eq!((school.citizens(0), school.citizens(1)), (0, 1), "there it is in line");
+        line.add_permits(1);
+        school.settle().await;
+        assert_eq!((school.citizens(1), line.available_permits()), (0, 1), "and has ended");
+        line.forget_permits(1);
+    }
+}

@@ -9,7 +9,8 @@
 //!
 //! An answer may be quicker than every kill that was meant for it, and then its being right says
 //! nothing. So on one node a run begins with a shard and a task, whatever the dice say, and while it
-//! had not both it goes on beyond its rounds, up to [`ROUNDS_MORE_MAX`].
+//! had not both it goes on beyond its rounds, up to [`ROUNDS_MORE_MAX`]; on several, each question does that
+//! until a node was killed while it was answered.
 
 use std::{future, pin::pin};
 
@@ -31,7 +32,7 @@ use super::{
 /// How many kills one answer has to survive.
 const KILLS_PER_ANSWER: u32 = 3;
 
-/// How often the last question is asked beyond its rounds, if nothing was there long enough to be killed.
+/// How often a question is asked beyond its rounds, if nothing was there long enough to be killed.
 const ROUNDS_MORE_MAX: u32 = 100;
 
 /// Asks every question `rounds` times under fire and shows what happened.
@@ -52,12 +53,17 @@ pub(crate) async fn run(
     let questions = questions(engine).await?;
     let question_count = questions.len();
     for (number, (name, question)) in (1..).zip(questions) {
-        let more = if number == question_count { ROUNDS_MORE_MAX } else { 0 };
         killer.await_nodes().await?;
         let undisturbed = json::lines(&question.ask(engine).await?);
         let before = killer.killed;
         let (mut asked, mut equal) = (0, 0);
-        while asked < rounds || (asked < rounds.saturating_add(more) && killer.owed().is_some()) {
+        let is_last = number == question_count;
+        while asked < rounds
+            || (asked < rounds.saturating_add(ROUNDS_MORE_MAX) && killer.missed(is_last, before))
+        {
+            if asked >= rounds {
+                killer.await_nodes().await?;
+            }
             let answer = killer.harass(question.ask(engine)).await?;
             asked += 1;
             equal += u32::from(json::lines(&answer) == undisturbed);
@@ -205,6 +211,15 @@ impl<'s> Killer<'s> {
     fn owed(&self) -> Option<usize> {
         let is_owed = |which: &usize| self.processes.count() == 0 && self.killed[*which] == 0;
         [SHARDS, TASKS].into_iter().find(is_owed)
+    }
+
+    /// Whether the answers to this question, that began when so many had been killed, have missed a kill that they or the
+    /// run should have had.
+    fn missed(&self, is_last: bool, before: [u32; 3]) -> bool {
+        if self.processes.count() == 0 {
+            return is_last && self.owed().is_some();
+        }
+        self.killed[NODES] == before[NODES]
     }
 
     /// Kills a node process if none is missing, and starts another.

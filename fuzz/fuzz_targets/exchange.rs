@@ -19,7 +19,7 @@ use mobula_actor_core::{ActorDemand, AsHandle as _, Current, NodeId, SpawnError,
 use mobula_cluster::exchange::rights::Rights;
 use mobula_cluster::exchange::{Courier, CourierError, Exchange, Placer};
 use mobula_cluster::strangers::{Called, parcels};
-use mobula_fuzz::sow;
+use mobula_fuzz::{after_length, parts, sow};
 
 const PEER: (NodeId, u64) = (NodeId(2), 12);
 const OWN: (NodeId, u64) = (NodeId(1), 11);
@@ -112,17 +112,9 @@ fn seeds() -> Vec<Vec<u8>> {
     parcels.into_iter().chain([all]).collect()
 }
 
-fn after_length(bytes: Vec<u8>) -> Vec<u8> {
-    [&(bytes.len() as u16).to_le_bytes(), bytes.as_slice()].concat()
-}
-
 fuzz_target!(init: sow(seeds()), |input: &[u8]| {
     on_a_node(async |exchange, counter| {
-        let mut rest = input;
-        while let Some((length, after)) = rest.split_first_chunk::<2>() {
-            let length = usize::from(u16::from_le_bytes(*length)).min(after.len());
-            let (parcel, after) = after.split_at(length);
-            rest = after;
+        for parcel in parts(input) {
             let _unreadable = exchange.receive(PEER.0, Rights::FULL, parcel);
             settle().await;
         }

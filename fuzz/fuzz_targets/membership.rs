@@ -1,15 +1,22 @@
-//! Messages of membership: decoding ends, and what was decoded comes back.
+//! Messages of membership: decoding ends, what was decoded comes back, and the core survives what they say, from a neighbour
+//! and from whoever broadcasts.
 //!
 //! `.ci/run fuzz`, or `cargo +nightly fuzz run membership`.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mobula_fuzz::{encoded, sow};
+use mobula_fuzz::{after_length, encoded, parts, sow};
+use mobula_proto::config::Config;
 use mobula_proto::id::{Incarnation, NodeId};
 use mobula_proto::member::{Details, Member, Record};
-use mobula_proto::membership::{Alert, Fact, Heartbeat, LoadDigest, LoadReport, Message, Reason};
+use mobula_proto::membership::{
+    Alert, Fact, Heartbeat, Input, LoadDigest, LoadReport, Membership, Message, Reason,
+};
+use mobula_proto::time::Time;
 use mobula_proto::wire::codec;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
 
 fn seeds() -> Vec<Vec<u8>> {
     let (node, incarnation) = (NodeId(2), Incarnation(1));
@@ -54,9 +61,23 @@ fn seeds() -> Vec<Vec<u8>> {
     ])
 }
 
-fuzz_target!(init: sow(seeds()), |input: &[u8]| {
-    if let Ok(message) = codec::decode::<Message>(input) {
+fuzz_target!(init: sow(seeds().into_iter().map(after_length)), |input: &[u8]| {
+    let mut rng = SmallRng::seed_from_u64(1);
+    let me = Member::new(NodeId(1), Incarnation(1), Details::default());
+    let mut membership = Membership::new(Config::default(), me, Time(0));
+    let mut out = Vec::new();
+    let (from, mut now) = (NodeId(2), 0);
+    membership.on(Time(now), Input::Connected { node: from }, &mut rng, &mut out);
+    membership.on(Time(now), Input::Join, &mut rng, &mut out);
+    for body in parts(input) {
+        let Ok(message) = codec::decode::<Message>(body) else { continue };
         let again = codec::encode(&message).expect("what was decoded can be encoded");
-        assert_eq!(codec::decode::<Message>(&again), Ok(message));
+        assert_eq!(codec::decode::<Message>(&again).as_ref(), Ok(&message));
+        let broadcast = Input::Broadcast { from, message: message.clone() };
+        for input in [Input::Received { from, message }, broadcast, Input::Tick] {
+            now += 100_000;
+            membership.on(Time(now), input, &mut rng, &mut out);
+        }
+        out.clear();
     }
 });

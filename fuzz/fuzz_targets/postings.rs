@@ -7,7 +7,7 @@
 use libfuzzer_sys::fuzz_target;
 use mobula_actor_core::ActorId;
 use mobula_actor_core::postings::Posting;
-use mobula_fuzz::{encoded, sow};
+use mobula_fuzz::{after_length, encoded, parts, sow};
 use mobula_proto::id::{Incarnation, NodeId};
 use mobula_proto::postings::{Input, Message, Postings};
 use mobula_proto::time::Time;
@@ -42,12 +42,8 @@ fuzz_target!(init: sow(seeds().into_iter().map(after_length)), |input: &[u8]| {
     let member = Input::Member { node: PEER, life: Incarnation(1) };
     postings.on(Time(0), member, &mut rng, &mut out);
     postings.on(Time(0), Input::Connected { node: PEER }, &mut rng, &mut out);
-    let mut rest = input;
     let mut now = 0;
-    while let Some((length, after)) = rest.split_first_chunk::<2>() {
-        let length = usize::from(u16::from_le_bytes(*length)).min(after.len());
-        let (body, after) = after.split_at(length);
-        rest = after;
+    for body in parts(input) {
         if let Ok(message) = codec::decode::<Message<Posting>>(body) {
             let again = codec::encode(&message).expect("what was decoded can be encoded");
             assert_eq!(codec::decode::<Message<Posting>>(&again).as_ref(), Ok(&message));
@@ -58,7 +54,3 @@ fuzz_target!(init: sow(seeds().into_iter().map(after_length)), |input: &[u8]| {
         out.clear();
     }
 });
-
-fn after_length(bytes: Vec<u8>) -> Vec<u8> {
-    [&(bytes.len() as u16).to_le_bytes(), bytes.as_slice()].concat()
-}

@@ -182,6 +182,7 @@ fn ended_under_way<A: Actor>(
             }
             Signal::Stop(reason) => {
                 if cell.lanes.len() == 0 {
+                    cell.tell_to_end();
                     return Some((reason.clone(), Some(Control::Stop(reason))));
                 }
                 take_nothing_new(cell, &reason);

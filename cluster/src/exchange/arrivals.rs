@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use mobula_actor_core::remote::inbound::{Delivered, Inbound, deliver};
-use mobula_actor_core::remote::{AnswerSink, Home, NotSpawned, SpawnRequest, WireAnswer};
+use mobula_actor_core::remote::{AnswerSink, WireAnswer};
 use mobula_actor_core::wire::baggage::{self, Hold};
 use mobula_actor_core::{
     ActorHandle, ActorId, CallChain, CallerId, Current, DeadLetter, DeadLetterReason, Denied,
@@ -124,7 +124,7 @@ impl Exchange {
     }
 
     /// Reads on behalf of a message with baggage, which goes when everything read is held.
-    fn unpacked(&self, peer: &Arc<Peer>, pin: Option<u64>, read: impl FnOnce()) {
+    pub(super) fn unpacked(&self, peer: &Arc<Peer>, pin: Option<u64>, read: impl FnOnce()) {
         match pin {
             Some(pin) => {
                 let exchange = Weak::clone(&self.me);
@@ -254,45 +254,12 @@ impl Exchange {
             }
             Signal::Denied { actor, why, was_end } => self.was_denied(peer, actor, why, was_end),
             Signal::Spawn { number, request, pin } => {
-                if let Err(right) = rights.start() {
-                    let outcome = ExitReason::Denied(self.denied(right));
-                    return self.refuse_spawn(peer, (number, pin), outcome);
-                }
-                if peer.life().is_none() {
-                    // Nobody would hold it.
-                    let outcome = ExitReason::NodeDown(self.here.0);
-                    return self.refuse_spawn(peer, (number, pin), outcome);
-                }
-                self.unpacked(peer, pin, || self.spawn_here(peer, number, *request));
+                self.spawn_asked(peer, rights, (number, pin), *request);
             }
             Signal::Spawned { number, outcome, was_begun } => {
-                let node = peer.node();
-                let (waiting, life) = peer.was_spawned(number, outcome.as_ref().ok().copied());
-                let home = match outcome.map(|actor| (actor, life)) {
-                    Ok((actor, Some(incarnation))) => Ok(Home { node, incarnation, actor }),
-                    // Contact is lost: whoever waited has been told.
-                    Ok((_, None)) => return,
-                    Err(reason) if was_begun => Err(NotSpawned::Ended(reason)),
-                    Err(reason) => Err(NotSpawned::Refused(reason)),
-                };
-                let not_taken = match waiting {
-                    Some(waiting) => waiting.send(home).err(),
-                    // Given up when the node was out of reach.
-                    None => Some(home),
-                };
-                if let Some(Ok(Home { actor, .. })) = not_taken {
-                    // Nobody waits any more: the hold that came with it goes.
-                    peer.is_not_linked(actor);
-                    self.signal(peer, Signal::Release { actor, watches: false });
-                }
+                self.spawn_answered(peer, number, outcome, was_begun);
             }
         }
-    }
-
-    /// Starts nothing; who asked is told, and goes on keeping what the arguments refer to no longer.
-    fn refuse_spawn(&self, peer: &Peer, (number, pin): (u64, Option<u64>), why: ExitReason) {
-        self.signal(peer, Signal::Spawned { number, outcome: Err(why), was_begun: false });
-        pin.into_iter().for_each(|pin| self.signal(peer, Signal::Unpin { pin }));
     }
 
     /// What this node sent was refused there.
@@ -355,7 +322,7 @@ impl Exchange {
     }
 
     /// Tells the node of the actor's ends as long as it holds it.
-    fn listen(&self, peer: &Arc<Peer>, handle: &ActorHandle) {
+    pub(super) fn listen(&self, peer: &Arc<Peer>, handle: &ActorHandle) {
         let (me, peer, actor) = (Weak::clone(&self.me), Arc::clone(peer), handle.id());
         handle.on_end(Box::new(move |reason, for_good| {
             if peer.ended_here(actor, for_good)
@@ -365,31 +332,6 @@ impl Exchange {
                 exchange.signal(&peer, Signal::Ended { actor, reason, for_good });
             }
         }));
-    }
-
-    fn spawn_here(&self, peer: &Arc<Peer>, number: u64, request: SpawnRequest) {
-        let SpawnRequest { key, args, options, .. } = request;
-        let spawned = self.table.spawn(&self.system, key, args, options);
-        let (me, peer, was_begun) = (Weak::clone(&self.me), Arc::clone(peer), spawned.is_ok());
-        self.system.runtime().spawn(async move {
-            let outcome = match spawned {
-                // Held before it is known there; the references come after.
-                Ok((handle, hold)) => match handle.ready().await {
-                    Ok(()) => Ok((handle, hold)),
-                    Err(reason) => Err(reason),
-                },
-                Err(reason) => Err(reason),
-            };
-            let Some(exchange) = me.upgrade() else { return };
-            let outcome = outcome.map(|(handle, hold)| {
-                let actor = handle.id();
-                if peer.hold_started(actor, number, hold) == Some(true) {
-                    exchange.listen(&peer, &handle);
-                }
-                actor
-            });
-            exchange.signal(&peer, Signal::Spawned { number, outcome, was_begun });
-        });
     }
 }
 

@@ -10,14 +10,15 @@ use bytes::Bytes;
 use mobula_actor_core::remote::{Place, Remote, SpawnKind};
 use mobula_actor_core::wire::baggage;
 use mobula_actor_core::{
-    Actor, ActorDemand, ActorRef, Current, NodeId, Placement, SpawnError, System, scope, sync_scope,
+    Actor, ActorDemand, ActorRef, BoxFuture, Current, Held, NodeId, Placement, ResourceBook,
+    SpawnError, System, scope, sync_scope,
 };
 use mobula_cluster::exchange::rights::Rights;
 use mobula_cluster::exchange::{Courier, CourierError, Exchange, Placer};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 pub struct School {
     nodes: Vec<Node>,
@@ -27,6 +28,7 @@ struct Node {
     system: System,
     exchange: Arc<Exchange>,
     courier: Arc<Memory>,
+    placer: Arc<AsSaid>,
 }
 
 /// Brings parcels to other exchanges, in order, by one task for each way.
@@ -70,8 +72,39 @@ impl Courier for Memory {
     }
 }
 
+/// Places as it is told to.
+#[derive(Debug, Default)]
+struct AsSaid {
+    /// Where there is what is wanted.
+    offer: Mutex<Option<NodeId>>,
+    news: watch::Sender<u64>,
+}
+
+/// Gives what is demanded as often as it has permits.
 #[derive(Debug)]
-struct AsSaid;
+struct Book {
+    permits: Arc<Semaphore>,
+    can_ever: bool,
+}
+
+impl ResourceBook for Book {
+    fn check(&self, _demand: &ActorDemand) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn take(&self, _actor: &'static str, _demand: &ActorDemand) -> BoxFuture<'static, Held> {
+        let permits = Arc::clone(&self.permits);
+        Box::pin(async move { Box::new(permits.acquire_owned().await.unwrap()) as Held })
+    }
+
+    fn why(&self, _demand: &ActorDemand) -> String {
+        "waiting".to_owned()
+    }
+
+    fn can_ever(&self, _demand: &ActorDemand) -> bool {
+        self.can_ever
+    }
+}
 
 impl Placer for AsSaid {
     fn place(
@@ -82,12 +115,12 @@ impl Placer for AsSaid {
     ) -> Result<Place, SpawnError> {
         match placement {
             Placement::OnNode { node, .. } => Ok(Place::There(*node)),
-            _ => Ok(Place::Here),
+            _ => Ok(self.offer.lock().map_or(Place::Here, Place::There)),
         }
     }
 
     fn news(&self) -> watch::Receiver<u64> {
-        watch::Sender::new(0).subscribe()
+        self.news.subscribe()
     }
 }
 
@@ -103,9 +136,11 @@ impl School {
             let here = (NodeId(number), 10 + number);
             let courier = Arc::new(Memory { me: here.0, ways: Mutex::default() });
             let port = Arc::clone(&courier) as Arc<dyn Courier>;
-            let exchange = Exchange::new(system.clone(), here, port, Arc::new(AsSaid));
+            let placer = Arc::new(AsSaid::default());
+            let places = Arc::clone(&placer) as Arc<dyn Placer>;
+            let exchange = Exchange::new(system.clone(), here, port, places);
             system.set_remote(Arc::clone(&exchange) as Arc<dyn Remote>);
-            Node { system, exchange, courier }
+            Node { system, exchange, courier, placer }
         });
         let school = Self { nodes: nodes.collect() };
         for from in 0..school.nodes.len() {
@@ -128,6 +163,21 @@ impl School {
     /// How many citizens a node lists.
     pub fn citizens(&self, index: usize) -> usize {
         self.nodes[index].system.directory().list().len()
+    }
+
+    /// A node can hold something for actors, as often as there are permits, or never.
+    pub fn keep_books(&self, index: usize, can_ever: bool, permits: usize) -> Arc<Semaphore> {
+        let permits = Arc::new(Semaphore::new(permits));
+        let book = Book { permits: Arc::clone(&permits), can_ever };
+        self.nodes[index].system.set_resource_book(Arc::new(book));
+        permits
+    }
+
+    /// What actors of one node wait for can be had on another from now on, or nowhere.
+    pub fn offer(&self, to: usize, at: Option<usize>) {
+        let placer = &self.nodes[to].placer;
+        *placer.offer.lock() = at.map(|at| self.node(at));
+        placer.news.send_modify(|count| *count += 1);
     }
 
     pub fn join(&self, one: usize, other: usize) {

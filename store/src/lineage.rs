@@ -16,7 +16,12 @@
 //!
 //! Pure: no clock, no I/O, no tasks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    any::Any,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use crate::{message::LossReason, object_id::ObjectId};
 
@@ -24,11 +29,34 @@ use crate::{message::LossReason, object_id::ObjectId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecipeId(pub u64);
 
+/// What belongs to a recipe and cannot be written down. Opaque here; kept as long as the recipe, in this process alone.
+#[derive(Clone, Default)]
+pub struct Beside(pub Option<Arc<dyn Any + Send + Sync>>);
+
+impl PartialEq for Beside {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
+}
+
+impl Eq for Beside {}
+
+impl fmt::Debug for Beside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Beside(..)" } else { "Beside" })
+    }
+}
+
 /// What it takes to make objects again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipe {
     /// The task as the room above encodes it: opaque here, and its length is what the recipe costs.
     pub call: Vec<u8>,
+    /// What of it cannot be encoded.
+    pub beside: Beside,
     /// The objects it needs.
     pub inputs: Vec<ObjectId>,
     /// The objects it makes.

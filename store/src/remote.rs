@@ -7,6 +7,7 @@
 use std::fmt;
 
 use crate::{
+    lineage::Beside,
     message::Message,
     object_id::{ObjectId, StoreId},
     ownership::PinError,
@@ -40,6 +41,8 @@ pub trait Remote: Send + Sync + fmt::Debug + 'static {
 pub struct Rebuild {
     /// What [`Store::remember`](crate::Store::remember) was given.
     pub call: Vec<u8>,
+    /// The same, of what has no encoding.
+    pub beside: Beside,
     /// All of its results.
     pub outputs: Vec<ObjectId>,
     /// Those that are lost and needed; the others stay as they are.

@@ -18,7 +18,7 @@ use std::{
 use cluster::{Cluster, id, look};
 use mobula_store::{
     GetError, ObjectId, ObjectRef, TaskError, TransferError, free,
-    lineage::Recipe,
+    lineage::{Beside, Recipe},
     message::{LossReason, Message},
 };
 use serde::{Deserialize, Serialize};
@@ -347,6 +347,7 @@ fn f18_a_result_lost_with_its_node_is_made_again_and_f20_a_put_one_says_why_not(
     let (object, _sealer) = cluster.store(1).create_pending::<Vec<u8>>();
     let recipe = Recipe {
         call: b"make it".to_vec(),
+        beside: Beside::default(),
         inputs: Vec::new(),
         outputs: vec![object.id()],
         attempts_left: 1,
@@ -381,6 +382,7 @@ fn f18_a_result_lost_with_its_node_is_made_again_and_f20_a_put_one_says_why_not(
 fn recipe(name: &str, inputs: &[ObjectId], outputs: &[ObjectId]) -> Recipe {
     Recipe {
         call: name.as_bytes().to_vec(),
+        beside: Beside::default(),
         inputs: inputs.to_vec(),
         outputs: outputs.to_vec(),
         attempts_left: 2,

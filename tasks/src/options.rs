@@ -115,7 +115,8 @@ impl TaskOptions {
         self
     }
 
-    /// Retries those panics and own errors for which `predicate` holds. A predicate that panics says no.
+    /// Retries those panics and own errors for which `predicate` holds. A predicate that panics says no. It is kept for as
+    /// long as a result may have to be made again.
     #[must_use]
     pub fn retry_if(
         mut self,

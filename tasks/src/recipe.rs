@@ -6,19 +6,23 @@
 //! stayed on another node, and for large ones of tasks that may be repeated, which something on another node may have
 //! been made of.
 //!
-//! What is no wire form is left out: a predicate of [`TaskOptions::retry_if`], and a placement near to something.
+//! A predicate of [`TaskOptions::retry_if`] has no wire form and lies beside the recipe, which never leaves its process. A
+//! placement near to something is remembered as where that was: to keep the object itself would keep its bytes as well.
 
-use std::time::Duration;
+use std::{any::Any, ops::Range, sync::Arc, time::Duration};
 
-use mobula_actor_core::{NodeId, Placement, wire::Codec};
-use mobula_store::{ObjectId, lineage::Recipe};
+use mobula_actor_core::{Locate, NodeId, Placement, wire::Codec};
+use mobula_store::{
+    ObjectId,
+    lineage::{Beside, Recipe},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     dispatch::Shared,
     one_shot::OneShot,
     options::TaskOptions,
-    retry::{RETRY_FOREVER, RetryOn},
+    retry::{RETRY_FOREVER, RetryOn, RetryPredicate},
     wires::{FarArg, objects},
 };
 
@@ -31,6 +35,7 @@ pub(crate) struct Call {
     cpus: f64,
     resources: Vec<(String, f64)>,
     retries_errors: bool,
+    backoff: Range<Duration>,
     timeout: Option<Duration>,
     place: Option<Place>,
 }
@@ -43,7 +48,21 @@ enum Place {
     Pack,
     OnNode { node: NodeId, or_elsewhere: bool },
     Labelled { name: String, value: String, or_elsewhere: bool },
+    Near(WasThere),
 }
+
+/// Where something was when the recipe was written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct WasThere(Vec<(NodeId, u64)>);
+
+impl Locate for WasThere {
+    fn bytes_by_node(&self) -> Vec<(NodeId, u64)> {
+        self.0.clone()
+    }
+}
+
+/// What of a task lies beside its recipe.
+struct Predicate(RetryPredicate);
 
 impl Call {
     fn of(task: &OneShot, args: Vec<FarArg>) -> Self {
@@ -58,6 +77,7 @@ impl Call {
             cpus: task.demand.cpu_count().as_f64(),
             resources: parts.map(|(name, amount)| (name.to_string(), amount.as_f64())).collect(),
             retries_errors,
+            backoff: extras.map(|extras| extras.retry.clone()).unwrap_or_default().backoff,
             timeout: extras.and_then(|extras| extras.timeout),
             place: extras.and_then(|extras| Place::of(extras.placement.as_ref()?)),
         }
@@ -90,9 +110,12 @@ impl Call {
     }
 
     /// The options of the task that runs again, with so many attempts after the first.
-    pub(crate) fn options(&self, attempts_left: u32) -> TaskOptions {
-        let mut options =
-            TaskOptions::new().num_cpus(self.cpus).max_retries(attempts_left).rebuilding();
+    pub(crate) fn options(&self, attempts_left: u32, beside: &Beside) -> TaskOptions {
+        let mut options = TaskOptions::new()
+            .num_cpus(self.cpus)
+            .max_retries(attempts_left)
+            .backoff(self.backoff.clone())
+            .rebuilding();
         for (resource, amount) in &self.resources {
             options = options.resource(resource, *amount);
         }
@@ -104,6 +127,10 @@ impl Call {
         }
         if let Some(place) = &self.place {
             options = options.on(place.placement());
+        }
+        if let Some(Predicate(predicate)) = beside.0.as_ref().and_then(|one| one.downcast_ref()) {
+            let predicate = Arc::clone(predicate);
+            options = options.retry_if(move |error| predicate(error));
         }
         if self.retries_errors { options.retry_errors() } else { options }
     }
@@ -123,6 +150,7 @@ impl Place {
                 value: value.clone(),
                 or_elsewhere: *or_elsewhere,
             }),
+            Placement::Near(object) => Some(Self::Near(WasThere(object.bytes_by_node()))),
             _ => None,
         }
     }
@@ -140,6 +168,7 @@ impl Place {
                 value: value.clone(),
                 or_elsewhere: *or_elsewhere,
             },
+            Self::Near(place) => Placement::Near(Arc::new(place.clone())),
         }
     }
 }
@@ -169,8 +198,13 @@ impl Shared {
         };
         let inputs = objects(&args.args).chain(args.nested.iter().copied()).collect();
         let outputs = outputs.into_iter().flatten().collect();
+        let beside: Option<Arc<dyn Any + Send + Sync>> = match &extras.retry.on {
+            RetryOn::If(predicate) => Some(Arc::new(Predicate(Arc::clone(predicate)))),
+            RetryOn::Crashes | RetryOn::Errors => None,
+        };
         self.store.remember(Recipe {
             call,
+            beside: Beside(beside),
             inputs,
             outputs,
             attempts_left,
@@ -192,10 +226,28 @@ fn refused(task: &OneShot, outputs: Vec<Option<ObjectId>>) -> Recipe {
     let name = task.display_name();
     Recipe {
         call: Vec::new(),
+        beside: Beside::default(),
         inputs: Vec::new(),
         outputs: outputs.into_iter().flatten().collect(),
         attempts_left: 0,
         attempts: 0,
         refusal: Some(format!("its task `{name}` must not run twice; give it max_retries")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placement_near_to_something_is_remembered_as_where_that_was() {
+        let bytes = vec![(NodeId(3), 7), (NodeId(4), 9)];
+        let near = Placement::Near(Arc::new(WasThere(bytes.clone())));
+        let place = Place::of(&near).expect("it can be written down");
+        let mut written = Vec::new();
+        Codec::<Place>::serde().encode(&place, &mut written).expect("of our own types");
+        let read = Codec::<Place>::serde().decode(&written).expect("as it was written");
+        let Placement::Near(object) = read.placement() else { panic!("{read:?}") };
+        assert_eq!(object.bytes_by_node(), bytes);
     }
 }

@@ -119,7 +119,7 @@ fn again<F: TaskFunction, O: FarOutputs<Value = F::Output>>(
     let inputs = F::Args::read(&call.args, &wires)?;
     let again = O::again(&shared.store, &rebuild.outputs, &rebuild.lost);
     let Again { holds, sealers, entries } = again.ok_or("its results are of other types now")?;
-    let options = call.options(rebuild.attempts_left);
+    let options = call.options(rebuild.attempts_left, &rebuild.beside);
     launch_on::<F, O, _>(shared, None, options, inputs, (sealers, entries));
     Ok(holds)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mobula::prelude::*;
-use mobula::{GetError, Placement};
+use mobula::{GetError, Placement, TaskError};
 
 use super::town::{LARGE, LIMIT, Shelf, Town, longer, make, ran, runs, until};
 
@@ -89,6 +89,38 @@ async fn f18_whoever_waits_on_another_node_gets_what_was_made_again() {
     assert_eq!(length.unwrap(), LARGE);
     assert_eq!(runs("f18 reader"), 2);
     drop((object, reader));
+    town.end().await;
+}
+
+#[derive(Debug, thiserror::Error, serde::Serialize, serde::Deserialize)]
+#[error("not at the moment")]
+struct NotNow;
+
+/// Fails the second time.
+#[mobula::task]
+fn moody(size: usize) -> Result<Vec<u8>, NotNow> {
+    ran("f18 moody");
+    if runs("f18 moody") == 2 { Err(NotNow) } else { Ok(vec![7; size]) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f18_a_task_that_is_made_again_is_retried_as_it_was_said() {
+    let mut town = Town::new(3).await;
+    let first = town.at(0).node.clone();
+    let object = first
+        .enter(async {
+            let moody = moody::options().on(town.at(1).rather()).max_retries(3);
+            let moody = moody.retry_if(|error| matches!(error, TaskError::UserError { .. }));
+            let object = moody.remote(LARGE);
+            town.at(0).made_elsewhere(object.id()).await;
+            object
+        })
+        .await;
+    town.lose(1).await;
+    assert_eq!(get(&object).await.unwrap().len(), LARGE);
+    assert_eq!(runs("f18 moody"), 3);
+    drop(object);
+    town.is_empty().await;
     town.end().await;
 }
 

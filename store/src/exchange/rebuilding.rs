@@ -52,10 +52,11 @@ impl Exchange {
             .collect();
         let mut tasks = Vec::new();
         for (id, lost) in plan.into_iter().zip(lost) {
-            if let Some(Recipe { call, outputs, attempts_left, .. }) = lineage.begin(id) {
+            if let Some(Recipe { call, beside, outputs, attempts_left, .. }) = lineage.begin(id) {
                 remaking.extend(&lost);
-                let (call, outputs) = (call.clone(), outputs.clone());
-                tasks.push(Rebuild { call, outputs, lost, attempts_left: *attempts_left });
+                let (call, beside, outputs) = (call.clone(), beside.clone(), outputs.clone());
+                let attempts_left = *attempts_left;
+                tasks.push(Rebuild { call, beside, outputs, lost, attempts_left });
             }
         }
         desk.todo.push(Todo::Rebuild(tasks));

@@ -12,6 +12,7 @@ fn object(number: u64) -> ObjectId {
 fn recipe(inputs: &[u64], outputs: &[u64]) -> Recipe {
     Recipe {
         call: vec![0; 100],
+        beside: Beside::default(),
         inputs: inputs.iter().copied().map(object).collect(),
         outputs: outputs.iter().copied().map(object).collect(),
         attempts_left: 2,

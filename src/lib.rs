@@ -89,6 +89,8 @@ pub use mobula_cluster::admission::certificate::{Capabilities, Role};
 pub use mobula_cluster::error::ProbeError;
 #[cfg(feature = "cluster")]
 pub use mobula_cluster::scheduling::Strategy as GroupStrategy;
+#[cfg(feature = "cluster")]
+pub use mobula_cluster::transport::libp2p::RelayLimits;
 pub use node::{Node, NodeBuilder, NodeError, NodeStatus};
 #[cfg(feature = "cluster")]
 pub use placement_group::{BUNDLES_MAX, Bundle, PlacementGroup, placement_group};

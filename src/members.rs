@@ -100,7 +100,7 @@ impl Node {
         self.cluster().map(|cluster| NodeId(cluster.node().0))
     }
 
-    /// Where it listens: what others name to join. Empty if it is alone.
+    /// Where it listens, or by which relays it is reached: what others name to join. Empty if it is alone.
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
         self.cluster().map(Cluster::addresses).unwrap_or_default()

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mobula_cluster::admission::certificate::{Capabilities, Role};
+use mobula_cluster::transport::libp2p::{RELAYS_MAX, RelayLimits};
 
 use crate::config::ConfigError;
 
@@ -35,9 +36,12 @@ pub struct ClusterConfig {
     pub name: String,
     /// Where to listen, for everything; port 0 takes any free one; `MOBULA_LISTEN`.
     pub listen: SocketAddr,
+    /// Listens nowhere after all, and is reached by its `relays` alone; `MOBULA_LISTEN=none`. A node that may listen should:
+    /// through a port that nobody can dial a direct connection may still be made.
+    pub dial_only: bool,
     /// What others should dial instead, `host:port`; `MOBULA_ADVERTISE`, separated by commas.
     pub advertise: Vec<String>,
-    /// Members to join by, `host:port`, tried in turn; `MOBULA_JOIN`, separated by commas. Empty: wait to be joined.
+    /// Members to join by, `host:port` or as they say of themselves, tried in turn; `MOBULA_JOIN`, separated by commas. Empty: wait to be joined.
     pub join: Vec<String>,
     /// How long to try.
     pub join_limit: Duration,
@@ -61,6 +65,23 @@ pub struct ClusterConfig {
     /// `MOBULA_QUIC=1`. Needs the feature `quic`. For networks that let only UDP through, or lose much: else TCP carries
     /// more.
     pub quic: bool,
+    /// Relays for members that cannot be dialed, within these limits; `MOBULA_RELAY_SERVER=1` for the usual ones. Strangers
+    /// are not served, and what is relayed cannot be read here. Needs the feature `relay`.
+    pub relay_server: Option<RelayLimits>,
+    /// Members to be reached by where this node cannot be dialed, `host:port` as all members can dial it, at most four;
+    /// `MOBULA_RELAYS`, separated by commas. All are kept; the others learn these ways and `advertise`, not `listen`. Where
+    /// both routers let it happen, a direct connection takes over. Needs the feature `relay`, as do those who dial it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use mobula::ClusterConfig;
+    /// let mut config = ClusterConfig::listen("0.0.0.0:7000".parse()?);
+    /// config.secret = Some("sixteen bytes or more".to_owned());
+    /// config.relays = vec!["relay.example.org:7000".to_owned()];
+    /// assert_eq!(config.validate().is_ok(), cfg!(feature = "relay"));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub relays: Vec<String>,
 }
 
 impl ClusterConfig {
@@ -70,6 +91,7 @@ impl ClusterConfig {
         Self {
             name: "mobula".to_owned(),
             listen,
+            dial_only: false,
             advertise: Vec::new(),
             join: Vec::new(),
             join_limit: JOIN_LIMIT,
@@ -80,6 +102,8 @@ impl ClusterConfig {
             capabilities: Capabilities::ALL,
             mdns: false,
             quic: false,
+            relay_server: None,
+            relays: Vec::new(),
         }
     }
 
@@ -95,19 +119,23 @@ impl ClusterConfig {
             text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Into::into).collect()
         };
         let join = list("MOBULA_JOIN");
-        let listen = match read("MOBULA_LISTEN") {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let told = read("MOBULA_LISTEN");
+        let dial_only = told.as_ref().is_some_and(|text| text.trim() == "none");
+        let listen = match told {
+            Some(_) if dial_only => nowhere,
             Some(text) => match text.trim().parse() {
                 Ok(listen) => listen,
                 Err(_unreadable) => {
                     return Err(ConfigError::Unreadable {
                         variable: "MOBULA_LISTEN",
                         text,
-                        expected: "an address and a port such as 10.0.0.5:7000 or 127.0.0.1:0",
+                        expected: "an address and a port such as 10.0.0.5:7000 or 127.0.0.1:0, or none",
                     });
                 }
             },
             None if join.is_empty() => return Ok(None),
-            None => SocketAddr::from(([127, 0, 0, 1], 0)),
+            None => nowhere,
         };
         let mut labels = BTreeMap::new();
         for label in list("MOBULA_LABELS") {
@@ -121,6 +149,7 @@ impl ClusterConfig {
             labels.insert(name.trim().to_owned(), value.trim().to_owned());
         }
         let mut config = Self::listen(listen);
+        config.dial_only = dial_only;
         config.join = join;
         config.advertise = list("MOBULA_ADVERTISE");
         config.labels = labels;
@@ -144,6 +173,8 @@ impl ClusterConfig {
         }
         let is_on = |variable: &str| read(variable).is_some_and(|value| value == "1");
         (config.mdns, config.quic) = (is_on("MOBULA_MDNS"), is_on("MOBULA_QUIC"));
+        config.relay_server = is_on("MOBULA_RELAY_SERVER").then(RelayLimits::default);
+        config.relays = list("MOBULA_RELAYS");
         if let Some(name) = read("MOBULA_CLUSTER").filter(|name| !name.is_empty()) {
             config.name = name;
         }
@@ -173,20 +204,55 @@ impl ClusterConfig {
         if self.quic && !cfg!(feature = "quic") {
             return out("quic", "asked for where the program is built with the feature `quic`");
         }
+        self.validate_relays()?;
         match (&self.secret, &self.authority) {
             (Some(_), Some(_)) => {
                 return out("the cluster's secret", "left out where an authority is given");
             }
-            (None, None) if !self.listen.ip().is_loopback() => {
+            (None, None) if self.is_reached_from_outside() => {
                 return out(
                     "the cluster's secret",
-                    "given where a node listens beyond loopback, or an authority: without either everybody would be let in",
+                    "given where a node listens beyond loopback or is reached by a relay there, or an authority: without either everybody would be let in",
                 );
             }
             (None, Some(authority)) => drop(authority.papers(&self.name)?),
             (Some(_), None) | (None, None) => {}
         }
         Ok(())
+    }
+}
+
+impl ClusterConfig {
+    fn validate_relays(&self) -> Result<(), ConfigError> {
+        let out = |setting: &str, allowed: &str| {
+            Err(ConfigError::OutOfRange { setting: setting.into(), allowed: allowed.into() })
+        };
+        let asked = self.relay_server.is_some() || !self.relays.is_empty();
+        if asked && !cfg!(feature = "relay") {
+            return out("relay", "asked for where the program is built with the feature `relay`");
+        }
+        if self.relays.len() > RELAYS_MAX {
+            return out("relays", "at most four");
+        }
+        if self.dial_only && self.relays.is_empty() {
+            return out("listen", "an address where there is no relay to be reached by");
+        }
+        if self.dial_only && self.mdns {
+            return out("mdns", "asked for where the node listens");
+        }
+        if let Some(Err(error)) = self.relay_server.as_ref().map(RelayLimits::validate) {
+            return out("relay_server", &error.to_string());
+        }
+        Ok(())
+    }
+
+    /// Whether somebody on another machine might reach this node; a name may lead anywhere.
+    fn is_reached_from_outside(&self) -> bool {
+        let is_outside = |relay: &String| {
+            !relay.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback())
+        };
+        let listens_outside = !self.dial_only && !self.listen.ip().is_loopback();
+        listens_outside || self.relays.iter().any(is_outside)
     }
 }
 
@@ -205,6 +271,9 @@ impl std::fmt::Debug for ClusterConfig {
             .field("capabilities", &self.capabilities)
             .field("mdns", &self.mdns)
             .field("quic", &self.quic)
+            .field("dial_only", &self.dial_only)
+            .field("relay_server", &self.relay_server)
+            .field("relays", &self.relays)
             .finish_non_exhaustive()
     }
 }
@@ -260,6 +329,32 @@ mod tests {
         assert_eq!(mdns.validate().is_ok(), cfg!(feature = "mdns"));
         let unheard = on(&[("MOBULA_LISTEN", "127.0.0.1:0"), ("MOBULA_MDNS", "1")]);
         assert!(unheard.validate().unwrap_err().to_string().contains("beyond loopback"));
+    }
+
+    #[test]
+    fn relays_are_read_and_judged() {
+        let on = |pairs| ClusterConfig::from_environment(reading(pairs)).unwrap().unwrap();
+        let served = on(&[("MOBULA_LISTEN", "127.0.0.1:0"), ("MOBULA_RELAY_SERVER", "1")]);
+        assert_eq!(served.relay_server, Some(RelayLimits::default()));
+        assert_eq!(served.validate().is_ok(), cfg!(feature = "relay"));
+
+        let mut hidden =
+            on(&[("MOBULA_LISTEN", "none"), ("MOBULA_RELAYS", "127.0.0.1:7, [::1]:7")]);
+        assert!(hidden.dial_only && hidden.relays == ["127.0.0.1:7", "[::1]:7"]);
+        assert_eq!(hidden.validate().is_ok(), cfg!(feature = "relay"));
+        let complaint = |config: &ClusterConfig| config.validate().unwrap_err().to_string();
+        hidden.relays.clear();
+        assert!(complaint(&hidden).contains("no relay"));
+        hidden.relays = vec!["127.0.0.1:7".to_owned(); RELAYS_MAX + 1];
+        let too_many = if cfg!(feature = "relay") { "at most four" } else { "feature `relay`" };
+        assert!(complaint(&hidden).contains(too_many));
+        hidden.relays = vec!["relay.example.org:7".to_owned()];
+        let open = if cfg!(feature = "relay") { "secret" } else { "feature `relay`" };
+        assert!(complaint(&hidden).contains(open));
+        hidden.secret = Some("sixteen bytes or more".to_owned());
+        assert_eq!(hidden.validate().is_ok(), cfg!(feature = "relay"));
+        hidden.relay_server = Some(RelayLimits { circuits: 0, ..RelayLimits::default() });
+        assert!(hidden.validate().is_err());
     }
 
     #[test]

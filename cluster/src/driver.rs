@@ -8,7 +8,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use mobula_proto::id::NodeId;
 use mobula_proto::membership::{Evidence, Input, Membership, MembershipEvent, Message, Output};
 use mobula_proto::postings::Input as PostingsInput;
@@ -19,7 +18,6 @@ use rand::rngs::SmallRng;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Duration, Instant, sleep_until};
 
-use crate::admission::Admitted;
 use crate::admission::certificate::{Revocation, Signed};
 use crate::admission::rules::{Purpose, Refusal};
 use crate::bulk::Bulk;
@@ -32,8 +30,10 @@ use crate::topics::Topics;
 use crate::transport::{Arrival, Link, PUBLICATION_BYTES_MAX, Target, Transport};
 use crate::view::{Directory, View};
 
+mod addresses;
 mod evidence;
 mod postings;
+mod revocations;
 
 /// Where broadcasts of the membership travel.
 pub(crate) const MEMBERS_TOPIC: &str = "mobula/members";
@@ -163,6 +163,8 @@ impl Driver {
             Arrival::Discovered { address } => {
                 let _full = self.discovered.try_send(address);
             }
+            Arrival::Moved => self.moved(),
+            Arrival::Direct { node } => tracing::info!(%node, "connected without a relay"),
         }
     }
 
@@ -252,6 +254,7 @@ impl Driver {
         if let MembershipEvent::Down { node, .. } | MembershipEvent::Left(node) = &event {
             self.lanes.close(*node);
             self.bulk.close(*node);
+            self.transport.give_up(*node);
         }
         self.tell_postings_of(&event);
         tracing::debug!(?event, "membership");
@@ -328,51 +331,7 @@ impl Driver {
     fn release(&self, node: NodeId) {
         if self.neighbours.is_idle(node) {
             self.directory.met.lock().remove(&node);
-            self.transport.disconnect(node);
-        }
-    }
-
-    fn on_revocations(&mut self, bytes: &Bytes) {
-        match codec::decode::<Vec<Signed<Revocation>>>(bytes) {
-            Ok(entries) => entries.iter().for_each(|entry| drop(self.revoke(entry, false))),
-            Err(error) => tracing::debug!(%error, "unreadable revocations"),
-        }
-    }
-
-    fn revoke(&mut self, entry: &Signed<Revocation>, is_ours: bool) -> Result<(), Refusal> {
-        let news = self.transport.admission().revoke(entry);
-        if let Some(revocation) =
-            news.inspect_err(|error| tracing::warn!(%error, "revocation refused"))?
-        {
-            tracing::info!(node = %revocation.node.node(), "revoked");
-            if is_ours && let Ok(body) = codec::encode(&[entry]) {
-                // Gossip may lose it, or have no mesh yet; who is connected hears it for certain.
-                for (node, _) in self.neighbours.connected() {
-                    self.neighbours.send(node, REVOCATIONS, &body);
-                }
-                let _lost = self.transport.publish(REVOCATIONS_TOPIC, body.into());
-            }
-            self.sweep();
-        }
-        Ok(())
-    }
-
-    /// Closes what expired or was revoked.
-    fn sweep(&mut self) {
-        let admission = Arc::clone(self.transport.admission());
-        let is_unwelcome =
-            |admitted: &Admitted| admission.takes_back(&admitted.key, &admitted.standing);
-        // Whoever has a stream to us or from us was met.
-        let met = self.directory.met.lock().clone();
-        for (node, _) in met.iter().filter(|(_, admitted)| is_unwelcome(admitted)) {
-            self.neighbours.let_go(*node);
-            self.directory.met.lock().remove(node);
-            self.transport.disconnect(*node);
-            self.bulk.close(*node);
-            self.tell(Input::Disconnected { node: *node, evidence: Evidence::Closed });
-        }
-        for node in self.lanes.sweep(is_unwelcome) {
-            self.bulk.close(node);
+            self.transport.release(node);
         }
     }
 

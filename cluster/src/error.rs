@@ -59,6 +59,12 @@ pub enum ConfigError {
     /// Certificates are demanded, but this node has neither certificate, token nor the authority's key.
     #[error("no certificate, join token or authority key to show")]
     NothingToShow,
+    /// What a relay would grant is out of its range. Correct it.
+    #[error("limits of a relay: {what}")]
+    RelayLimits {
+        /// What is wrong.
+        what: &'static str,
+    },
     /// What the node says of itself is beyond a limit.
     #[error("{what} beyond the limit: {size}, at most {max}")]
     TooLarge {

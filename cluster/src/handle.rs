@@ -250,7 +250,7 @@ impl Cluster {
         self.admission().presence().incarnation
     }
 
-    /// Where we listen: what others pass to [`Cluster::join`].
+    /// Where we listen, or by which relays we are reached: what others pass to [`Cluster::join`].
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
         self.shared.transport.addresses()

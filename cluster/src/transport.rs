@@ -3,7 +3,7 @@
 //! One connection for everything would be simplest, but a gigabyte of object bytes then delays the heartbeat behind it
 //! until the node is declared down.
 //! So there are three kinds of connections ([`Purpose`]), each with its own socket and fate, and a publication that may
-//! be lost.
+//! be lost. (Where nodes cannot dial each other the fates are as separate as a relay lets them be, see [`libp2p`].)
 //!
 //! Invariants:
 //! - every [`Link`] was admitted: the key of the other end is proved, and so is its membership;
@@ -80,7 +80,7 @@ impl fmt::Debug for Link {
 pub struct Target {
     /// Who must be there; `None` takes whoever answers and is admitted.
     pub node: Option<NodeId>,
-    /// `host:port`, tried in this order.
+    /// `host:port`, or the address of a node behind a relay, tried in this order.
     pub addresses: Vec<String>,
 }
 
@@ -103,6 +103,13 @@ pub enum Arrival {
         /// `host:port`.
         address: String,
     },
+    /// We are reached elsewhere from now on: at [`Transport::addresses`].
+    Moved,
+    /// A direct connection took the place of one through a relay.
+    Direct {
+        /// With whom.
+        node: NodeId,
+    },
 }
 
 /// The port. Its implementations are cheap to share; dropping the last reference ends the endpoint.
@@ -113,7 +120,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// The doorkeeper, which also knows what we say of ourselves.
     fn admission(&self) -> &Arc<Admission>;
 
-    /// Where we listen, `host:port`.
+    /// Where we are reached: `host:port` where we listen, or behind which relay.
     fn addresses(&self) -> Vec<String>;
 
     /// Opens a link.
@@ -140,6 +147,14 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// Closes the control connection with `node`. Links of other purposes belong to those who hold them.
     fn disconnect(&self, node: NodeId);
+
+    /// As [`disconnect`](Self::disconnect), unless the connection has other users than the membership.
+    fn release(&self, node: NodeId) {
+        self.disconnect(node);
+    }
+
+    /// The members take `node` for gone: what runs through it leads nowhere and ends.
+    fn give_up(&self, _node: NodeId) {}
 
     /// Stops listening and closes every control connection.
     fn shutdown(&self);

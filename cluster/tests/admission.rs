@@ -110,7 +110,10 @@ async fn publications_reach_subscribers_with_their_author() {
         loop {
             match two.arrivals.recv().await.unwrap() {
                 Arrival::Publication { topic, from, .. } => return (topic, from),
-                Arrival::Link(_) | Arrival::Discovered { .. } => {}
+                Arrival::Link(_)
+                | Arrival::Discovered { .. }
+                | Arrival::Moved
+                | Arrival::Direct { .. } => {}
             }
         }
     };

@@ -131,6 +131,11 @@ pub(crate) async fn start(
     settings.life = Some(name.life);
     settings.endpoint.advertise.clone_from(&config.advertise);
     (settings.endpoint.mdns, settings.endpoint.quic) = (config.mdns, config.quic);
+    settings.endpoint.relay_server.clone_from(&config.relay_server);
+    settings.endpoint.relays.clone_from(&config.relays);
+    if config.dial_only {
+        settings.endpoint.listen.clear();
+    }
     settings.details = Details {
         labels: config.labels.clone(),
         roles: match rights.role {

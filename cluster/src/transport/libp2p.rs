@@ -4,55 +4,62 @@
 //! Messages and bulk run over sockets of our own (`socket`) with the same encryption and the same admission, because
 //! a multiplexed substream costs half the throughput and shares its connection's fate.
 //!
+//! Nodes that cannot be dialed are reached through a relay (feature `relay`): each link is a circuit of its own then, with
+//! its own encryption, window and end, but all circuits of a node share the fate of its one connection to the relay; and
+//! once a hole is punched, later links share the one connection that goes through it.
+//!
 //! Invariants: libp2p's types stop at this folder and at `admission` and `identity`; each file here has one of its
-//! concerns: `build` how it is put together, `upgrade` who comes in, `socket` our own sockets, `quic` the same over UDP,
-//! `swarm` the task.
+//! concerns: `build` how it is put together, `upgrade` who comes in, `opening` whom we open links to, `streams` libp2p's
+//! own streams, `socket` our own sockets, `quic` the same over UDP, `relay` the same through another node, `swarm` the task.
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use futures_util::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use futures_util::{FutureExt as _, StreamExt as _};
-use libp2p::{PeerId, Stream, StreamProtocol, noise};
+#[cfg(feature = "relay")]
+use libp2p::PeerId;
+use libp2p::noise;
 use mobula_proto::id::NodeId;
 use parking_lot::Mutex;
-use rand::Rng as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
 
 mod build;
+mod config;
+mod limits;
+mod notation;
+mod opening;
 #[cfg(feature = "quic")]
 mod quic;
+#[cfg(feature = "relay")]
+mod relay;
 mod socket;
+mod streams;
 mod swarm;
 mod upgrade;
 
+pub use self::config::{EndpointConfig, RELAYS_MAX};
+pub use self::limits::{CIRCUITS_MAX, RelayLimits};
+
 use self::build::build;
 use self::socket::Security;
+use self::streams::{CONTROL, Streams, accept_control};
 use self::swarm::{Command, Task};
 use self::upgrade::{Guarded, Table};
-use super::{
-    Arrival, Link, TOPICS_MAX, Target, Transport, check_publication, check_topic, open_error,
-};
-use crate::admission::rules::Purpose;
-use crate::admission::{ADMISSION_LIMIT, Admission};
+use super::{Arrival, Link, TOPICS_MAX, Target, Transport, check_publication, check_topic};
+use crate::admission::Admission;
+use crate::admission::rules::{ADDRESSES_MAX, Purpose};
 use crate::error::{ConfigError, OpenError, StartError, TopicError};
 use crate::identity::Identity;
 
 /// Commands and arrivals that may wait.
 const QUEUE_MAX: usize = 1024;
-/// How often a control stream is opened anew when the other end drops it silently.
-const STREAM_ATTEMPTS: u32 = 5;
-/// What the acceptor of a control stream writes first: without it an open stream may be a dropped one.
-const ACCEPTED: u8 = 0x06;
-
-const CONTROL: StreamProtocol = StreamProtocol::new("/mobula/control");
+/// How long a node waits at its start for one of its relays.
+#[cfg(feature = "relay")]
+const RELAY_LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// An endpoint of the network over libp2p. Dropping the last clone closes it.
 #[derive(Clone)]
@@ -64,11 +71,15 @@ struct Shared {
     node: NodeId,
     security: Security,
     commands: mpsc::Sender<Command>,
-    streams: libp2p_stream::Control,
+    streams: Streams,
     table: Arc<Table>,
     addresses: Arc<Mutex<Vec<String>>>,
     #[cfg(feature = "quic")]
     quic: Option<quic::Quic>,
+    #[cfg(feature = "relay")]
+    circuits: relay::circuit::Circuits,
+    #[cfg(feature = "relay")]
+    peer: PeerId,
     topics: Mutex<std::collections::BTreeSet<String>>,
     tasks: Vec<AbortHandle>,
 }
@@ -85,25 +96,15 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// How an endpoint starts.
-#[derive(Clone, Debug, Default)]
-pub struct EndpointConfig {
-    /// Where to listen; port 0 takes any free one. Empty: only dial.
-    pub listen: Vec<SocketAddr>,
-    /// What others should dial instead of the addresses listened on (behind a router, say): `host:port`.
-    pub advertise: Vec<String>,
-    /// Announces the node on the local network and finds others; needs the feature `mdns`.
-    pub mdns: bool,
-    /// Messages and bulk go by QUIC, on the UDP ports of the same numbers, where the other end has it, too; a link that
-    /// cannot be made so within three seconds goes by TCP. Needs the feature `quic`.
-    pub quic: bool,
-}
-
 impl Endpoint {
     /// Listens and starts the tasks of the endpoint, on the current tokio runtime.
     ///
+    /// With relays it returns as soon as it is reached by one of them, or each has failed once, after 10 s at the latest;
+    /// those that failed are asked again for as long as the endpoint runs.
+    ///
     /// # Errors
-    /// - [`StartError::Config`]: open admission beyond loopback, or too many addresses. Nothing was bound.
+    /// - [`StartError::Config`]: open admission beyond loopback, too many addresses or relays, or limits out of range.
+    ///   Nothing was bound.
     /// - [`StartError::Listen`]: an address is taken or not ours.
     /// - [`StartError::Transport`]: the library refused its configuration.
     ///
@@ -114,7 +115,7 @@ impl Endpoint {
         admission: Arc<Admission>,
         config: EndpointConfig,
     ) -> Result<(Self, mpsc::Receiver<Arrival>), StartError> {
-        check_open(&admission, &config.listen)?;
+        config.validate(&admission)?;
         let broken = |error: noise::Error| StartError::Transport(io::Error::other(error));
         let noise = noise::Config::new(identity.keypair()).map_err(broken)?;
         let security = Security { noise: noise.clone(), admission: Arc::clone(&admission) };
@@ -124,46 +125,42 @@ impl Endpoint {
         let addresses = Arc::new(Mutex::new(Vec::new()));
         let guarded =
             Guarded { noise, admission: Arc::clone(&admission), table: Arc::clone(&table) };
-        let swarm = build(identity, guarded, sockets_in, config.mdns)?;
-        let mut streams = swarm.behaviour().streams.new_control();
-        let incoming = streams
-            .accept(CONTROL)
-            .map_err(|error| StartError::Transport(io::Error::other(error)))?;
-        let mut task = Task::new(
-            swarm,
+        let built = build(identity, guarded, sockets_in, &config)?;
+        let mut streams = built.swarm.behaviour().streams.new_control();
+        let mut accept = |protocol| {
+            let accepted = streams.accept(protocol);
+            accepted.map_err(|error| StartError::Transport(io::Error::other(error)))
+        };
+        let incoming = accept(CONTROL)?;
+        #[cfg(feature = "relay")]
+        let links = accept(relay::LINK)?;
+        // Boxed, so that whoever starts a node does not carry the swarm on his stack.
+        let mut task = Box::new(Task::new(
+            built.swarm,
             identity.node(),
             Arc::clone(&table),
             Arc::clone(&addresses),
             arrivals_in.clone(),
-        );
-        task.listen(&config.listen).await.map_err(|(address, source)| StartError::Listen {
-            address: address.to_string(),
-            source,
-        })?;
-        #[cfg(not(feature = "quic"))]
-        if config.quic {
-            return Err(without("quic"));
+        ));
+        #[cfg(feature = "relay")]
+        {
+            task.serves = config.relay_server.is_some();
+            (task.cuts, task.holders) = (built.cuts, built.holders);
         }
+        task.listen(&config.listen).await?;
         #[cfg(feature = "quic")]
-        let quic = if config.quic {
-            let bound: Vec<SocketAddr> =
-                addresses.lock().iter().filter_map(|address| address.parse().ok()).collect();
-            let quic = quic::Quic::listen(identity, Arc::clone(&admission), &bound);
-            Some(quic.map_err(|(address, source)| StartError::Listen {
-                address: format!("{address} (UDP)"),
-                source,
-            })?)
-        } else {
-            None
-        };
-        if !config.advertise.is_empty() {
-            addresses.lock().clone_from(&config.advertise);
-        }
-        let mut presence = admission.presence();
-        presence.addresses = addresses.lock().iter().take(16).cloned().collect();
-        admission.describe(presence)?;
+        let quic = config
+            .quic
+            .then(|| quic::Quic::start(identity, Arc::clone(&admission), &addresses.lock()))
+            .transpose()?;
+        task.reuses_port = !config.relays.is_empty();
+        task.announces = config.announces();
+        announce(&config, &admission, &mut addresses.lock())?;
         let (commands, commands_out) = mpsc::channel(QUEUE_MAX);
-        #[cfg_attr(not(feature = "quic"), expect(unused_mut, reason = "QUIC adds a task"))]
+        #[cfg_attr(
+            not(any(feature = "quic", feature = "relay")),
+            expect(unused_mut, reason = "they add tasks")
+        )]
         let mut tasks = vec![
             tokio::spawn(task.run(commands_out)).abort_handle(),
             tokio::spawn(socket::accept(security.clone(), sockets, arrivals_in.clone()))
@@ -173,62 +170,37 @@ impl Endpoint {
         ];
         #[cfg(feature = "quic")]
         if let Some(quic) = quic.clone() {
-            tasks.push(tokio::spawn(quic.accept(arrivals_in)).abort_handle());
+            tasks.push(tokio::spawn(quic.accept(arrivals_in.clone())).abort_handle());
         }
-        let topics = Mutex::default();
-        let node = identity.node();
+        #[cfg(feature = "relay")]
+        let mut reached = {
+            let (addresses, own) = (Arc::clone(&addresses), identity.keypair().public());
+            let announcer =
+                relay::keeper::Announcer { addresses, admission, arrivals: arrivals_in };
+            let (gate, into) = (Arc::clone(&announcer.admission), announcer.arrivals.clone());
+            tasks.push(tokio::spawn(streams::accept_links(links, gate, into)).abort_handle());
+            relay::keeper::keep(&config.relays, own.into(), &commands, &announcer, &mut tasks)
+        };
         let shared = Shared {
-            node,
+            node: identity.node(),
             security,
             commands,
-            streams,
+            streams: Streams { control: streams },
             table,
             addresses,
             #[cfg(feature = "quic")]
             quic,
-            topics,
+            #[cfg(feature = "relay")]
+            circuits: built.circuits,
+            #[cfg(feature = "relay")]
+            peer: identity.keypair().public().to_peer_id(),
+            topics: Mutex::default(),
             tasks,
         };
-        Ok((Self { shared: Arc::new(shared) }, arrivals))
-    }
-
-    async fn open_control(self, target: Target) -> Result<Link, OpenError> {
-        let target = resolve(target).await?;
-        let mut failure = OpenError::Closed;
-        for attempt in 1..=STREAM_ATTEMPTS {
-            // Each time anew: the connection may have ended since, and then the dial says whether anyone is there.
-            let peer = self.reach(target.clone()).await?;
-            match self.open_stream(peer).await {
-                Ok(link) => return Ok(link),
-                Err(error) => failure = error,
-            }
-            let pause = rand::rng().random_range(5..20) * u64::from(attempt);
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-        }
-        Err(failure)
-    }
-
-    async fn reach(&self, target: Target) -> Result<PeerId, OpenError> {
-        let (reply, answer) = oneshot::channel();
-        let command = Command::Reach { target, reply };
-        self.shared.commands.send(command).await.map_err(|_closed| OpenError::Closed)?;
-        answer.await.map_err(|_closed| OpenError::Closed)?
-    }
-
-    async fn open_stream(&self, peer: PeerId) -> Result<Link, OpenError> {
-        let mut streams = self.shared.streams.clone();
-        let opening = async {
-            let opened = streams.open_stream(peer, CONTROL).await;
-            let mut stream = opened.map_err(io::Error::other).map_err(open_error)?;
-            let mut first = [0];
-            stream.read_exact(&mut first).await.map_err(open_error)?;
-            Ok(stream)
-        };
-        let limit = ADMISSION_LIMIT;
-        let stream = timeout(limit, opening).await.unwrap_or(Err(OpenError::TimedOut { limit }))?;
-        // Gone from the table means gone from the swarm: dial anew.
-        let peer = self.shared.table.get(&peer).ok_or(OpenError::Closed)?;
-        Ok(Link { peer, purpose: Purpose::Control, stream: Box::new(stream) })
+        let endpoint = Self { shared: Arc::new(shared) };
+        #[cfg(feature = "relay")]
+        let _reached_or_not = tokio::time::timeout(RELAY_LIMIT, reached.recv()).await;
+        Ok((endpoint, arrivals))
     }
 
     fn tell(&self, command: Command) -> Result<(), TopicError> {
@@ -236,6 +208,12 @@ impl Endpoint {
             mpsc::error::TrySendError::Full(_) => TopicError::Busy,
             mpsc::error::TrySendError::Closed(_) => TopicError::Closed,
         })
+    }
+
+    fn order(&self, node: NodeId, command: Command) {
+        if self.shared.commands.try_send(command).is_err() {
+            tracing::warn!(%node, "not disconnected: the endpoint is busy or closed");
+        }
     }
 }
 
@@ -259,25 +237,7 @@ impl Transport for Endpoint {
     ) -> BoxFuture<'static, Result<Link, OpenError>> {
         match purpose {
             Purpose::Control => self.clone().open_control(target).boxed(),
-            Purpose::Messages { .. } | Purpose::Bulk => {
-                let security = self.shared.security.clone();
-                let dialing = socket::dial(security, self.shared.node, target.clone(), purpose);
-                #[cfg(feature = "quic")]
-                if let Some(quic) = self.shared.quic.clone() {
-                    let own = self.shared.node;
-                    return async move {
-                        match quic.dial(own, &target, purpose).await {
-                            Ok(link) => Ok(link),
-                            Err(error) => {
-                                tracing::debug!(%error, "no link by QUIC; by TCP, then");
-                                dialing.await
-                            }
-                        }
-                    }
-                    .boxed();
-                }
-                dialing.boxed()
-            }
+            Purpose::Messages { .. } | Purpose::Bulk => self.clone().open_apart(target, purpose),
         }
     }
 
@@ -310,10 +270,16 @@ impl Transport for Endpoint {
     }
 
     fn disconnect(&self, node: NodeId) {
-        let shared = Arc::clone(&self.shared);
-        if shared.commands.try_send(Command::Disconnect { node }).is_err() {
-            tracing::warn!(%node, "not disconnected: the endpoint is busy or closed");
-        }
+        self.order(node, Command::Disconnect { node });
+    }
+
+    fn release(&self, node: NodeId) {
+        self.order(node, Command::Release { node });
+    }
+
+    #[cfg(feature = "relay")]
+    fn give_up(&self, node: NodeId) {
+        self.order(node, Command::GiveUp { node });
     }
 
     fn shutdown(&self) {
@@ -321,58 +287,23 @@ impl Transport for Endpoint {
     }
 }
 
-/// Names become numbers here, so that the swarm needs no resolver.
-async fn resolve(target: Target) -> Result<Target, OpenError> {
-    let mut addresses = Vec::with_capacity(target.addresses.len());
-    for address in &target.addresses {
-        match tokio::net::lookup_host(address).await {
-            Ok(found) => addresses.extend(found.map(|address| address.to_string())),
-            Err(error) => tracing::debug!(%address, %error, "address not resolved"),
-        }
+/// Says where the node is reached: where it listens, unless the configuration says better.
+fn announce(
+    config: &EndpointConfig,
+    admission: &Admission,
+    addresses: &mut Vec<String>,
+) -> Result<(), ConfigError> {
+    if !config.announces() {
+        addresses.clone_from(&config.advertise);
     }
-    if addresses.is_empty() && target.node.is_none() {
-        return Err(OpenError::NoAddress);
-    }
-    Ok(Target { node: target.node, addresses })
-}
-
-fn check_open(admission: &Admission, listen: &[SocketAddr]) -> Result<(), ConfigError> {
-    match listen.iter().find(|address| !address.ip().is_loopback()) {
-        Some(address) if admission.is_open() => {
-            Err(ConfigError::OpenBeyondLoopback { address: address.to_string() })
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// Hands control streams on. Quickly: the library drops a stream when the one before it was not taken.
-async fn accept_control(
-    mut incoming: libp2p_stream::IncomingStreams,
-    table: Arc<Table>,
-    arrivals: mpsc::Sender<Arrival>,
-) {
-    while let Some((peer, stream)) = incoming.next().await {
-        let Some(admitted) = table.get(&peer) else { continue };
-        let arrivals = arrivals.clone();
-        tokio::spawn(async move {
-            if let Ok(Ok(stream)) = timeout(ADMISSION_LIMIT, acknowledge(stream)).await {
-                let stream = Box::new(stream);
-                let link = Link { peer: admitted, purpose: Purpose::Control, stream };
-                let _closed = arrivals.send(Arrival::Link(link)).await;
-            }
-        });
-    }
-}
-
-async fn acknowledge(mut stream: Stream) -> io::Result<Stream> {
-    stream.write_all(&[ACCEPTED]).await?;
-    stream.flush().await?;
-    Ok(stream)
+    let mut presence = admission.presence();
+    presence.addresses = addresses.iter().take(ADDRESSES_MAX).cloned().collect();
+    admission.describe(presence)
 }
 
 /// What is asked for was left out of this build.
 #[cfg_attr(
-    all(feature = "mdns", feature = "quic"),
+    all(feature = "mdns", feature = "quic", feature = "relay"),
     expect(dead_code, reason = "nothing was left out")
 )]
 fn without(feature: &str) -> StartError {

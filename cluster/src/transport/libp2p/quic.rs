@@ -31,7 +31,7 @@ use super::socket::{CONNECT_LIMIT, HANDSHAKES_MAX, MAGIC, check_node, refused};
 use super::upgrade::{UpgradeError, key_of};
 use crate::admission::rules::{Purpose, Refusal};
 use crate::admission::{ADMISSION_LIMIT, Admission};
-use crate::error::{AdmissionError, OpenError};
+use crate::error::{AdmissionError, OpenError, StartError};
 use crate::identity::Identity;
 use crate::transport::{Arrival, Link, Target, more_telling, open_error};
 
@@ -43,8 +43,20 @@ pub(super) struct Quic {
 }
 
 impl Quic {
-    /// Listens on the UDP ports of these numbers.
-    pub(super) fn listen(
+    /// Listens on the UDP ports of the numbers in these addresses.
+    pub(super) fn start(
+        identity: &Identity,
+        admission: Arc<Admission>,
+        addresses: &[String],
+    ) -> Result<Self, StartError> {
+        let bound: Vec<_> = addresses.iter().filter_map(|address| address.parse().ok()).collect();
+        Self::listen(identity, admission, &bound).map_err(|(address, source)| StartError::Listen {
+            address: format!("{address} (UDP)"),
+            source,
+        })
+    }
+
+    fn listen(
         identity: &Identity,
         admission: Arc<Admission>,
         addresses: &[SocketAddr],

@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use futures_util::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use libp2p::PeerId;
 use libp2p::core::upgrade::{InboundConnectionUpgrade as _, OutboundConnectionUpgrade as _};
 use libp2p::noise;
@@ -21,8 +21,10 @@ use mobula_proto::id::NodeId;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
-use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
+#[cfg(feature = "relay")]
+use super::relay::circuit::Circuit;
 use super::upgrade::{UpgradeError, key_of};
 use crate::admission::rules::{Purpose, Refusal};
 use crate::admission::{ADMISSION_LIMIT, Admission};
@@ -45,6 +47,15 @@ pub(crate) struct Security {
     pub(crate) admission: Arc<Admission>,
 }
 
+/// What a dialer wants to have to itself.
+pub(crate) enum Socket {
+    /// It dialed us.
+    Tcp(TcpStream),
+    /// It reached us through a relay.
+    #[cfg(feature = "relay")]
+    Circuit(Circuit),
+}
+
 /// What the first byte says: ours, or libp2p's.
 pub(crate) async fn is_ours(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0];
@@ -56,7 +67,7 @@ pub(crate) async fn is_ours(stream: &TcpStream) -> io::Result<bool> {
 /// Admits the sockets that come from the listener and passes them on as links.
 pub(crate) async fn accept(
     security: Security,
-    mut sockets: mpsc::Receiver<TcpStream>,
+    mut sockets: mpsc::Receiver<Socket>,
     arrivals: mpsc::Sender<Arrival>,
 ) {
     let places = Arc::new(Semaphore::new(HANDSHAKES_MAX));
@@ -76,9 +87,21 @@ pub(crate) async fn accept(
     }
 }
 
-async fn admit(security: Security, socket: TcpStream) -> Result<Link, UpgradeError> {
-    socket.set_nodelay(true).map_err(noise::Error::from)?;
-    let mut socket = socket.compat();
+async fn admit(security: Security, socket: Socket) -> Result<Link, UpgradeError> {
+    match socket {
+        Socket::Tcp(socket) => {
+            socket.set_nodelay(true).map_err(noise::Error::from)?;
+            admit_stream(security, socket.compat()).await
+        }
+        #[cfg(feature = "relay")]
+        Socket::Circuit(circuit) => admit_stream(security, circuit).await,
+    }
+}
+
+async fn admit_stream<S>(security: Security, mut socket: S) -> Result<Link, UpgradeError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let mut magic = [0; MAGIC.len()];
     socket.read_exact(&mut magic).await.map_err(noise::Error::from)?;
     if &magic != MAGIC {
@@ -126,6 +149,19 @@ async fn dial_one(
     socket.set_nodelay(true).map_err(open_error)?;
     let mut socket = socket.compat();
     socket.write_all(MAGIC).await.map_err(open_error)?;
+    secure(security, (own, expected), socket, purpose).await
+}
+
+/// Encrypts a stream to `expected` that was announced as ours, and proves membership on it.
+pub(super) async fn secure<S>(
+    security: Security,
+    (own, expected): (NodeId, Option<NodeId>),
+    socket: S,
+    purpose: Purpose,
+) -> Result<Link, OpenError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (peer, mut stream) = encrypt(security.noise, socket).await?;
     check_node(own, expected, &peer)?;
     let key = key_of(&peer).map_err(refused)?;
@@ -134,10 +170,13 @@ async fn dial_one(
     Ok(Link { peer, purpose, stream: Box::new(stream) })
 }
 
-async fn encrypt(
+async fn encrypt<S>(
     noise: noise::Config,
-    socket: Compat<TcpStream>,
-) -> Result<(PeerId, noise::Output<Compat<TcpStream>>), OpenError> {
+    socket: S,
+) -> Result<(PeerId, noise::Output<S>), OpenError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     noise.upgrade_outbound(socket, "").await.map_err(|error| match error {
         noise::Error::Io(error) => open_error(error),
         other => OpenError::Unreachable(Arc::new(io::Error::other(other))),

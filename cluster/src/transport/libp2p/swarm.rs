@@ -12,18 +12,29 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use libp2p::multiaddr::Protocol;
-use libp2p::swarm::dial_opts::DialOpts;
-use libp2p::swarm::{ConnectionId, DialError, NetworkBehaviour, Swarm, SwarmEvent};
+use libp2p::swarm::{ConnectionId, NetworkBehaviour, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, TransportError, connection_limits, gossipsub, identify, ping};
 use mobula_proto::id::NodeId;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
+use super::notation::{multiaddr, socket_address};
+#[cfg(feature = "relay")]
+use super::relay::circuit::Cuts;
+#[cfg(feature = "relay")]
+use super::relay::legs::{Holders, Legs};
 use super::socket::check_node;
-use super::upgrade::{Table, UpgradeError, key_of};
-use crate::error::OpenError;
-use crate::transport::{Arrival, Target, more_telling};
+use super::upgrade::{Table, key_of};
+use crate::error::{OpenError, StartError};
+use crate::transport::Arrival;
+
+mod failure;
+mod reaching;
+#[cfg(feature = "relay")]
+mod relaying;
+
+use self::failure::dial_error;
+use self::reaching::Reaching;
 
 #[derive(NetworkBehaviour)]
 #[behaviour(prelude = "libp2p::swarm::derive_prelude")]
@@ -35,23 +46,63 @@ pub(crate) struct Behaviour {
     pub(crate) ping: ping::Behaviour,
     #[cfg(feature = "mdns")]
     pub(crate) mdns: libp2p::swarm::behaviour::toggle::Toggle<libp2p::mdns::tokio::Behaviour>,
+    #[cfg(feature = "relay")]
+    pub(crate) relay_server: libp2p::swarm::behaviour::toggle::Toggle<libp2p::relay::Behaviour>,
+    #[cfg(feature = "relay")]
+    pub(crate) relay_client: libp2p::relay::client::Behaviour,
+    #[cfg(feature = "relay")]
+    pub(crate) dcutr: libp2p::dcutr::Behaviour,
 }
 
 /// What the endpoint asks of the task.
 pub(crate) enum Command {
-    Reach { target: Target, reply: oneshot::Sender<Result<PeerId, OpenError>> },
-    Publish { topic: String, payload: Bytes },
-    Subscribe { topic: String },
-    Unsubscribe { topic: String },
-    Disconnect { node: NodeId },
+    Reach(Wish),
+    #[cfg(feature = "relay")]
+    Reserve {
+        relay: PeerId,
+        listener: Multiaddr,
+        granted: oneshot::Sender<()>,
+        ended: oneshot::Sender<io::Error>,
+    },
+    /// Who is connected without a relay?
+    #[cfg(feature = "relay")]
+    Directly {
+        node: NodeId,
+        reply: oneshot::Sender<Option<PeerId>>,
+    },
+    Publish {
+        topic: String,
+        payload: Bytes,
+    },
+    Subscribe {
+        topic: String,
+    },
+    Unsubscribe {
+        topic: String,
+    },
+    Disconnect {
+        node: NodeId,
+    },
+    /// As `Disconnect`, but if circuits run over the connection.
+    Release {
+        node: NodeId,
+    },
+    /// `Disconnect` if circuits run over the connection: they lead nowhere.
+    #[cfg(feature = "relay")]
+    GiveUp {
+        node: NodeId,
+    },
 }
 
-/// A wish to reach somebody, between two dials.
-struct Reaching {
-    target: Target,
-    next: usize,
-    failure: Option<OpenError>,
-    reply: oneshot::Sender<Result<PeerId, OpenError>>,
+/// Somebody is to be reached.
+pub(crate) struct Wish {
+    /// Who must be there; `None` takes whoever answers and is admitted.
+    pub(crate) node: Option<NodeId>,
+    /// Tried in this order.
+    pub(crate) addresses: Vec<Multiaddr>,
+    /// Circuits are to run over the connection. Wishes of this kind for one node are one.
+    pub(crate) is_leg: bool,
+    pub(crate) reply: oneshot::Sender<Result<PeerId, OpenError>>,
 }
 
 pub(crate) struct Task {
@@ -60,6 +111,19 @@ pub(crate) struct Task {
     pub(crate) table: Arc<Table>,
     pub(crate) addresses: Arc<Mutex<Vec<String>>>,
     pub(crate) arrivals: mpsc::Sender<Arrival>,
+    /// Whether the addresses listened on are what others should dial.
+    pub(crate) announces: bool,
+    /// Whether to dial from the port listened on, so that a router that lets answers in lets in others there, too.
+    pub(crate) reuses_port: bool,
+    /// Whether to relay for others.
+    #[cfg(feature = "relay")]
+    pub(crate) serves: bool,
+    #[cfg(feature = "relay")]
+    pub(crate) cuts: Cuts,
+    #[cfg(feature = "relay")]
+    pub(crate) holders: Holders,
+    #[cfg(feature = "relay")]
+    legs: Legs,
     reaching: HashMap<ConnectionId, Reaching>,
     connected: HashMap<NodeId, PeerId>,
     lost_publications: u64,
@@ -76,15 +140,34 @@ impl Task {
         addresses: Arc<Mutex<Vec<String>>>,
         arrivals: mpsc::Sender<Arrival>,
     ) -> Self {
-        let (reaching, connected) = (HashMap::new(), HashMap::new());
-        Self { swarm, own, table, addresses, arrivals, reaching, connected, lost_publications: 0 }
+        Self {
+            swarm,
+            own,
+            table,
+            addresses,
+            arrivals,
+            announces: true,
+            reuses_port: false,
+            #[cfg(feature = "relay")]
+            serves: false,
+            #[cfg(feature = "relay")]
+            cuts: Cuts::default(),
+            #[cfg(feature = "relay")]
+            holders: Holders::default(),
+            #[cfg(feature = "relay")]
+            legs: Legs::default(),
+            reaching: HashMap::new(),
+            connected: HashMap::new(),
+            lost_publications: 0,
+        }
     }
 
     /// Listens, and returns once every listener knows its address.
-    pub(crate) async fn listen(
-        &mut self,
-        on: &[SocketAddr],
-    ) -> Result<(), (SocketAddr, io::Error)> {
+    pub(crate) async fn listen(&mut self, on: &[SocketAddr]) -> Result<(), StartError> {
+        let failed = |address: SocketAddr, source| {
+            let address = address.to_string();
+            StartError::Listen { address, source }
+        };
         let mut waiting = HashMap::new();
         for &address in on {
             let listener = self.swarm.listen_on(multiaddr(address)).map_err(|error| {
@@ -92,7 +175,7 @@ impl Task {
                     TransportError::Other(error) => error,
                     other @ TransportError::MultiaddrNotSupported(_) => io::Error::other(other),
                 };
-                (address, source)
+                failed(address, source)
             })?;
             waiting.insert(listener, address);
         }
@@ -104,7 +187,7 @@ impl Task {
                     if let Some(address) = waiting.remove(listener_id) {
                         let kind =
                             reason.as_ref().err().map_or(io::ErrorKind::Other, io::Error::kind);
-                        return Err((address, kind.into()));
+                        return Err(failed(address, kind.into()));
                     }
                 }
                 _ => {}
@@ -128,12 +211,13 @@ impl Task {
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Reach { target, reply } => {
-                match target.node.and_then(|node| self.connected.get(&node)) {
-                    Some(&peer) => drop(reply.send(Ok(peer))),
-                    None => self.dial(Reaching { target, next: 0, failure: None, reply }),
-                }
+            Command::Reach(wish) => self.on_wish(wish),
+            #[cfg(feature = "relay")]
+            Command::Reserve { relay, listener, granted, ended } => {
+                self.reserve(relay, listener, granted, ended);
             }
+            #[cfg(feature = "relay")]
+            Command::Directly { node, reply } => drop(reply.send(self.directly(node))),
             Command::Publish { topic, payload } => {
                 let topic = gossipsub::IdentTopic::new(topic);
                 let behaviour = self.swarm.behaviour_mut();
@@ -153,37 +237,28 @@ impl Task {
                 let topic = gossipsub::IdentTopic::new(topic);
                 self.swarm.behaviour_mut().gossip.unsubscribe(&topic);
             }
-            Command::Disconnect { node } => {
-                if let Some(&peer) = self.connected.get(&node) {
-                    let _not_connected = self.swarm.disconnect_peer_id(peer);
+            Command::Disconnect { node } => self.disconnect(node),
+            #[cfg(feature = "relay")]
+            Command::Release { node } if self.is_leg(node) => {}
+            Command::Release { node } => self.disconnect(node),
+            #[cfg(feature = "relay")]
+            Command::GiveUp { node } => {
+                if self.is_leg(node) {
+                    self.disconnect(node);
                 }
             }
         }
     }
 
-    /// Dials the next address, or answers.
-    fn dial(&mut self, mut reaching: Reaching) {
-        if reaching.reply.is_closed() {
-            return;
+    fn disconnect(&mut self, node: NodeId) {
+        if let Some(&peer) = self.connected.get(&node) {
+            let _not_connected = self.swarm.disconnect_peer_id(peer);
         }
-        while let Some(address) = reaching.target.addresses.get(reaching.next) {
-            reaching.next += 1;
-            let Ok(address) = address.parse().map(multiaddr) else { continue };
-            let opts = DialOpts::unknown_peer_id().address(address).allocate_new_port().build();
-            let id = opts.connection_id();
-            match self.swarm.dial(opts) {
-                Ok(()) => {
-                    self.reaching.insert(id, reaching);
-                    return;
-                }
-                Err(error) => reaching.fail(dial_error(&error)),
-            }
-        }
-        let failure = reaching.failure.unwrap_or(OpenError::NoAddress);
-        drop(reaching.reply.send(Err(failure)));
     }
 
     fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        #[cfg(feature = "relay")]
+        self.on_relaying(&event);
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
@@ -191,8 +266,8 @@ impl Task {
                     self.connected.insert(key.node(), peer_id);
                 }
                 if let Some(mut reaching) = self.reaching.remove(&connection_id) {
-                    match check_node(self.own, reaching.target.node, &peer_id) {
-                        Ok(()) => drop(reaching.reply.send(Ok(peer_id))),
+                    match check_node(self.own, reaching.node, &peer_id) {
+                        Ok(()) => self.reached(reaching.replies, peer_id, reaching.is_leg),
                         Err(error) => {
                             self.swarm.close_connection(connection_id);
                             reaching.fail(error);
@@ -217,7 +292,7 @@ impl Task {
                 }
             }
             SwarmEvent::NewListenAddr { address, .. } => {
-                if let Some(address) = socket_address(&address) {
+                if let Some(address) = socket_address(&address).filter(|_| self.announces) {
                     self.addresses.lock().push(address.to_string());
                 }
             }
@@ -268,61 +343,4 @@ impl Task {
             tracing::warn!(%error, count = self.lost_publications, "publications lost");
         }
     }
-}
-
-impl Reaching {
-    fn fail(&mut self, error: OpenError) {
-        self.failure = Some(more_telling(self.failure.take(), error));
-    }
-}
-
-pub(crate) fn multiaddr(address: SocketAddr) -> Multiaddr {
-    Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))
-}
-
-fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
-    let mut parts = address.iter();
-    let ip = match parts.next()? {
-        Protocol::Ip4(ip) => ip.into(),
-        Protocol::Ip6(ip) => ip.into(),
-        _ => return None,
-    };
-    match parts.next()? {
-        Protocol::Tcp(port) => Some(SocketAddr::new(ip, port)),
-        _ => None,
-    }
-}
-
-/// The library boxes our errors into its own; this finds them again.
-fn dial_error(error: &DialError) -> OpenError {
-    let errors = match error {
-        DialError::Transport(errors) => errors,
-        // The swarm strikes out the addresses it listens on itself, and one address was given.
-        DialError::LocalPeerId { .. } | DialError::NoAddresses => return OpenError::Oneself,
-        other => {
-            let text = io::Error::other(other.to_string());
-            return OpenError::Unreachable(Arc::new(text));
-        }
-    };
-    let found = errors.iter().map(|(_, error)| match error {
-        TransportError::Other(error) => cause(error),
-        TransportError::MultiaddrNotSupported(_) => OpenError::NoAddress,
-    });
-    found.fold(None, |first, next| Some(more_telling(first, next))).unwrap_or(OpenError::NoAddress)
-}
-
-fn cause(error: &io::Error) -> OpenError {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(UpgradeError::Admission(refusal)) = error.downcast_ref() {
-            return OpenError::NotAdmitted(Arc::clone(refusal));
-        }
-        next = match error.downcast_ref::<io::Error>() {
-            Some(io) if io.kind() == io::ErrorKind::ConnectionRefused => return OpenError::Refused,
-            // `source` of an io error skips the error inside it.
-            Some(io) => io.get_ref().map(|inner| inner as _),
-            None => error.source(),
-        };
-    }
-    OpenError::Unreachable(Arc::new(io::Error::new(error.kind(), error.to_string())))
 }

@@ -139,6 +139,6 @@ pub(crate) fn key_of(peer: &PeerId) -> Result<PublicKey, UpgradeError> {
     PublicKey::of_peer(peer).ok_or_else(malformed)
 }
 
-fn malformed() -> UpgradeError {
+pub(super) fn malformed() -> UpgradeError {
     UpgradeError::Admission(Arc::new(AdmissionError::Refused(Refusal::Malformed)))
 }

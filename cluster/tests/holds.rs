@@ -30,12 +30,18 @@ use tokio::task::JoinHandle;
 
 pub struct Clerk {
     count: u64,
+    is_brief: bool,
 }
 
 #[mobula::actor]
 impl Clerk {
-    pub fn new() -> Self {
-        Self { count: 0 }
+    pub fn new(is_brief: bool) -> Self {
+        Self { count: 0, is_brief }
+    }
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        if self.is_brief {
+            ctx.stop();
+        }
     }
     pub fn add(&mut self) -> u64 {
         self.count += 1;
@@ -75,7 +81,12 @@ impl Guard {
 }
 
 fn clerk(node: NodeId) -> ActorRef<Clerk> {
-    Clerk::options().on(Placement::OnNode { node, or_elsewhere: false }).remote()
+    Clerk::options().on(Placement::OnNode { node, or_elsewhere: false }).remote(false)
+}
+
+/// One that ends as soon as it has started.
+fn brief(node: NodeId) -> ActorRef<Clerk> {
+    Clerk::options().on(Placement::OnNode { node, or_elsewhere: false }).remote(true)
 }
 
 type Clerks = (ActorRef<Clerk>, ActorRef<Clerk>);
@@ -123,12 +134,28 @@ fn begin(country: &mut Country, works: &mut Vec<Work>) {
     let (near, far) = (country.node(near), country.node(far));
     let rounds = country.rng().random_range(1..4);
     // At once: nobody starts anything on a node that it takes for gone.
-    let clerks = country.sync_on(here, || (clerk(near), clerk(far)));
-    works.push(match country.rng().random_range(0..3) {
-        0 => (here, "a relay", country.begin(here, relay(clerks, rounds))),
-        1 => (here, "a loan", country.begin(here, borrow(clerks))),
+    let what = country.rng().random_range(0..4);
+    let clerks = country.sync_on(here, || match what {
+        0 => (brief(near), clerk(far)),
+        _ => (clerk(near), clerk(far)),
+    });
+    works.push(match what {
+        0 => (here, "a brief life", country.begin(here, guarded(clerks, 2))),
+        1 => (here, "a relay", country.begin(here, relay(clerks, rounds))),
+        2 => (here, "a loan", country.begin(here, borrow(clerks))),
         _ => (here, "a watch", country.begin(here, guarded(clerks, rounds - 1))),
     });
+}
+
+/// Lets parcels arrive until none is sent any more.
+async fn come_to_rest(country: &mut Country) {
+    settle().await;
+    while country.deliver() {
+        while country.deliver() {
+            tokio::task::yield_now().await;
+        }
+        settle().await;
+    }
 }
 
 async fn history(seed: u64) -> Result<(), String> {
@@ -154,14 +181,9 @@ async fn history(seed: u64) -> Result<(), String> {
         }
     }
     // Quiet: the dead are known to be, the living find each other, and all that is on the way arrives.
-    for _ in 0..5 {
-        country.bury();
-        country.mend();
-        while country.deliver() {
-            tokio::task::yield_now().await;
-        }
-        settle().await;
-    }
+    country.bury();
+    country.mend();
+    come_to_rest(&mut country).await;
     let living = country.living();
     for (here, what, work) in works {
         if living.contains(&here) {
@@ -174,12 +196,7 @@ async fn history(seed: u64) -> Result<(), String> {
             }
         }
     }
-    for _ in 0..20 {
-        while country.deliver() {
-            tokio::task::yield_now().await;
-        }
-        settle().await;
-    }
+    come_to_rest(&mut country).await;
     for index in living {
         let left = country.citizens(index);
         if left > 0 {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use mobula_actor_core::remote::{Remote, SpawnKind};
+use mobula_actor_core::remote::{Place, Remote, SpawnKind};
 use mobula_actor_core::{
     ActorDemand, Current, NodeId, Placement, SpawnError, System, scope, sync_scope,
 };
@@ -21,6 +21,7 @@ use mobula_cluster::exchange::{Courier, CourierError, Exchange, Placer};
 use parking_lot::Mutex;
 use rand::Rng as _;
 use rand::rngs::StdRng;
+use tokio::sync::watch;
 
 pub struct Country {
     nodes: Vec<Node>,
@@ -81,11 +82,15 @@ impl Placer for AsSaid {
         placement: &Placement,
         _kind: &SpawnKind,
         _demand: &ActorDemand,
-    ) -> Result<Option<NodeId>, SpawnError> {
+    ) -> Result<Place, SpawnError> {
         match placement {
-            Placement::OnNode { node, .. } => Ok(Some(*node)),
-            _ => Ok(None),
+            Placement::OnNode { node, .. } => Ok(Place::There(*node)),
+            _ => Ok(Place::Here),
         }
+    }
+
+    fn news(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
     }
 }
 

@@ -163,6 +163,7 @@ pub(crate) const FOREIGN: &[(&str, &str, &[&str])] = &[
         "the mailbox's lock: held for tens of nanoseconds, given back by a plain store",
         &["actor-core/src/sync"],
     ),
+    ("stateright", "the model checker of the registry's cores", TESTS),
     ("syn", "tokens", &["actor-core/macros/"]),
     ("sync_wrapper", "futures that are sent, never shared", &["actor-core/src/"]),
     ("tappers", "wires between machines that are namespaces", &["chaos/src/lab"]),

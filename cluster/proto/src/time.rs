@@ -23,6 +23,12 @@ impl Time {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
+
+    /// The moment so long before this one, but not before the origin.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+    }
 }
 
 impl Add<Duration> for Time {
@@ -45,5 +51,7 @@ mod tests {
         assert_eq!(later.since(Time(5)), Duration::from_micros(7));
         assert_eq!(Time(5).since(later), Duration::ZERO);
         assert_eq!(Time(5) + Duration::MAX, Time(u64::MAX));
+        assert_eq!(later.before(Duration::from_micros(5)), Time(7));
+        assert_eq!(later.before(Duration::MAX), Time::ZERO);
     }
 }

@@ -259,14 +259,17 @@ impl Lease {
         }
     }
 
-    /// For models: as if so much time had passed while the clock stood still.
+    /// For models: as if so much time had passed while the clock stood still at `now`. What is so old that nobody can
+    /// tell how old is made alike.
     #[doc(hidden)]
-    pub fn age_by(&mut self, span: Duration) {
-        let older = |time: Time| Time::ZERO + time.since(Time::ZERO + span);
+    pub fn age_by(&mut self, now: Time, span: Duration) {
+        let lease = self.settings.lease;
+        let older = |at: Time| Some(at.before(span)).filter(|&at| now < at).unwrap_or_default();
         self.due = older(self.due);
         if let Some(session) = &mut self.session {
             session.until = older(session.until);
-            session.sent.values_mut().for_each(|sent| sent.at = older(sent.at));
+            session.sent.values_mut().for_each(|sent| sent.at = sent.at.before(span));
+            session.sent.retain(|_, sent| now < sent.at + lease);
         }
     }
 

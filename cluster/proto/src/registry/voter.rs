@@ -233,13 +233,15 @@ impl Voter {
         self.sessions.entry(session).or_insert(unseen)
     }
 
-    /// For models: as if so much time had passed while the clock stood still.
+    /// For models: as if so much time had passed while the clock stood still at `now`. What is so old that nobody can
+    /// tell how old is made alike.
     #[doc(hidden)]
-    pub fn age_by(&mut self, span: Duration) {
-        let older = |time: Time| Time::ZERO + time.since(Time::ZERO + span);
-        self.config_since = older(self.config_since);
+    pub fn age_by(&mut self, now: Time, span: Duration) {
+        let quiet = self.settings.quiet();
+        let older = |at: Time| Some(at.before(span)).filter(|&at| now < at + quiet);
+        self.config_since = older(self.config_since).unwrap_or_default();
         for watched in self.sessions.values_mut() {
-            watched.last_ack = watched.last_ack.map(older);
+            watched.last_ack = watched.last_ack.and_then(older);
         }
     }
 }

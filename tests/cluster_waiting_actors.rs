@@ -18,24 +18,19 @@ mod fixture;
 #[path = "fixture/until.rs"]
 mod until;
 
-use fixture::LIMIT;
+use fixture::{LIMIT, stop};
 use until::until;
 
-async fn node_with(join: &[String], resources: &[(&str, f64)]) -> Node {
-    let builder = Node::builder().num_cpus(2.0);
-    let builder =
-        resources.iter().fold(builder, |builder, (name, amount)| builder.resource(*name, *amount));
-    fixture::node(builder, join).await
+/// A node that others join.
+async fn first_node() -> Node {
+    fixture::nodes(1, |_| Node::builder().num_cpus(2.0)).await.remove(0)
 }
 
 async fn joined(to: &Node, resources: &[(&str, f64)]) -> Node {
-    node_with(&to.addresses(), resources).await
-}
-
-async fn stop(nodes: &[&Node]) {
-    for node in nodes {
-        node.shutdown().await;
-    }
+    let builder = Node::builder().num_cpus(2.0);
+    let builder =
+        resources.iter().fold(builder, |builder, (name, amount)| builder.resource(*name, *amount));
+    fixture::node(builder, &to.addresses()).await
 }
 
 async fn within<F: Future>(what: &str, future: F) -> F::Output {
@@ -115,7 +110,7 @@ impl Clerk {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r2_an_actor_that_waits_starts_on_a_node_that_comes_later_and_hears_all_in_order() {
-    let first = node_with(&[], &[]).await;
+    let first = first_node().await;
     let (press, printed) = first
         .enter(async {
             let named = Press::options().name("press").max_restarts(1);
@@ -143,12 +138,12 @@ async fn r2_an_actor_that_waits_starts_on_a_node_that_comes_later_and_hears_all_
     }
     assert_eq!(press.stop().await.unwrap().to_string(), "was shut down");
     until("it is given back", || free(&second, "ink") > 0.5).await;
-    stop(&[&second, &first]).await;
+    stop(&[second, first]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reference_that_was_passed_on_while_the_actor_waited_leads_to_where_it_has_started() {
-    let first = node_with(&[], &[]).await;
+    let first = first_node().await;
     let second = joined(&first, &[]).await;
     first.wait_for_nodes(2, LIMIT).await.unwrap();
     let on_second = Placement::OnNode { node: second.id().unwrap(), or_elsewhere: false };
@@ -178,12 +173,12 @@ async fn a_reference_that_was_passed_on_while_the_actor_waited_leads_to_where_it
     assert_eq!((again, made(1)), (name(&third), 1));
     press.kill().await.unwrap();
     assert_eq!(*within("the end is seen", seen.get()).await.unwrap(), "was killed");
-    stop(&[&third, &second, &first]).await;
+    stop(&[third, second, first]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_waits_in_a_cluster_can_be_stopped_killed_and_left() {
-    let first = node_with(&[], &[]).await;
+    let first = first_node().await;
     let wants = || Press::options().resource("ink", 1.0).remote(2, false);
     let left = first
         .enter(async {
@@ -201,12 +196,12 @@ async fn one_that_waits_in_a_cluster_can_be_stopped_killed_and_left() {
     assert_eq!(*within("it is printed", left.get()).await.unwrap(), name(&second));
     until("it has ended then", || free(&second, "ink") > 0.5 && presses(&second) == 0).await;
     assert_eq!((presses(&first), made(2)), (0, 1));
-    stop(&[&second, &first]).await;
+    stop(&[second, first]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_stands_in_line_on_the_other_node_is_ended_at_once_and_called_back_there() {
-    let first = node_with(&[], &[]).await;
+    let first = first_node().await;
     let wants = || Press::options().resource("ink", 1.0);
     let (one, other, third) = first
         .enter(async {
@@ -237,12 +232,12 @@ async fn one_that_stands_in_line_on_the_other_node_is_ended_at_once_and_called_b
     assert_eq!(begun.len(), 1);
     begun[0].kill().await.unwrap();
     until("nothing is left there", || presses(&second) == 0 && free(&second, "ink") > 0.5).await;
-    stop(&[&second, &first]).await;
+    stop(&[second, first]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_is_refused_elsewhere_goes_on_waiting_and_is_taken_later() {
-    let first = node_with(&[], &[]).await;
+    let first = first_node().await;
     let (press, printed) = first
         .enter(async {
             let press = Press::options().name("taken").resource("ink", 0.5).remote(4, false);
@@ -259,12 +254,12 @@ async fn one_that_is_refused_elsewhere_goes_on_waiting_and_is_taken_later() {
     holder.stop().await.unwrap();
     assert_eq!(*within("it is printed", printed.get()).await.unwrap(), name(&second));
     assert_eq!(made(4), 1);
-    stop(&[&second, &first]).await;
+    stop(&[second, first]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_whose_constructor_fails_there_has_ended_and_is_not_tried_again() {
-    let first = node_with(&[], &[]).await;
+    let first = first_node().await;
     let (press, printed) = first
         .enter(async {
             let press = Press::options().resource("ink", 1.0).remote(6, true);
@@ -277,12 +272,12 @@ async fn one_whose_constructor_fails_there_has_ended_and_is_not_tried_again() {
     assert!(error.contains("the press is broken"), "{error}");
     assert!(!press.is_alive());
     assert_eq!((presses(&first), presses(&second), made(6)), (0, 0, 1));
-    stop(&[&second, &first]).await;
+    stop(&[second, first]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_whose_own_node_comes_to_have_it_starts_there() {
-    let first = node_with(&[], &[]).await;
+    let first = first_node().await;
     let second = joined(&first, &[]).await;
     first.wait_for_nodes(2, LIMIT).await.unwrap();
     let (press, printed) = first
@@ -299,5 +294,5 @@ async fn one_whose_own_node_comes_to_have_it_starts_there() {
     assert_eq!(free(&second, "ink"), 1.0);
     drop(press);
     until("it is given back", || free(&first, "ink") > 0.5).await;
-    stop(&[&second, &first]).await;
+    stop(&[second, first]).await;
 }

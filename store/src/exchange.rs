@@ -188,8 +188,10 @@ impl Exchange {
                 tickets.extract_if(.., is_settled).map(|(_, tickets)| tickets).collect()
             }
         };
+        // A user's, too, and its drop may come back here.
+        let beside = state.lineage.take_let_go();
         drop(state);
-        drop(settled);
+        drop((settled, beside));
         for each in todo {
             self.act(each);
         }

@@ -11,6 +11,7 @@
 //! 2. The bytes kept never exceed the limit.
 //! 3. A plan lists every task once, each after those whose results it needs.
 //! 4. No task runs more often than its attempts allow, whoever asked for it.
+//! 5. What lies beside a recipe is a user's, and is dropped by whoever takes it from here: its drop may call back.
 //!
 //! Source: Ray's lineage reconstruction (NSDI '21, section 4.3): kept by the owner, half evicted over a limit.
 //!
@@ -104,6 +105,8 @@ pub struct Lineage {
     makers: BTreeMap<ObjectId, RecipeId>,
     /// Referenced objects whose recipe was given up.
     evicted: BTreeSet<ObjectId>,
+    /// What lay beside recipes that are gone.
+    let_go: Vec<Beside>,
 }
 
 impl Lineage {
@@ -144,6 +147,7 @@ impl Lineage {
         let cost = cost(&recipe);
         if cost > self.limits.bytes_max {
             self.evicted.extend(&recipe.outputs);
+            self.let_go.extend(recipe.beside.0.is_some().then_some(recipe.beside));
             return id;
         }
         while self.bytes + cost > self.limits.bytes_max {
@@ -163,6 +167,12 @@ impl Lineage {
         let referenced = recipe.outputs.iter().copied().collect();
         self.recipes.insert(id, Kept { recipe, referenced, users: BTreeSet::new() });
         id
+    }
+
+    /// What lay beside recipes that have gone since this was asked last, to be dropped where no lock is held.
+    #[must_use]
+    pub fn take_let_go(&mut self) -> Vec<Beside> {
+        std::mem::take(&mut self.let_go)
     }
 
     /// Nobody references this object any more.
@@ -291,6 +301,7 @@ impl Lineage {
                 used.push(*maker);
             }
         }
+        self.let_go.extend(kept.recipe.beside.0.is_some().then_some(kept.recipe.beside));
         used
     }
 }

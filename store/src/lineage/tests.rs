@@ -132,3 +132,26 @@ fn random_graphs_give_complete_plans_in_order_and_leave_nothing_behind() {
         assert!(lineage.is_empty() && lineage.bytes() == 0, "seed {seed}: something is left");
     }
 }
+
+#[test]
+fn what_lies_beside_a_recipe_is_given_to_whoever_may_drop_it() {
+    let beside = Arc::new(());
+    let with = |outputs: &[u64]| Recipe {
+        beside: Beside(Some(Arc::clone(&beside) as Arc<dyn Any + Send + Sync>)),
+        ..recipe(&[], outputs)
+    };
+    let limits = LineageLimits { bytes_max: 2 * cost(&recipe(&[], &[1])), ..Default::default() };
+    let mut lineage = Lineage::new(limits);
+    lineage.remember(with(&[1]));
+    lineage.remember(with(&[2]));
+    lineage.forget(object(1));
+    assert_eq!(Arc::strong_count(&beside), 3, "nothing is dropped in here");
+    assert_eq!(lineage.take_let_go().len(), 1);
+    assert_eq!(Arc::strong_count(&beside), 2);
+    // Given up for others, and too large to be kept at all.
+    lineage.remember(with(&[3]));
+    lineage.remember(with(&[4]));
+    lineage.remember(Recipe { call: vec![0; 1000], ..with(&[5]) });
+    assert_eq!(lineage.take_let_go().len(), 2);
+    assert!(lineage.take_let_go().is_empty());
+}

@@ -10,6 +10,8 @@
 
 use std::sync::Arc;
 
+use mobula_actor_core::GroupId;
+
 use crate::{
     admission::Admission,
     config::SchedulerConfig,
@@ -109,6 +111,13 @@ impl Core {
         self.tombstones = self.tombstones.saturating_sub(gone.len());
         self.count_out(&gone);
         work.buried.extend(gone);
+    }
+
+    /// Takes out all who wait for room of this group, to be placed anew.
+    pub(crate) fn take_group(&mut self, group: GroupId) -> Vec<Waiter> {
+        let taken = self.admission.take_group(group);
+        self.count_out(&taken);
+        taken
     }
 
     /// They do not lie in queues any more.

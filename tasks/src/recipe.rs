@@ -83,9 +83,9 @@ impl Call {
         }
     }
 
-    /// One with everything, and one with nothing.
+    /// One with nothing, one with everything, and one near to something.
     #[cfg(fuzzing)]
-    pub(crate) fn samples() -> [Self; 2] {
+    pub(crate) fn samples() -> [Self; 3] {
         let nothing = || Self {
             function: 7,
             name: None,
@@ -93,6 +93,7 @@ impl Call {
             cpus: 1.0,
             resources: Vec::new(),
             retries_errors: false,
+            backoff: Duration::ZERO..Duration::ZERO,
             timeout: None,
             place: None,
         };
@@ -102,11 +103,13 @@ impl Call {
             args: packed.into_iter().map(FarArg::Value).collect(),
             resources: vec![("gpu".to_owned(), 0.5)],
             retries_errors: true,
+            backoff: Duration::from_millis(10)..Duration::from_secs(1),
             timeout: Some(Duration::from_secs(1)),
             place: Some(Place::OnNode { node: NodeId(2), or_elsewhere: true }),
             ..nothing()
         };
-        [nothing(), everything]
+        let near = Self { place: Some(Place::Near(WasThere(vec![(NodeId(3), 7)]))), ..nothing() };
+        [nothing(), everything, near]
     }
 
     /// The options of the task that runs again, with so many attempts after the first.

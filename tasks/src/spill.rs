@@ -189,7 +189,7 @@ impl Shared {
     /// Places those anew that wait here for a group's room.
     pub(crate) fn place_group(self: &Arc<Self>, group: GroupId) {
         let Some(port) = self.elsewhere.get() else { return };
-        let waiting = self.core.lock().admission.take_group(group);
+        let waiting = self.core.lock().take_group(group);
         for waiter in waiting {
             let task = match waiter {
                 Waiter::Task(task) => task,
@@ -197,6 +197,7 @@ impl Shared {
                 Waiter::Actor(claimant) => {
                     let (shape, depth) = claimant.place();
                     self.change(|core| {
+                        core.count_claimant();
                         let _ = core.admission.enqueue(shape, depth, Waiter::Actor(claimant));
                     });
                     continue;

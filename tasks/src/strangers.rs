@@ -5,6 +5,7 @@
 //! Pure: no clock, no I/O, no tasks.
 
 use mobula_actor_core::wire::Codec;
+use mobula_store::lineage::Beside;
 
 use crate::recipe::Call;
 
@@ -16,7 +17,7 @@ use crate::recipe::Call;
 pub fn read_recipe(bytes: &[u8]) -> bool {
     let codec = Codec::<Call>::serde();
     let Ok(call) = codec.decode(bytes) else { return false };
-    let _options = call.options(1);
+    let _options = call.options(1, &Beside::default());
     let written = |call: &Call| {
         let mut bytes = Vec::new();
         codec.encode(call, &mut bytes).map(|()| bytes)

@@ -133,10 +133,12 @@ impl Node {
             let view = cluster.view();
             let is_ready = |record: &&Record| {
                 let life = exchange.life_of(NodeId(record.node.0));
-                (record.node == cluster.node() || life == Some(record.details.life.0))
+                record.node != cluster.node()
+                    && life == Some(record.details.life.0)
                     && builds.is_known(Profile::of(record).build)
             };
-            view.alive().filter(is_ready).count()
+            // This one is there, and no news says so.
+            1 + view.alive().filter(is_ready).count()
         };
         let enough = async {
             while found() < count {

@@ -30,18 +30,29 @@ use tokio::task::JoinHandle;
 
 pub struct Clerk {
     count: u64,
-    is_brief: bool,
+    life: u8,
 }
+
+/// Lives until it is ended; ends as soon as it has started; ends with its first message, before anybody can have heard that
+/// it has started.
+const LONG: u8 = 0;
+const NONE: u8 = 1;
+const BRIEF: u8 = 2;
 
 #[mobula::actor]
 impl Clerk {
-    pub fn new(is_brief: bool) -> Self {
-        Self { count: 0, is_brief }
+    pub fn new(life: u8) -> Self {
+        Self { count: 0, life }
     }
     fn started(&mut self, ctx: &mut Context<Self>) {
-        if self.is_brief {
-            ctx.stop();
+        match self.life {
+            NONE => ctx.stop(),
+            BRIEF => drop(ctx.actor_ref().end().try_tell()),
+            _ => {}
         }
+    }
+    pub fn end(&mut self, ctx: &mut Context<Self>) {
+        ctx.stop();
     }
     pub fn add(&mut self) -> u64 {
         self.count += 1;
@@ -80,13 +91,8 @@ impl Guard {
     }
 }
 
-fn clerk(node: NodeId) -> ActorRef<Clerk> {
-    Clerk::options().on(Placement::OnNode { node, or_elsewhere: false }).remote(false)
-}
-
-/// One that ends as soon as it has started.
-fn brief(node: NodeId) -> ActorRef<Clerk> {
-    Clerk::options().on(Placement::OnNode { node, or_elsewhere: false }).remote(true)
+fn clerk(node: NodeId, life: u8) -> ActorRef<Clerk> {
+    Clerk::options().on(Placement::OnNode { node, or_elsewhere: false }).remote(life)
 }
 
 type Clerks = (ActorRef<Clerk>, ActorRef<Clerk>);
@@ -135,10 +141,8 @@ fn begin(country: &mut Country, works: &mut Vec<Work>) {
     let rounds = country.rng().random_range(1..4);
     // At once: nobody starts anything on a node that it takes for gone.
     let what = country.rng().random_range(0..4);
-    let clerks = country.sync_on(here, || match what {
-        0 => (brief(near), clerk(far)),
-        _ => (clerk(near), clerk(far)),
-    });
+    let life = if what == 0 { country.rng().random_range(NONE..=BRIEF) } else { LONG };
+    let clerks = country.sync_on(here, || (clerk(near, life), clerk(far, LONG)));
     works.push(match what {
         0 => (here, "a brief life", country.begin(here, guarded(clerks, 2))),
         1 => (here, "a relay", country.begin(here, relay(clerks, rounds))),

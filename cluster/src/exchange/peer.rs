@@ -11,7 +11,7 @@ use mobula_actor_core::remote::stand_in::ended;
 use mobula_actor_core::remote::{AnswerSink, NotSpawned, WireAnswer};
 use mobula_actor_core::wire::baggage::{Hold, Ticket};
 use mobula_actor_core::{ActorHandle, ActorId, ExitReason, NodeId, UnknownOutcome};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::Spawning;
 use super::holding::{Held, StandIn};
@@ -143,7 +143,8 @@ impl Peer {
     /// Contact: holds are taken anew for every stand-in, since the other side has forgotten them.
     pub(super) fn reached(&self, life: u64, send: Send<'_>) {
         let mut state = self.state.lock();
-        if state.life == Some(life) {
+        // What is told late of an earlier life is no news.
+        if state.life == Some(life) || state.last_life.is_some_and(|last| last > life) {
             return;
         }
         let ending = state.life.take().map(|_earlier| state.end_all());
@@ -188,8 +189,7 @@ impl Peer {
     pub(super) fn renew(&self, send: Send<'_>) {
         let mut state = self.state.lock();
         let Some(life) = state.life else {
-            drop(state);
-            return self.lost();
+            return self.give_up_what_waits(state);
         };
         let ending = state.end_all();
         state.tell_holds(life, true, send);
@@ -205,7 +205,11 @@ impl Peer {
             drop(state);
             return self.end(ending);
         }
-        // What was sent without contact waited for it.
+        self.give_up_what_waits(state);
+    }
+
+    /// What was asked for without contact waited for it.
+    fn give_up_what_waits(&self, mut state: MutexGuard<'_, State>) {
         let (spawning, baggage) =
             (std::mem::take(&mut state.spawning), std::mem::take(&mut state.baggage));
         drop(state);

@@ -39,25 +39,36 @@ impl Exchange {
     fn spawn_here(&self, peer: &Arc<Peer>, number: u64, request: SpawnRequest) {
         let SpawnRequest { key, args, options, .. } = request;
         let spawned = self.table.spawn(&self.system, key, args, options);
-        let (me, peer, was_begun) = (Weak::clone(&self.me), Arc::clone(peer), spawned.is_ok());
+        let (me, peer) = (Weak::clone(&self.me), Arc::clone(peer));
         self.system.runtime().spawn(async move {
-            let outcome = match spawned {
+            let (outcome, was_begun) = match spawned {
                 // Held before it is known there; the references come after.
                 Ok((handle, hold)) => match handle.ready().await {
-                    Ok(()) => Ok((handle, hold)),
-                    Err(reason) => Err(reason),
+                    Ok(()) => (Ok((handle, hold)), true),
+                    // This node goes, and the actor was only in line here: it can still begin elsewhere.
+                    Err(reason) => {
+                        let is_on = matches!(reason, ExitReason::Shutdown) && handle.has_lapsed();
+                        (Err(reason), !is_on)
+                    }
                 },
-                Err(reason) => Err(reason),
+                Err(reason) => (Err(reason), false),
             };
             let Some(exchange) = me.upgrade() else { return };
-            let outcome = outcome.map(|(handle, hold)| {
-                let actor = handle.id();
-                if peer.hold_started(actor, number, hold) == Some(true) {
-                    exchange.listen(&peer, &handle);
-                }
-                actor
+            let started = outcome.map(|(handle, hold)| {
+                let is_first = peer.hold_started(handle.id(), number, hold);
+                (handle, is_first)
             });
-            exchange.signal(&peer, Signal::Spawned { number, outcome, was_begun });
+            let told = started.as_ref().map(|(handle, _)| handle.id()).map_err(Clone::clone);
+            exchange.signal(&peer, Signal::Spawned { number, outcome: told, was_begun });
+            // Its end comes after the word that it began: before, nobody there would know whose it is.
+            match started {
+                Ok((handle, Some(true))) => exchange.listen(&peer, &handle),
+                Ok((handle, Some(false))) if !handle.is_alive() => {
+                    let (actor, reason) = (handle.id(), ExitReason::NoActor);
+                    exchange.signal(&peer, Signal::Ended { actor, reason, for_good: true });
+                }
+                Ok((_, Some(false) | None)) | Err(_) => {}
+            }
         });
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use libp2p::swarm::SwarmEvent;
-use libp2p::{Multiaddr, PeerId, identify, relay};
+use libp2p::{Multiaddr, PeerId, identify, ping, relay};
 use mobula_proto::id::NodeId;
 use tokio::sync::oneshot;
 
@@ -58,6 +58,14 @@ impl Task {
                     tracing::debug!(peer = %event.remote_peer_id, %error, "no hole punched");
                 }
             }
+            // A router forgot the way: the other end hears nothing, and only those who carry their own heartbeats notice.
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
+                peer,
+                connection,
+                result: Err(ping::Failure::Timeout),
+            })) if self.legs.is_kept(peer) => {
+                let _closed_already = self.swarm.close_connection(*connection);
+            }
             // The enum is the library's and grows.
             _ => {}
         }
@@ -67,6 +75,9 @@ impl Task {
         match event {
             relay::Event::ReservationReqAccepted { src_peer_id, .. }
             | relay::Event::CircuitReqAccepted { src_peer_id, .. } => self.legs.keep(*src_peer_id),
+            // Told of every connection of the peer that ends, whether it had reserved by it or not.
+            relay::Event::ReservationClosed { src_peer_id }
+                if self.swarm.is_connected(src_peer_id) => {}
             relay::Event::ReservationClosed { src_peer_id }
             | relay::Event::ReservationTimedOut { src_peer_id } => {
                 self.holders.lock().remove(src_peer_id);
@@ -106,13 +117,18 @@ impl Task {
         }
     }
 
-    pub(super) fn directly(&self, node: NodeId) -> Option<PeerId> {
-        self.connected.get(&node).copied().filter(|peer| self.legs.is_direct(peer))
+    /// The peer to open links beside the control stream with; its connection is kept from now on.
+    pub(super) fn directly(&mut self, node: NodeId) -> Option<PeerId> {
+        let peer = self.connected.get(&node).copied().filter(|peer| self.legs.is_direct(peer))?;
+        self.legs.keep(peer);
+        Some(peer)
     }
 
-    /// Whether circuits run over the connection with `node`.
+    /// Whether circuits or links run over the connection with `node`. A node that is reached through relays does not know
+    /// which of its connections others open links beside, and keeps all.
     pub(super) fn is_leg(&self, node: NodeId) -> bool {
-        self.connected.get(&node).is_some_and(|peer| self.legs.is_kept(peer))
+        let peer = self.connected.get(&node);
+        peer.is_some_and(|peer| self.reuses_port || self.legs.is_kept(peer))
     }
 }
 

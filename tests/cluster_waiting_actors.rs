@@ -108,6 +108,20 @@ impl Clerk {
     }
 }
 
+/// Is given an object, and keeps nothing of it.
+struct Proof;
+
+#[mobula::actor]
+impl Proof {
+    pub fn new(_page: ObjectRef<u64>) -> Self {
+        Self
+    }
+
+    pub fn place(&self) -> String {
+        name(&Node::current().unwrap())
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r2_an_actor_that_waits_starts_on_a_node_that_comes_later_and_hears_all_in_order() {
     let first = first_node().await;
@@ -294,5 +308,37 @@ async fn one_whose_own_node_comes_to_have_it_starts_there() {
     assert_eq!(free(&second, "ink"), 1.0);
     drop(press);
     until("it is given back", || free(&first, "ink") > 0.5).await;
+    stop(&[second, first]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_that_waited_was_made_of_is_kept_no_longer_than_until_it_has_begun() {
+    let first = first_node().await;
+    let (page, proofs) = first
+        .enter(async {
+            let page = mobula::put(7_u64).await.unwrap();
+            let proof = |of: &str| Proof::options().resource(of, 1.0).remote(page.clone());
+            let proofs = [proof("ink"), proof("paper")];
+            (page, proofs)
+        })
+        .await;
+    let second = joined(&first, &[("ink", 1.0)]).await;
+    first.add_resource("paper", 1.0).unwrap();
+    let places = first
+        .enter(async {
+            let [there, here] = &proofs;
+            (
+                within("there", there.place().into_future()).await.unwrap(),
+                within("here", here.place().into_future()).await.unwrap(),
+            )
+        })
+        .await;
+    assert_eq!(places, (name(&second), name(&first)));
+    until("only the test refers to it", || {
+        let counts = page.counts();
+        (counts.local, counts.submitted, counts.elsewhere) == (1, 0, 0)
+    })
+    .await;
+    drop(proofs);
     stop(&[second, first]).await;
 }

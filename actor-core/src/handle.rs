@@ -36,6 +36,7 @@ pub(crate) trait AnyCell: Citizen {
     fn type_key(&self) -> u64;
     fn is_stand_in(&self) -> bool;
     fn is_settled_here(&self) -> bool;
+    fn has_lapsed(&self) -> bool;
     fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync>;
 }
 
@@ -202,6 +203,12 @@ impl ActorHandle {
     #[must_use]
     pub fn is_settled_here(&self) -> bool {
         self.0.is_settled_here()
+    }
+
+    /// Whether the actor has ended before it had the resources that it waited for: no constructor of it ran.
+    #[must_use]
+    pub fn has_lapsed(&self) -> bool {
+        self.0.has_lapsed()
     }
 
     /// Does to it what another node asks for.

@@ -93,7 +93,11 @@ enum Stage {
     /// It has not been started.
     Chosen(ActorDemand),
     InLine(ActorDemand, BoxFuture<'static, Held>),
+    /// It has left the line, while another node is asked.
+    Outside(ActorDemand),
     Held(#[expect(dead_code, reason = "kept to be dropped")] Held),
+    /// It has ended without ever having had it.
+    Lapsed,
     Over,
 }
 
@@ -111,39 +115,65 @@ impl Holding {
     /// The actor starts, and stands in line.
     pub(crate) fn stand(&self, take: impl FnOnce(&ActorDemand) -> BoxFuture<'static, Held>) {
         let demand = match &*self.0.lock() {
-            Stage::Chosen(demand) => demand.clone(),
-            Stage::InLine(..) | Stage::Held(_) | Stage::Over => return,
+            Stage::Chosen(demand) | Stage::Outside(demand) => demand.clone(),
+            Stage::InLine(..) | Stage::Held(_) | Stage::Lapsed | Stage::Over => return,
         };
         let taking = take(&demand);
         *self.0.lock() = Stage::InLine(demand, taking);
     }
 
+    /// The actor leaves the line, to be in it again when it [stands](Self::stand).
+    pub(crate) fn step_out(&self) {
+        let mut stage = self.0.lock();
+        if let Stage::InLine(demand, _) = &*stage {
+            let outside = Stage::Outside(demand.clone());
+            let place = std::mem::replace(&mut *stage, outside);
+            drop(stage);
+            drop(place);
+        }
+    }
+
     /// The actor has ended for good.
     pub(crate) fn give_back(&self) {
-        let last = std::mem::replace(&mut *self.0.lock(), Stage::Over);
+        let mut stage = self.0.lock();
+        let next = match &*stage {
+            Stage::InLine(..) | Stage::Outside(_) | Stage::Lapsed => Stage::Lapsed,
+            Stage::Chosen(_) | Stage::Held(_) | Stage::Over => Stage::Over,
+        };
+        let last = std::mem::replace(&mut *stage, next);
+        drop(stage);
         drop(last);
     }
 
-    /// Whether it still stands in line.
-    pub(crate) fn is_waiting(&self) -> bool {
-        matches!(*self.0.lock(), Stage::InLine(..))
+    /// Whether the actor has ended before it had what it waited for.
+    pub(crate) fn has_lapsed(&self) -> bool {
+        matches!(*self.0.lock(), Stage::Lapsed)
     }
 
-    /// What it stands in line for.
+    /// Whether it still waits.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(*self.0.lock(), Stage::InLine(..) | Stage::Outside(_))
+    }
+
+    /// What it waits for.
     pub(crate) fn awaited(&self) -> Option<ActorDemand> {
         match &*self.0.lock() {
-            Stage::InLine(demand, _) => Some(demand.clone()),
-            Stage::Chosen(_) | Stage::Held(_) | Stage::Over => None,
+            Stage::InLine(demand, _) | Stage::Outside(demand) => Some(demand.clone()),
+            Stage::Chosen(_) | Stage::Held(_) | Stage::Lapsed | Stage::Over => None,
         }
     }
 
     /// Ready when it holds what it waited for.
     pub(crate) fn poll(&self, cx: &mut std::task::Context<'_>) -> Poll<()> {
         let mut stage = self.0.lock();
-        if let Stage::InLine(_, taking) = &mut *stage {
-            let held = std::task::ready!(taking.as_mut().poll(cx));
-            *stage = Stage::Held(held);
+        match &mut *stage {
+            Stage::InLine(_, taking) => {
+                let held = std::task::ready!(taking.as_mut().poll(cx));
+                *stage = Stage::Held(held);
+                Poll::Ready(())
+            }
+            Stage::Outside(_) => Poll::Pending,
+            Stage::Chosen(_) | Stage::Held(_) | Stage::Lapsed | Stage::Over => Poll::Ready(()),
         }
-        Poll::Ready(())
     }
 }

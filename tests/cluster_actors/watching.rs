@@ -48,6 +48,31 @@ async fn f15_many_nodes_that_notice_one_dead_actor_have_it_restarted_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_that_allows_a_restart_is_none_for_good_on_another_node_either() {
+    let nodes = nodes(2).await;
+    nodes[0]
+        .enter(async {
+            let counter = Counter::options().max_restarts(1).on(on(id(&nodes[1]))).remote(10);
+            assert_eq!(counter.add(5).await.unwrap(), 15);
+            counter.kill().restart();
+            // What finds it between two generations is handed back, to be sent again.
+            let again = async {
+                loop {
+                    match counter.add(1).await {
+                        Ok(count) => break count,
+                        Err(error) => assert!(error.to_string().contains("send again"), "{error}"),
+                    }
+                }
+            };
+            assert_eq!(tokio::time::timeout(LIMIT, again).await.unwrap(), 11, "made anew");
+            assert!(matches!(counter.kill().await.unwrap(), ExitReason::Killed));
+            assert!(counter.add(1).await.is_err());
+        })
+        .await;
+    stop(nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn monitors_fire_once_and_links_end_both_sides_when_a_node_is_lost() {
     let nodes = nodes(2).await;
     let doomed = Doomed::join(nodes[0].addresses()).await;

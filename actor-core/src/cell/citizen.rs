@@ -239,6 +239,11 @@ impl<A: Actor> AnyCell for Cell<A> {
         Self::is_settled_here(self)
     }
 
+    fn has_lapsed(&self) -> bool {
+        let holding = self.settings().and_then(|settings| settings.holding.as_ref());
+        holding.is_some_and(|holding| holding.has_lapsed())
+    }
+
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }

@@ -59,7 +59,8 @@ impl<A: Actor> Cell<A> {
 
     /// Whether it is known that the actor lives here.
     pub(super) fn is_settled_here(&self) -> bool {
-        self.far().is_none() && (self.relocation().is_none() || self.awaited().is_none())
+        // In this order: one that moves meanwhile is asked last whether it has.
+        (self.relocation().is_none() || self.awaited().is_none()) && self.far().is_none()
     }
 
     pub(crate) fn is_told_to_end(&self) -> bool {
@@ -71,6 +72,9 @@ impl<A: Actor> Cell<A> {
         let Some(settings) = self.settings() else { return };
         let Some(far) = &settings.far else { return };
         far.has_moved.store(true, Ordering::SeqCst);
+        if let Some(relocation) = &far.relocation {
+            relocation.has_begun();
+        }
         if let Some(holding) = &settings.holding {
             holding.give_back();
         }

@@ -343,7 +343,10 @@ impl<A: Actor> Forwarder<A> {
                 self.stopping.get_or_insert(reason);
                 return signals.into_iter().find_map(|(later, _)| self.hear(cell, link, later));
             }
-            Signal::Kill(reason) => link.control(Control::Kill(reason)),
+            Signal::Kill(reason) if cell.is_told_to_end() => {
+                link.control(Control::Kill(reason));
+            }
+            Signal::Kill(reason) => link.control(Control::Exit(reason)),
             Signal::Shutdown(reason) => link.control(Control::Shutdown(reason)),
             Signal::Exit { from, reason } => link.control(Control::Linked { from, reason }),
             // After what was sent by it.

@@ -35,11 +35,19 @@ pub(super) async fn settled<A: Actor>(
     let mut pause = None;
     let settled = loop {
         let Some(node) = in_line(cell, holding, pause, &mut put_off).await? else {
+            if let Some(relocation) = cell.relocation() {
+                relocation.has_begun();
+            }
             break Settled::Here;
         };
+        // What comes free here meanwhile is for those who wait for it.
+        holding.step_out();
         match started_on(cell, node, &mut put_off).await? {
             Some(home) => break Settled::Elsewhere(home),
             None => pause = Some(next_pause(pause)),
+        }
+        if let Some(book) = cell.system().resource_book() {
+            holding.stand(|demand| book.take(A::NAME, demand));
         }
         // What had to wait for the answer.
         hear_again(cell, &mut put_off);
@@ -130,10 +138,7 @@ async fn started_on<A: Actor>(
             Err(Box::new(not.into()))
         }
         Err((reason, control)) => {
-            // Without a word it is just not held there.
-            if let Some(control) = control {
-                stand_in::call_back(cell, start, control);
-            }
+            stand_in::call_back(cell, start, control);
             Err(Box::new(reason))
         }
     }

@@ -30,11 +30,17 @@ const PAUSE_MAX: Duration = Duration::from_secs(32);
 /// How one actor is started elsewhere.
 pub(crate) struct Relocation {
     kind: SpawnKind,
-    args: Vec<u8>,
     options: SpawnOptions,
-    /// What the arguments refer to, for every request.
-    baggage: Arc<Vec<Hold>>,
+    /// Until the actor has begun somewhere: what its arguments refer to must not live as long as it does.
+    args: Mutex<Option<Args>>,
     at: Mutex<At>,
+}
+
+/// The constructor's arguments, for every request.
+#[derive(Clone)]
+struct Args {
+    written: Vec<u8>,
+    refer_to: Arc<Vec<Hold>>,
 }
 
 /// How far it has come.
@@ -53,7 +59,8 @@ impl Relocation {
         baggage: Vec<Hold>,
         options: SpawnOptions,
     ) -> Self {
-        Self { kind, args, options, baggage: Arc::new(baggage), at: Mutex::new(At::Nowhere) }
+        let args = Args { written: args, refer_to: Arc::new(baggage) };
+        Self { kind, options, args: Mutex::new(Some(args)), at: Mutex::new(At::Nowhere) }
     }
 
     /// The node where it should be started now; none where this one has what it needs by now, or nobody has.
@@ -74,15 +81,25 @@ impl Relocation {
         remote: &dyn Remote,
         node: NodeId,
     ) -> BoxFuture<'static, Result<Home, NotSpawned>> {
+        let Some(args) = self.args.lock().clone() else {
+            // It has begun.
+            return Box::pin(std::future::ready(Err(NotSpawned::Refused(ExitReason::NoActor))));
+        };
         *self.at.lock() = At::UnderWay(node);
-        let held = (!self.baggage.is_empty()).then(|| Box::new(Arc::clone(&self.baggage)) as Hold);
+        let held = (!args.refer_to.is_empty()).then(|| Box::new(args.refer_to) as Hold);
         let request = SpawnRequest {
             key: self.kind.key,
-            args: self.args.clone(),
+            args: args.written,
             options: self.options.clone(),
             baggage: Baggage(held.into_iter().collect()),
         };
         remote.spawn(node, request)
+    }
+
+    /// The actor has begun: what was kept to begin it elsewhere goes.
+    pub(crate) fn has_begun(&self) {
+        let args = self.args.lock().take();
+        drop(args);
     }
 
     /// That node would not.

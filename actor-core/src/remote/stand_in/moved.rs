@@ -16,18 +16,21 @@ pub(crate) fn take_over<A: Actor>(cell: Arc<Cell<A>>, home: Home) {
     launch(cell, &remote, Bound::Later(Box::pin(std::future::ready(Ok(home)))));
 }
 
-/// Ends an actor that is being started elsewhere for one that has been told to end meanwhile, once it has started.
+/// Ends an actor that is being started elsewhere for one that has been told to end meanwhile, once it has started. Without a
+/// word it is just not held there; it may have begun already, and be held from here.
 pub(crate) fn call_back<A: Actor>(
     cell: &Arc<Cell<A>>,
     start: BoxFuture<'static, Result<Home, NotSpawned>>,
-    control: Control,
+    control: Option<Control>,
 ) {
     let (Some(remote), handle) = (cell.system().remote(), cell.handle()) else { return };
     drop(cell.system().runtime().spawn(async move {
         // Not started, it has ended already; on a node that is lost, nobody holds it.
         if let Ok(home) = start.await {
             let link = remote.link(home, &handle);
-            link.control(control);
+            if let Some(control) = control {
+                link.control(control);
+            }
             link.release(&|| Need::Nothing);
         }
     }));

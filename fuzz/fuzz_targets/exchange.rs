@@ -14,12 +14,13 @@ use libfuzzer_sys::fuzz_target;
 use mobula::Placement;
 use mobula::prelude::*;
 use mobula_actor_core::remote::table::Table;
-use mobula_actor_core::remote::{Remote, SpawnKind};
+use mobula_actor_core::remote::{Place, Remote, SpawnKind};
 use mobula_actor_core::{ActorDemand, AsHandle as _, Current, NodeId, SpawnError, System, scope};
 use mobula_cluster::exchange::rights::Rights;
 use mobula_cluster::exchange::{Courier, CourierError, Exchange, Placer};
 use mobula_cluster::strangers::{Called, parcels};
 use mobula_fuzz::{after_length, parts, sow};
+use tokio::sync::watch;
 
 const PEER: (NodeId, u64) = (NodeId(2), 12);
 const OWN: (NodeId, u64) = (NodeId(1), 11);
@@ -63,8 +64,12 @@ impl Placer for Here {
         _placement: &Placement,
         _kind: &SpawnKind,
         _demand: &ActorDemand,
-    ) -> Result<Option<NodeId>, SpawnError> {
-        Ok(None)
+    ) -> Result<Place, SpawnError> {
+        Ok(Place::Here)
+    }
+
+    fn news(&self) -> watch::Receiver<u64> {
+        watch::channel(0).1
     }
 }
 

@@ -112,13 +112,14 @@ impl Holding {
         Arc::new(Self(Mutex::new(Stage::Chosen(demand))))
     }
 
-    /// The actor starts, and stands in line.
-    pub(crate) fn stand(&self, take: impl FnOnce(&ActorDemand) -> BoxFuture<'static, Held>) {
+    /// The actor starts, or comes back, and stands in line, if anybody keeps one.
+    pub(crate) fn stand(&self, actor: &'static str, book: Option<Arc<dyn ResourceBook>>) {
+        let Some(book) = book else { return };
         let demand = match &*self.0.lock() {
             Stage::Chosen(demand) | Stage::Outside(demand) => demand.clone(),
             Stage::InLine(..) | Stage::Held(_) | Stage::Lapsed | Stage::Over => return,
         };
-        let taking = take(&demand);
+        let taking = book.take(actor, &demand);
         *self.0.lock() = Stage::InLine(demand, taking);
     }
 

@@ -330,10 +330,8 @@ fn start<A: Actor>(address: Address<A>, factory: Factory<A>) -> ActorRef<A> {
     let cell = address.cell();
     let citizen = Arc::clone(cell) as Arc<dyn crate::directory::Citizen>;
     cell.system().directory().insert(citizen);
-    if let Some(holding) = cell.settings().and_then(|settings| settings.holding.as_ref())
-        && let Some(book) = cell.system().resource_book()
-    {
-        holding.stand(|demand| book.take(A::NAME, demand));
+    if let Some(holding) = cell.settings().and_then(|settings| settings.holding.as_ref()) {
+        holding.stand(A::NAME, cell.system().resource_book());
     }
     A::Mode::launch(Arc::clone(cell), factory);
     // Closed since it was looked for, the group's room may not have found this actor to end it.

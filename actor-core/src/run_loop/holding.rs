@@ -46,9 +46,7 @@ pub(super) async fn settled<A: Actor>(
             Some(home) => break Settled::Elsewhere(home),
             None => pause = Some(next_pause(pause)),
         }
-        if let Some(book) = cell.system().resource_book() {
-            holding.stand(|demand| book.take(A::NAME, demand));
-        }
+        holding.stand(A::NAME, cell.system().resource_book());
         // What had to wait for the answer.
         hear_again(cell, &mut put_off);
     };

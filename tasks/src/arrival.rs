@@ -69,10 +69,6 @@ impl Stage {
         match self {
             Self::Made | Self::Here => shared.enqueue(task, Phase::Waiting),
             Self::Fetched(Then::Place, from) => shared.enqueue(task, from),
-            // Where its group has room may have been told while it fetched, when it was in no queue to be placed anew.
-            Self::Fetched(Then::Queue, from) if task.demand.place().is_some() => {
-                shared.enqueue(task, from);
-            }
             Self::Fetched(Then::Queue, from) => {
                 shared.enqueue_here(task, from);
                 shared.watch_queue();

@@ -66,7 +66,9 @@ impl Shared {
         if missing.is_empty() {
             return self.enqueue_here(task, from);
         }
-        fetch_inputs(self, &task, &missing, (Then::Queue, from));
+        // Where its group has room may be told while it fetches, when it is in no queue to be placed anew.
+        let then = if task.demand.place().is_some() { Then::Place } else { Then::Queue };
+        fetch_inputs(self, &task, &missing, (then, from));
     }
 
     /// Whether a task can go to another node now; if not, it comes back to be placed when it can.
